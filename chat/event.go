@@ -1,0 +1,175 @@
+package chat
+
+import (
+	"encoding/json"
+	"reflect"
+	"time"
+)
+
+// Event is what a face is told as it happens: a sealed union with stable JSON
+// names. Facts (MessageEvent, RoomEvent) are stored, numbered and can be read
+// again; the rest is weather: only its latest value counts, it is never replayed.
+type Event interface {
+	// EventType returns the stable name that stands in JSON as "type".
+	EventType() string
+	// Key says which earlier weather this one replaces; facts return "".
+	Key() string
+	isEvent()
+}
+
+// Cursor numbers the facts of one home in the order they were stored, from 1.
+type Cursor uint64
+
+// MessageEvent: a message was stored. A fact.
+type MessageEvent struct {
+	Cursor Cursor `json:"cursor"`
+	Message
+}
+
+// RoomEvent: this node joined or left a room. A fact.
+type RoomEvent struct {
+	Cursor Cursor    `json:"cursor"`
+	Room   string    `json:"room"`
+	RoomID RoomID    `json:"room_id"`
+	Joined bool      `json:"joined"`
+	At     time.Time `json:"at"`
+}
+
+// PersonEvent: somebody came, went, or changed their name. Weather by person.
+type PersonEvent struct {
+	Person
+}
+
+// TypingEvent: somebody types in a room, or stopped. Weather by room and person.
+type TypingEvent struct {
+	Room   string    `json:"room"`
+	RoomID RoomID    `json:"room_id"`
+	From   Author    `json:"from"`
+	Typing bool      `json:"typing"`
+	Until  time.Time `json:"until,omitzero"` // when it lapses unless renewed
+}
+
+// ReadEvent: what is unread in a room changed. Weather by room.
+type ReadEvent struct {
+	Room     string   `json:"room"`
+	RoomID   RoomID   `json:"room_id"`
+	Unread   int      `json:"unread"`
+	ReadUpTo *EntryID `json:"read_up_to,omitempty"`
+}
+
+// WarningEvent: something is wrong, or (with Clear) no longer. Weather by code.
+type WarningEvent struct {
+	Warning Error `json:"warning"`
+	Clear   bool  `json:"clear,omitempty"`
+}
+
+// SyncEvent: how far catching up with a peer has come. Weather by device.
+type SyncEvent struct {
+	Device   DeviceID `json:"device"`
+	Received int      `json:"received"` // entries in this session
+	Done     bool     `json:"done"`
+}
+
+// ReadyEvent opens every stream of events: which run of the node it is, and the
+// newest fact at that moment.
+type ReadyEvent struct {
+	Run    string `json:"run"`
+	Cursor Cursor `json:"cursor"`
+}
+
+// GapEvent says that the reader was too slow and missed weather, or facts from
+// Cursor+1 on: read people and rooms again, and facts from Cursor.
+type GapEvent struct {
+	Cursor Cursor `json:"cursor"`
+	Missed int    `json:"missed"`
+}
+
+func (MessageEvent) EventType() string { return "message" }
+func (RoomEvent) EventType() string    { return "room" }
+func (PersonEvent) EventType() string  { return "person" }
+func (TypingEvent) EventType() string  { return "typing" }
+func (ReadEvent) EventType() string    { return "read" }
+func (WarningEvent) EventType() string { return "warning" }
+func (SyncEvent) EventType() string    { return "sync" }
+func (ReadyEvent) EventType() string   { return "ready" }
+func (GapEvent) EventType() string     { return "gap" }
+
+func (MessageEvent) Key() string   { return "" }
+func (RoomEvent) Key() string      { return "" }
+func (e PersonEvent) Key() string  { return "person " + string(e.Person.Person[:]) }
+func (e TypingEvent) Key() string  { return "typing " + string(e.RoomID[:]) + string(e.From.Person[:]) }
+func (e ReadEvent) Key() string    { return "read " + string(e.RoomID[:]) }
+func (e WarningEvent) Key() string { return "warning " + string(e.Warning.Code) }
+func (e SyncEvent) Key() string    { return "sync " + string(e.Device[:]) }
+func (ReadyEvent) Key() string     { return "ready" }
+func (GapEvent) Key() string       { return "gap" }
+
+func (MessageEvent) isEvent() {}
+func (RoomEvent) isEvent()    {}
+func (PersonEvent) isEvent()  {}
+func (TypingEvent) isEvent()  {}
+func (ReadEvent) isEvent()    {}
+func (WarningEvent) isEvent() {}
+func (SyncEvent) isEvent()    {}
+func (ReadyEvent) isEvent()   {}
+func (GapEvent) isEvent()     {}
+
+// Fact reports whether e is stored and numbered, and its number.
+func Fact(e Event) (Cursor, bool) {
+	switch e := e.(type) {
+	case MessageEvent:
+		return e.Cursor, true
+	case RoomEvent:
+		return e.Cursor, true
+	}
+	return 0, false
+}
+
+// events lists every implementation once; a test walks it.
+var events = []Event{
+	MessageEvent{},
+	RoomEvent{},
+	PersonEvent{},
+	TypingEvent{},
+	ReadEvent{},
+	WarningEvent{},
+	SyncEvent{},
+	ReadyEvent{},
+	GapEvent{},
+}
+
+// MarshalEvent returns e as one JSON object whose first field is "type".
+func MarshalEvent(e Event) ([]byte, error) {
+	body, err := json.Marshal(e)
+	if err != nil {
+		return nil, err
+	}
+	out := append([]byte(`{"type":"`), e.EventType()...)
+	out = append(out, '"')
+	if len(body) > 2 {
+		out = append(out, ',')
+	}
+	return append(out, body[1:]...), nil
+}
+
+// UnmarshalEvent reads what MarshalEvent wrote. An event of a type this version
+// does not know yields nil and no error: the future is skipped, not refused.
+func UnmarshalEvent(b []byte) (Event, error) {
+	var head struct {
+		Type string `json:"type"`
+	}
+	if err := json.Unmarshal(b, &head); err != nil {
+		return nil, err
+	}
+	for _, proto := range events {
+		if proto.EventType() != head.Type {
+			continue
+		}
+		p := reflect.New(reflect.TypeOf(proto))
+		if err := json.Unmarshal(b, p.Interface()); err != nil {
+			return nil, err
+		}
+		return p.Elem().Interface().(Event), nil
+	}
+	return nil, nil
+}

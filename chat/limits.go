@@ -1,0 +1,56 @@
+package chat
+
+import "time"
+
+// Every bound that another person's data meets stands here, with its unit and
+// its reason. "Guess" marks a number that no measurement stands behind.
+const (
+	// MaxText bounds the text of one message, in bytes: what fits, with its
+	// envelope, a 16 KiB gossip payload.
+	MaxText = 15 << 10
+	// MaxName bounds a person's display name, in bytes (guess: the longest
+	// names on record fit).
+	MaxName = 96
+	// MaxRoomName bounds the name of a room without its #, in bytes (guess).
+	MaxRoomName = 48
+	// MaxRooms bounds the rooms a node is in (guess: a sync greeting carries 48
+	// bytes a room and must fit one frame).
+	MaxRooms = 512
+	// MaxHeader bounds an entry's signed header, in bytes: the fields at their
+	// largest take under 400.
+	MaxHeader = 1 << 10
+	// MaxPayload bounds an entry's payload on the live path, in bytes; larger
+	// content travels by hash.
+	MaxPayload = 16 << 10
+	// MaxFrame bounds one frame on a stream, in bytes: small enough that a
+	// stranger can't make us hold much, large enough for 256 short entries.
+	MaxFrame = 64 << 10
+	// MaxDeps bounds the entries of others that an entry names as seen.
+	MaxDeps = 4
+	// MaxBatch bounds the entries in one frame of a catch-up session.
+	MaxBatch = 256
+	// MaxPending bounds the entries per room that wait for a predecessor; past
+	// it the newest are forgotten and left to catch-up (guess: 1,024 entries of
+	// 16 KiB are 16 MiB at the worst).
+	MaxPending = 1024
+	// MaxPendingBytes bounds the same by size, over all rooms, in bytes (guess).
+	MaxPendingBytes = 8 << 20
+	// MaxLogsPerDevice bounds the logs of one device in one room: a restored
+	// backup starts a new log, nobody does so hundreds of times (guess).
+	MaxLogsPerDevice = 64
+	// MaxLogsPerRoom bounds the logs of an open room (guess): identities are
+	// free, so a stranger could otherwise invent logs without end.
+	MaxLogsPerRoom = 4096
+	// MaxFuture is how far ahead of our clock an entry may be before it is shown
+	// at its arrival time with a warning: clocks without NTP drift this much.
+	MaxFuture = 2 * time.Minute
+	// MaxFarFuture is how far ahead an entry may be before it is refused. A
+	// wrong time zone is off by 14 h at the most.
+	MaxFarFuture = 24 * time.Hour
+	// HoldDeps is how long an entry waits for others that it names as seen.
+	HoldDeps = 3 * time.Second
+	// TypingExpiry is how long "is typing" stands without being renewed.
+	TypingExpiry = 6 * time.Second
+	// TypingRenew is how often a face renews it while keys are pressed.
+	TypingRenew = 3 * time.Second
+)

@@ -1,0 +1,84 @@
+package chat
+
+import "time"
+
+// Message is one thing said, as a face is told it. Its text has passed the door
+// (CleanText). Its JSON form is an interface that scripts rely on: fields are
+// added, never renamed.
+type Message struct {
+	ID     EntryID `json:"id"`
+	Room   string  `json:"room"` // as shown, with its #
+	RoomID RoomID  `json:"room_id"`
+	From   Author  `json:"from"`
+	Text   string  `json:"text"`
+	// SentAt is the author's clock, ReceivedAt this node's, both in UTC.
+	SentAt     time.Time `json:"sent_at"`
+	ReceivedAt time.Time `json:"received_at"`
+	// Mine says that a device of this person wrote it.
+	Mine bool `json:"mine,omitempty"`
+	// ClockAhead says that the author's clock was more than MaxFuture ahead, so
+	// that the message stands at the time it arrived.
+	ClockAhead bool `json:"clock_ahead,omitempty"`
+}
+
+// Author is who wrote a message and on which device.
+type Author struct {
+	Person PersonID `json:"person"`
+	Name   string   `json:"name"` // as the person calls themselves now; cleaned
+	Device DeviceID `json:"device"`
+}
+
+// Me is what `earshot me` tells about this node.
+type Me struct {
+	Person    PersonID  `json:"person"`
+	Name      string    `json:"name"`
+	Device    DeviceID  `json:"device"`
+	Home      string    `json:"home"`
+	Protected bool      `json:"protected"`          // keys and history are encrypted at rest
+	Addresses []string  `json:"addresses"`          // multiaddrs that this node listens on
+	Port      int       `json:"port"`               // TCP, 0 while not listening
+	Version   string    `json:"version"`            //
+	Networks  []string  `json:"networks"`           // names of the interfaces in use
+	Warnings  []Error   `json:"warnings,omitempty"` // what is wrong now, in plain words
+	StartedAt time.Time `json:"started_at"`         //
+}
+
+// Presence is how reachable a person is, as far as this node can tell. It is
+// evidence, not truth.
+type Presence string
+
+const (
+	Here Presence = "here" // a device of theirs is connected
+	Gone Presence = "gone"
+)
+
+// Person is somebody this node has met or read.
+type Person struct {
+	Person   PersonID  `json:"person"`
+	Name     string    `json:"name"`
+	Me       bool      `json:"me,omitempty"`
+	Presence Presence  `json:"presence"`
+	LastSeen time.Time `json:"last_seen,omitzero"` // when last connected to, or heard
+	Devices  []Device  `json:"devices"`
+}
+
+// Device is one device of a person.
+type Device struct {
+	Device   DeviceID  `json:"device"`
+	Presence Presence  `json:"presence"`
+	LastSeen time.Time `json:"last_seen,omitzero"`
+	Address  string    `json:"address,omitempty"` // while connected: the remote multiaddr
+}
+
+// Room is a conversation this node is in.
+type Room struct {
+	Room   string `json:"room"` // as shown, with its #
+	RoomID RoomID `json:"room_id"`
+	// Open says that anyone on this network can read it.
+	Open   bool `json:"open"`
+	Unread int  `json:"unread"`
+	// LastAt is when the newest message was sent, zero if there is none.
+	LastAt time.Time `json:"last_at,omitzero"`
+	// ReadUpTo is the newest message the person has read on this device.
+	ReadUpTo *EntryID `json:"read_up_to,omitempty"`
+}
