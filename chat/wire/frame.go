@@ -1,0 +1,242 @@
+package wire
+
+import (
+	"earshot/chat"
+)
+
+// Frame is what travels on a stream: one type byte, then the deterministic CBOR
+// of the rest. A sealed union; a type this version does not know is Unknown.
+type Frame interface{ frameType() FrameType }
+
+// FrameType is a frame's first byte. The numbers are append-only.
+type FrameType uint8
+
+const (
+	TypeHello    FrameType = 1
+	TypeHave     FrameType = 2
+	TypeTyping   FrameType = 3
+	TypeGoodbye  FrameType = 4
+	TypeCompare  FrameType = 16
+	TypeFrontier FrameType = 17
+	TypeEntries  FrameType = 18
+	TypeDone     FrameType = 19
+)
+
+// NonceSize is the length in bytes of the nonce that session tags are made with.
+const NonceSize = 16
+
+// Hello opens a peer stream, both ways: who is at the other end.
+type Hello struct {
+	Certificate []byte `cbor:"1,keyasint"`
+	Name        string `cbor:"2,keyasint"`
+	Now         uint64 `cbor:"3,keyasint"` // sender's clock, microseconds since the Unix epoch
+	Agent       string `cbor:"4,keyasint"` // program and version, for people
+}
+
+// RoomRoot sums up what a node holds of a room: equal roots, equal holdings.
+type RoomRoot struct {
+	_    struct{} `cbor:",toarray"`
+	Tag  []byte   // chat.RoomTag made with the frame's nonce
+	Root []byte   // 32 bytes
+}
+
+// Have tells a neighbour what its sender holds, so that it can see that it lacks
+// something. On a peer stream.
+type Have struct {
+	Nonce []byte     `cbor:"1,keyasint"`
+	Rooms []RoomRoot `cbor:"2,keyasint"`
+}
+
+// Typing says that the person at the other end types, or stopped. On a peer
+// stream; lapses after chat.TypingExpiry.
+type Typing struct {
+	Room   []byte `cbor:"1,keyasint"` // chat.RoomTag of the day
+	Typing bool   `cbor:"2,keyasint"`
+}
+
+// Goodbye says that its sender leaves on purpose. On a peer stream.
+type Goodbye struct{}
+
+// Compare opens a sync session, both ways: the asker names the rooms it wants
+// to compare, the answerer those of them that it is in and holds differently.
+type Compare struct {
+	Nonce []byte     `cbor:"1,keyasint"`
+	Rooms []RoomRoot `cbor:"2,keyasint"`
+}
+
+// LogSeq is one line of a frontier: the log is held without a hole up to Seq.
+type LogSeq struct {
+	_   struct{} `cbor:",toarray"`
+	Log []byte   // chat.LogID
+	Seq uint64
+}
+
+// Frontier says what its sender holds of a room, in one or more frames.
+type Frontier struct {
+	Tag  []byte   `cbor:"1,keyasint"`
+	Logs []LogSeq `cbor:"2,keyasint"`
+	More bool     `cbor:"3,keyasint,omitempty"`
+}
+
+// RawEntry is an entry as three byte strings; Payload is nil where it was removed.
+type RawEntry struct {
+	_       struct{} `cbor:",toarray"`
+	Head    []byte
+	Sig     []byte
+	Payload []byte
+}
+
+// Entries carries what the other side lacks of a room, oldest first.
+type Entries struct {
+	Tag     []byte     `cbor:"1,keyasint"`
+	Entries []RawEntry `cbor:"2,keyasint"`
+}
+
+// Done says that its sender has sent everything the other side lacked.
+type Done struct {
+	Sent uint64 `cbor:"1,keyasint"` // entries in this session
+}
+
+// Unknown is a frame from the future. It is skipped.
+type Unknown struct{ Type FrameType }
+
+func (Hello) frameType() FrameType     { return TypeHello }
+func (Have) frameType() FrameType      { return TypeHave }
+func (Typing) frameType() FrameType    { return TypeTyping }
+func (Goodbye) frameType() FrameType   { return TypeGoodbye }
+func (Compare) frameType() FrameType   { return TypeCompare }
+func (Frontier) frameType() FrameType  { return TypeFrontier }
+func (Entries) frameType() FrameType   { return TypeEntries }
+func (Done) frameType() FrameType      { return TypeDone }
+func (u Unknown) frameType() FrameType { return u.Type }
+
+// EncodeFrame returns the bytes of f, at most chat.MaxFrame of them if the
+// caller kept to the limits of its fields.
+func EncodeFrame(f Frame) []byte {
+	return append([]byte{byte(f.frameType())}, Marshal(f)...)
+}
+
+// DecodeFrame reads a frame and checks every length and count in it; what an
+// entry in it says is checked by DecodeEntry.
+func DecodeFrame(b []byte) (Frame, error) {
+	if len(b) == 0 || len(b) > chat.MaxFrame {
+		return nil, invalid("a frame of %d bytes", len(b))
+	}
+	body := b[1:]
+	switch t := FrameType(b[0]); t {
+	case TypeHello:
+		f, err := decodeAs[Hello](body)
+		if err == nil && (len(f.Certificate) == 0 || len(f.Certificate) > maxCertificate) {
+			err = invalid("a certificate of %d bytes", len(f.Certificate))
+		}
+		if err == nil {
+			err = checkString(f.Name, chat.MaxName, "name")
+		}
+		if err == nil {
+			err = checkString(f.Agent, chat.MaxName, "agent")
+		}
+		return f, err
+	case TypeHave:
+		f, err := decodeAs[Have](body)
+		if err == nil {
+			err = checkRooms(f.Nonce, f.Rooms)
+		}
+		return f, err
+	case TypeTyping:
+		f, err := decodeAs[Typing](body)
+		if err == nil {
+			err = fixed(make([]byte, len(chat.RoomTag{})), f.Room, "room tag")
+		}
+		return f, err
+	case TypeGoodbye:
+		return decodeAs[Goodbye](body)
+	case TypeCompare:
+		f, err := decodeAs[Compare](body)
+		if err == nil {
+			err = checkRooms(f.Nonce, f.Rooms)
+		}
+		return f, err
+	case TypeFrontier:
+		f, err := decodeAs[Frontier](body)
+		if err == nil {
+			err = fixed(make([]byte, len(chat.RoomTag{})), f.Tag, "room tag")
+		}
+		for _, l := range f.Logs {
+			if len(l.Log) != len(chat.LogID{}) || l.Seq == 0 || l.Seq > 1<<62 {
+				return f, invalid("a frontier with a malformed log")
+			}
+		}
+		return f, err
+	case TypeEntries:
+		f, err := decodeAs[Entries](body)
+		if err == nil {
+			err = fixed(make([]byte, len(chat.RoomTag{})), f.Tag, "room tag")
+		}
+		if err == nil && len(f.Entries) > chat.MaxBatch {
+			err = invalid("%d entries in a frame, over %d", len(f.Entries), chat.MaxBatch)
+		}
+		return f, err
+	case TypeDone:
+		return decodeAs[Done](body)
+	default:
+		return Unknown{Type: t}, nil
+	}
+}
+
+func decodeAs[F Frame](b []byte) (F, error) {
+	var f F
+	err := Unmarshal(b, &f)
+	return f, err
+}
+
+func checkRooms(nonce []byte, rooms []RoomRoot) error {
+	if len(nonce) != NonceSize {
+		return invalid("a nonce of %d bytes", len(nonce))
+	}
+	if len(rooms) > chat.MaxRooms {
+		return invalid("%d rooms, over %d", len(rooms), chat.MaxRooms)
+	}
+	for _, r := range rooms {
+		if len(r.Tag) != len(chat.RoomTag{}) || len(r.Root) != 32 {
+			return invalid("a malformed room")
+		}
+	}
+	return nil
+}
+
+// live is the layout of what is gossiped: an entry under its room's tag.
+type live struct {
+	_       struct{} `cbor:",toarray"`
+	Tag     []byte
+	Head    []byte
+	Sig     []byte
+	Payload []byte
+}
+
+// MaxLive bounds what is gossiped, in bytes: an entry at its largest and its frame.
+const MaxLive = chat.MaxHeader + chat.MaxPayload + 256
+
+// EncodeLive returns the gossip message that carries e under tag.
+func EncodeLive(tag chat.RoomTag, e *Entry) []byte {
+	return Marshal(live{Tag: tag[:], Head: e.Head, Sig: e.Sig[:], Payload: e.Payload})
+}
+
+// DecodeLive reads a gossip message and checks everything but the signature.
+func DecodeLive(b []byte) (chat.RoomTag, Entry, error) {
+	var tag chat.RoomTag
+	if len(b) > MaxLive {
+		return tag, Entry{}, invalid("a gossip message of %d bytes, over %d", len(b), MaxLive)
+	}
+	var l live
+	if err := Unmarshal(b, &l); err != nil {
+		return tag, Entry{}, err
+	}
+	if err := fixed(tag[:], l.Tag, "room tag"); err != nil {
+		return tag, Entry{}, err
+	}
+	if l.Payload == nil {
+		return tag, Entry{}, invalid("a live entry without its payload")
+	}
+	e, err := DecodeEntry(l.Head, l.Sig, l.Payload)
+	return tag, e, err
+}

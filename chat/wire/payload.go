@@ -1,0 +1,67 @@
+package wire
+
+import (
+	"unicode/utf8"
+
+	"earshot/chat"
+)
+
+// Open is the payload of KindOpen: who writes this log.
+type Open struct {
+	Certificate []byte `cbor:"1,keyasint"` // chat/identity's encoding
+	Name        string `cbor:"2,keyasint"` // as the person calls themselves
+}
+
+// Message is the payload of KindMessage.
+type Message struct {
+	Text string `cbor:"1,keyasint"`
+}
+
+// Profile is the payload of KindProfile.
+type Profile struct {
+	Name string `cbor:"1,keyasint"`
+}
+
+// maxCertificate bounds a device certificate, in bytes; today's take under 300.
+const maxCertificate = 1 << 10
+
+// DecodeOpen reads the payload of KindOpen.
+func DecodeOpen(b []byte) (Open, error) {
+	var o Open
+	if err := Unmarshal(b, &o); err != nil {
+		return Open{}, err
+	}
+	if len(o.Certificate) == 0 || len(o.Certificate) > maxCertificate {
+		return Open{}, invalid("a certificate of %d bytes", len(o.Certificate))
+	}
+	return o, checkString(o.Name, chat.MaxName, "name")
+}
+
+// DecodeMessage reads the payload of KindMessage. Its text is as its author wrote
+// it: it passes chat.CleanText before a face sees it.
+func DecodeMessage(b []byte) (Message, error) {
+	var m Message
+	if err := Unmarshal(b, &m); err != nil {
+		return Message{}, err
+	}
+	return m, checkString(m.Text, chat.MaxText, "text")
+}
+
+// DecodeProfile reads the payload of KindProfile.
+func DecodeProfile(b []byte) (Profile, error) {
+	var p Profile
+	if err := Unmarshal(b, &p); err != nil {
+		return Profile{}, err
+	}
+	return p, checkString(p.Name, chat.MaxName, "name")
+}
+
+func checkString(s string, limit int, what string) error {
+	if len(s) > limit {
+		return invalid("a %s of %d bytes, over %d", what, len(s), limit)
+	}
+	if !utf8.ValidString(s) {
+		return invalid("a %s that is not UTF-8", what)
+	}
+	return nil
+}
