@@ -1,0 +1,141 @@
+package room
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"earshot/chat"
+	"earshot/chat/wire"
+)
+
+// post says something in a room. The first time, the log is opened in the same
+// commit, so that nobody ever holds one without the other.
+func (e *Engine) post(now time.Time, in Post) []Effect {
+	r := e.rooms[in.Room]
+	if r == nil || !r.entered {
+		return []Effect{Deny{Ref: in.Ref, Err: chat.Errorf(chat.CodeNotJoined,
+			"You are not in that room. Join it first: earshot room join #name")}}
+	}
+	if len(in.Text) > chat.MaxText {
+		return []Effect{Deny{Ref: in.Ref, Err: chat.Errorf(chat.CodeTooLong,
+			"The message is %d bytes long and may be %d. Send it in parts.", len(in.Text), chat.MaxText)}}
+	}
+	if chat.CleanText(in.Text) == "" {
+		return []Effect{Deny{Ref: in.Ref, Err: chat.Errorf(chat.CodeEmpty,
+			"There is nothing to send. Write some text.")}}
+	}
+	records, err := e.open(now, r)
+	if err != nil {
+		return []Effect{Deny{Ref: in.Ref, Err: err}}
+	}
+	rec, err := e.append(now, r, wire.KindMessage, wire.Marshal(wire.Message{Text: in.Text}))
+	if err != nil {
+		return []Effect{Deny{Ref: in.Ref, Err: err}}
+	}
+	rec.Text = chat.CleanText(in.Text)
+	return []Effect{Commit{Records: append(records, rec), Ref: in.Ref}}
+}
+
+// rename tells every room this person has spoken in; the others hear the new name
+// when a log is opened there.
+func (e *Engine) rename(now time.Time, in Rename) []Effect {
+	e.cfg.Name = in.Name
+	var out []Effect
+	for _, id := range e.Rooms() {
+		r := e.rooms[id]
+		if r.own == nil {
+			continue
+		}
+		records, err := e.open(now, r)
+		if err == nil && len(records) == 0 {
+			var rec Record
+			if rec, err = e.append(now, r, wire.KindProfile, wire.Marshal(wire.Profile{Name: in.Name})); err == nil {
+				rec.Name = chat.CleanName(in.Name)
+				records = []Record{rec}
+			}
+		}
+		if err != nil {
+			out = append(out, Deny{Err: err})
+			continue
+		}
+		out = append(out, Commit{Records: records})
+	}
+	return out
+}
+
+// open makes sure that this device has a log in the room that it may append to,
+// and returns the entry that opened it, if one had to be made.
+func (e *Engine) open(now time.Time, r *state) ([]Record, error) {
+	// A log that ends in the future was written with a clock that has been set
+	// right since: going on with it would keep the wrong time for ever.
+	if r.own != nil && r.own.HLC <= chat.HLCOf(now.Add(chat.MaxFuture)) {
+		return nil, nil
+	}
+	id := e.cfg.NewLog()
+	r.own = &log{Log: Log{Log: id, Device: e.device, Person: e.cfg.Person}}
+	r.logs[id] = r.own
+	r.devices[e.device]++
+	rec, err := e.append(now, r, wire.KindOpen, wire.Marshal(wire.Open{Certificate: e.cfg.Certificate, Name: e.cfg.Name}))
+	if err != nil {
+		delete(r.logs, id)
+		r.own = nil
+		return nil, err
+	}
+	rec.Name = chat.CleanName(e.cfg.Name)
+	return []Record{rec}, nil
+}
+
+// append signs the next entry of this device's log and counts it as held: the
+// caller commits it, or restores the room.
+func (e *Engine) append(now time.Time, r *state, kind wire.Kind, payload []byte) (Record, error) {
+	entry, err := wire.Sign(e.cfg.Key, wire.Header{
+		Log: r.own.Log.Log, Ref: r.id.Ref(r.own.Log.Log), Seq: r.own.Seq + 1, Prev: r.own.LastID,
+		Deps: r.deps(), HLC: max(r.seen, r.own.HLC).Next(now), Kind: kind,
+	}, payload)
+	if err != nil {
+		return Record{}, err
+	}
+	r.advance(r.own, &entry, now)
+	clear(r.fresh)
+	return Record{
+		Room: r.id, Entry: entry, Person: e.cfg.Person, ReceivedAt: now, Sort: entry.HLC, Mine: true,
+	}, nil
+}
+
+// deps names the newest entries of others that came since this device last spoke.
+func (r *state) deps() []wire.Dep {
+	moved := make([]*log, 0, len(r.fresh))
+	for id := range r.fresh {
+		moved = append(moved, r.logs[id])
+	}
+	slices.SortFunc(moved, func(a, b *log) int {
+		switch {
+		case a.HLC > b.HLC:
+			return -1
+		case a.HLC < b.HLC:
+			return 1
+		}
+		return bytes.Compare(a.Log.Log[:], b.Log.Log[:])
+	})
+	moved = moved[:min(len(moved), chat.MaxDeps)]
+	slices.SortFunc(moved, func(a, b *log) int { return bytes.Compare(a.Log.Log[:], b.Log.Log[:]) })
+	var out []wire.Dep
+	for _, l := range moved {
+		out = append(out, wire.Dep{Log: l.Log.Log, Seq: l.Seq})
+	}
+	return out
+}
+
+// advance counts an entry as held.
+func (r *state) advance(l *log, e *wire.Entry, now time.Time) {
+	l.Seq, l.LastID, l.HLC = e.Seq, e.ID, e.HLC
+	r.rootValid = false
+	// A clock that is ahead must not carry ours with it.
+	if e.HLC <= chat.HLCOf(now.Add(chat.MaxFuture)) {
+		r.seen = max(r.seen, e.HLC)
+		if l != r.own {
+			r.fresh[l.Log.Log] = struct{}{}
+		}
+	}
+}

@@ -1,0 +1,385 @@
+// Package room is the engine that decides what belongs to a conversation and in
+// which order: it takes entries from anywhere, keeps each log without holes, and
+// says what must be stored, shown and passed on. It knows no network, no disk, no
+// clock and no randomness but what it is given, and starts no goroutine.
+package room
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"earshot/chat"
+	"earshot/chat/wire"
+)
+
+// Certifier reads the certificate in a log's first entry: which person vouches
+// for which device. It is chat/identity's Parse and Verify, given by the node.
+type Certifier func(certificate []byte) (chat.PersonID, chat.DeviceID, error)
+
+// Config is what an engine is made of.
+type Config struct {
+	Key         ed25519.PrivateKey // this device's
+	Person      chat.PersonID      // this person
+	Certificate []byte             // this device's, for the logs it opens
+	Name        string             // as this person calls themselves
+	Certifier   Certifier
+	// NewLog returns a fresh random id.
+	NewLog func() chat.LogID
+	// FreshLogs makes the device open new logs instead of going on with its old
+	// ones: after a restored backup or a crash of the machine, what was already
+	// sent may be missing here, and a number must never be used twice.
+	FreshLogs bool
+}
+
+// Input is what an engine is told. A sealed union.
+type Input interface{ isInput() }
+
+// Effect is what an engine wants done. A sealed union.
+type Effect interface{ isEffect() }
+
+// Enter makes the engine take part in a room, or in it again.
+type Enter struct {
+	Room chat.RoomID
+}
+
+// Exit makes it stop. What it holds of the room stays, untouched.
+type Exit struct {
+	Room chat.RoomID
+}
+
+// Restore says what the store holds of a room: at start, and after it failed to
+// take what it was given. It replaces what the engine believed.
+type Restore struct {
+	Room chat.RoomID
+	Logs []Log
+}
+
+// Post is something this person says. Ref comes back in its Commit.
+type Post struct {
+	Room chat.RoomID
+	Text string
+	Ref  uint64
+}
+
+// Rename changes what this person is called, in every room they have spoken in.
+type Rename struct {
+	Name string
+}
+
+// Receive is an entry from another device, whose signature has been verified.
+// Solicited ones come oldest first from a sync session; their causes may be
+// pruned there, so they do not wait for any.
+type Receive struct {
+	Room      chat.RoomID
+	Entry     wire.Entry
+	From      chat.DeviceID // the neighbour it came from, not its author
+	Solicited bool
+}
+
+// Tick says that time has passed; due when NextTick says so.
+type Tick struct{}
+
+func (Enter) isInput()   {}
+func (Exit) isInput()    {}
+func (Restore) isInput() {}
+func (Post) isInput()    {}
+func (Rename) isInput()  {}
+func (Receive) isInput() {}
+func (Tick) isInput()    {}
+
+// Commit says: store these, all or none and in this order, then show them; those
+// that are Mine then go out to the room.
+type Commit struct {
+	Records []Record
+	Ref     uint64 // of the Post that caused it, else 0
+}
+
+// Record is an entry on its way into the store.
+type Record struct {
+	Room       chat.RoomID
+	Entry      wire.Entry
+	Person     chat.PersonID // the author
+	ReceivedAt time.Time
+	// Sort is where it stands in what is shown: its HLC, or its arrival where
+	// the author's clock was ahead.
+	Sort chat.HLC
+	Text string // of a message, cleaned
+	Name string // that the author goes by from here on, cleaned; else ""
+	Mine bool   // made here, to be published
+}
+
+// Refuse says that From passed on something no honest node would have.
+type Refuse struct {
+	From chat.DeviceID
+	Err  error
+}
+
+// Lack says that something is missing here that From seems to have.
+type Lack struct {
+	Room chat.RoomID
+	From chat.DeviceID
+}
+
+// Fork says that a device has signed two different entries with one number: its
+// key or its disk has been copied. The log is not continued.
+type Fork struct {
+	Room   chat.RoomID
+	Device chat.DeviceID
+	Log    chat.LogID
+}
+
+// Deny says that a Post cannot be made.
+type Deny struct {
+	Ref uint64
+	Err error
+}
+
+func (Commit) isEffect() {}
+func (Refuse) isEffect() {}
+func (Lack) isEffect()   {}
+func (Fork) isEffect()   {}
+func (Deny) isEffect()   {}
+
+// Log is how much of a log is held without a hole.
+type Log struct {
+	Log    chat.LogID
+	Device chat.DeviceID
+	Person chat.PersonID
+	Seq    uint64
+	LastID chat.EntryID
+	HLC    chat.HLC // of Seq
+}
+
+// Engine holds the state of every room of one node. It is not safe for
+// concurrent use; one loop owns it.
+type Engine struct {
+	cfg          Config
+	device       chat.DeviceID
+	rooms        map[chat.RoomID]*state
+	pendingBytes int
+}
+
+// state is one room.
+type state struct {
+	id      chat.RoomID
+	entered bool
+	logs    map[chat.LogID]*log
+	devices map[chat.DeviceID]int // logs of each
+	own     *log                  // the log this device appends to, nil until it speaks
+	seen    chat.HLC              // highest, of clocks that were not ahead
+	// fresh holds the logs of others that moved since this device last spoke.
+	fresh map[chat.LogID]struct{}
+	// pending holds entries that wait for a predecessor or a cause.
+	pending map[chat.LogID]map[uint64]waiting
+	count   int // of entries in pending
+	// blocked says, for a log, which others wait for it to move.
+	blocked map[chat.LogID]map[chat.LogID]struct{}
+
+	root      [32]byte
+	rootValid bool
+}
+
+type log struct {
+	Log
+	frozen bool
+}
+
+type waiting struct {
+	entry     wire.Entry
+	from      chat.DeviceID
+	since     time.Time
+	solicited bool
+}
+
+// New returns an engine in no room.
+func New(cfg Config) *Engine {
+	e := &Engine{cfg: cfg, rooms: map[chat.RoomID]*state{}}
+	copy(e.device[:], cfg.Key.Public().(ed25519.PublicKey))
+	return e
+}
+
+// Handle applies one input and returns what must now be done, in order. It never
+// blocks, and does not depend on map order.
+func (e *Engine) Handle(now time.Time, in Input) []Effect {
+	switch in := in.(type) {
+	case Enter:
+		e.room(in.Room).entered = true
+	case Exit:
+		e.exit(in.Room)
+	case Restore:
+		e.restore(now, in)
+	case Post:
+		return e.post(now, in)
+	case Rename:
+		return e.rename(now, in)
+	case Receive:
+		return e.receive(now, in)
+	case Tick:
+		return e.tick(now)
+	}
+	return nil
+}
+
+func (e *Engine) room(id chat.RoomID) *state {
+	r := e.rooms[id]
+	if r == nil {
+		r = &state{
+			id: id, logs: map[chat.LogID]*log{}, devices: map[chat.DeviceID]int{},
+			fresh: map[chat.LogID]struct{}{}, pending: map[chat.LogID]map[uint64]waiting{},
+			blocked: map[chat.LogID]map[chat.LogID]struct{}{},
+		}
+		e.rooms[id] = r
+	}
+	return r
+}
+
+func (e *Engine) exit(id chat.RoomID) {
+	r := e.rooms[id]
+	if r == nil {
+		return
+	}
+	r.entered = false
+	for _, log := range keys(r.pending) {
+		for _, seq := range keys(r.pending[log]) {
+			e.drop(r, log, seq)
+		}
+	}
+	clear(r.blocked)
+}
+
+func (e *Engine) restore(now time.Time, in Restore) {
+	r := e.room(in.Room)
+	entered := r.entered
+	e.exit(in.Room)
+	r.entered, r.rootValid, r.own, r.seen = entered, false, nil, 0
+	clear(r.logs)
+	clear(r.devices)
+	clear(r.fresh)
+	for _, l := range in.Logs {
+		held := &log{Log: l}
+		r.logs[l.Log] = held
+		r.devices[l.Device]++
+		if l.HLC <= chat.HLCOf(now.Add(chat.MaxFuture)) {
+			r.seen = max(r.seen, l.HLC)
+		}
+		if l.Device == e.device && !e.cfg.FreshLogs && (r.own == nil || l.HLC > r.own.HLC) {
+			r.own = held
+		}
+	}
+}
+
+// Rooms returns the rooms the engine takes part in, in a stable order.
+func (e *Engine) Rooms() []chat.RoomID {
+	var out []chat.RoomID
+	for id, r := range e.rooms {
+		if r.entered {
+			out = append(out, id)
+		}
+	}
+	slices.SortFunc(out, func(a, b chat.RoomID) int { return bytes.Compare(a[:], b[:]) })
+	return out
+}
+
+// Entered reports whether the engine takes part in a room.
+func (e *Engine) Entered(id chat.RoomID) bool {
+	r := e.rooms[id]
+	return r != nil && r.entered
+}
+
+// Frontier returns what is held of a room, in ascending order of log.
+func (e *Engine) Frontier(id chat.RoomID) []Log {
+	r := e.rooms[id]
+	if r == nil {
+		return nil
+	}
+	out := make([]Log, 0, len(r.logs))
+	for _, k := range keys(r.logs) {
+		out = append(out, r.logs[k].Log)
+	}
+	return out
+}
+
+// Root sums up the frontier of a room: two nodes with one root hold the same.
+func (e *Engine) Root(id chat.RoomID) [32]byte {
+	r := e.rooms[id]
+	if r == nil {
+		return [32]byte{}
+	}
+	if !r.rootValid {
+		r.root, r.rootValid = RootOf(e.Frontier(id)), true
+	}
+	return r.root
+}
+
+// RootOf returns the root of a frontier that is in ascending order of log.
+func RootOf(frontier []Log) [32]byte {
+	h := sha256.New()
+	h.Write([]byte("earshot/v1 frontier\x00"))
+	var b [24]byte
+	for _, l := range frontier {
+		copy(b[:], l.Log[:])
+		binary.BigEndian.PutUint64(b[16:], l.Seq)
+		h.Write(b[:])
+	}
+	return [32]byte(h.Sum(nil))
+}
+
+// Pending returns how many entries wait for a predecessor or a cause.
+func (e *Engine) Pending(id chat.RoomID) int {
+	if r := e.rooms[id]; r != nil {
+		return r.count
+	}
+	return 0
+}
+
+// NextTick returns when Tick is due next, zero if nothing waits.
+func (e *Engine) NextTick(now time.Time) time.Time {
+	for _, r := range e.rooms {
+		if r.count > 0 {
+			return now.Add(tickEvery)
+		}
+	}
+	return time.Time{}
+}
+
+// tickEvery bounds how late an entry is let go (guess: a twelfth of HoldDeps).
+const tickEvery = 250 * time.Millisecond
+
+func (r *state) head(id chat.LogID) uint64 {
+	if l := r.logs[id]; l != nil {
+		return l.Seq
+	}
+	return 0
+}
+
+// keys returns the keys of m in ascending order.
+func keys[K interface {
+	~[16]byte | ~uint64
+}, V any](m map[K]V,
+) []K {
+	out := make([]K, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.SortFunc(out, func(a, b K) int {
+		switch a := any(a).(type) {
+		case chat.LogID:
+			b := any(b).(chat.LogID)
+			return bytes.Compare(a[:], b[:])
+		case uint64:
+			b := any(b).(uint64)
+			switch {
+			case a < b:
+				return -1
+			case a > b:
+				return 1
+			}
+		}
+		return 0
+	})
+	return out
+}
