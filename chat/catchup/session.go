@@ -1,0 +1,281 @@
+package catchup
+
+import (
+	"bytes"
+	"slices"
+
+	"earshot/chat"
+	"earshot/chat/wire"
+)
+
+// RoomState is what this node holds of a room when a session starts.
+type RoomState struct {
+	Room     chat.RoomID
+	Root     [32]byte
+	Frontier []wire.LogSeq // in ascending order of log
+}
+
+// Session is one conversation in which two nodes send each other what the other
+// lacks. Both sides run the same machine; the asker speaks first. It does no I/O:
+// feed it what arrives and do what it returns.
+//
+//	asker    Compare(rooms, roots)  ->
+//	         <-  Compare(those that differ)          answerer
+//	both     Frontier...  for each of these, then
+//	both     Entries...   what the other lacks, oldest first, then Done
+type Session struct {
+	asker    bool
+	nonce    []byte
+	rooms    map[chat.RoomTag]*sessionRoom
+	offered  []RoomState
+	compared bool
+	order    []chat.RoomTag // rooms that differ, in the order they are sent
+	sending  int            // index in order of the room being loaded
+	loading  bool
+	sent     uint64
+	received int
+	sentDone bool
+	gotDone  bool
+}
+
+type sessionRoom struct {
+	state    RoomState
+	theirs   map[chat.LogID]uint64
+	complete bool // their whole frontier is here
+}
+
+// SessionEffect is what a session wants done. A sealed union.
+type SessionEffect interface{ isSessionEffect() }
+
+// Send says: send this frame to the other side.
+type Send struct{ Frame wire.Frame }
+
+// Load says: read the next entries of Room that the other side lacks, oldest
+// first, and give them to Loaded. Have is for each log the highest number that
+// the other side holds.
+type Load struct {
+	Room chat.RoomID
+	Have map[chat.LogID]uint64
+	// First is true for the first page of a room: the reader starts anew.
+	First bool
+}
+
+// Take says: these entries arrived for Room, in order; verify and keep them.
+type Take struct {
+	Room    chat.RoomID
+	Entries []wire.RawEntry
+}
+
+// Finish says that both sides have everything the other had when it started.
+type Finish struct{}
+
+func (Send) isSessionEffect()   {}
+func (Load) isSessionEffect()   {}
+func (Take) isSessionEffect()   {}
+func (Finish) isSessionEffect() {}
+
+// Ask starts a session as the asker and returns what to do first. nonce is
+// wire.NonceSize random bytes.
+func Ask(nonce []byte, rooms []RoomState) (*Session, []SessionEffect) {
+	s := &Session{asker: true, nonce: nonce, rooms: map[chat.RoomTag]*sessionRoom{}, offered: rooms}
+	s.enrol(rooms)
+	return s, []SessionEffect{Send{wire.Compare{Nonce: nonce, Rooms: roots(nonce, rooms)}}}
+}
+
+// Answer starts a session as the answerer, which says nothing before the asker.
+func Answer(rooms []RoomState) *Session {
+	return &Session{rooms: map[chat.RoomTag]*sessionRoom{}, offered: rooms}
+}
+
+// Roots returns what a Have or Compare says about rooms under nonce.
+func roots(nonce []byte, rooms []RoomState) []wire.RoomRoot {
+	out := make([]wire.RoomRoot, 0, len(rooms))
+	for _, r := range rooms {
+		tag := r.Room.SessionTag(nonce)
+		out = append(out, wire.RoomRoot{Tag: tag[:], Root: r.Root[:]})
+	}
+	return out
+}
+
+func (s *Session) enrol(rooms []RoomState) {
+	for _, r := range rooms {
+		s.rooms[r.Room.SessionTag(s.nonce)] = &sessionRoom{state: r, theirs: map[chat.LogID]uint64{}}
+	}
+}
+
+// Received returns how many entries have arrived.
+func (s *Session) Received() int { return s.received }
+
+// Handle takes a frame from the other side. An error ends the session: the other
+// side does not keep to the protocol.
+func (s *Session) Handle(f wire.Frame) ([]SessionEffect, error) {
+	switch f := f.(type) {
+	case wire.Compare:
+		return s.compare(f)
+	case wire.Frontier:
+		return s.frontier(f)
+	case wire.Entries:
+		r := s.rooms[chat.RoomTag(f.Tag)]
+		if r == nil || !slices.Contains(s.order, chat.RoomTag(f.Tag)) || s.gotDone {
+			return nil, broken("entries that were not asked for")
+		}
+		s.received += len(f.Entries)
+		return []SessionEffect{Take{Room: r.state.Room, Entries: f.Entries}}, nil
+	case wire.Done:
+		if !s.compared || s.gotDone {
+			return nil, broken("an end before the beginning")
+		}
+		s.gotDone = true
+		return s.finish(nil), nil
+	case wire.Unknown:
+		return nil, nil
+	}
+	return nil, broken("a frame that has no place in a sync session")
+}
+
+func (s *Session) compare(f wire.Compare) ([]SessionEffect, error) {
+	if s.compared {
+		return nil, broken("a second comparison")
+	}
+	s.compared = true
+	var effects []SessionEffect
+	var differ []RoomState
+	if !s.asker {
+		s.nonce = f.Nonce
+		s.enrol(s.offered)
+	} else if !bytes.Equal(f.Nonce, s.nonce) {
+		return nil, broken("another session's nonce")
+	}
+	for _, theirs := range f.Rooms {
+		tag := chat.RoomTag(theirs.Tag)
+		r := s.rooms[tag]
+		if r == nil || slices.Contains(s.order, tag) {
+			if s.asker {
+				return nil, broken("a room that was not named")
+			}
+			continue // a room this node is not in
+		}
+		if s.asker || !bytes.Equal(theirs.Root, r.state.Root[:]) {
+			s.order = append(s.order, tag)
+			differ = append(differ, r.state)
+		}
+	}
+	if !s.asker {
+		effects = append(effects, Send{wire.Compare{Nonce: s.nonce, Rooms: roots(s.nonce, differ)}})
+	}
+	for _, tag := range s.order {
+		effects = append(effects, s.sendFrontier(tag)...)
+	}
+	if len(s.order) == 0 {
+		effects = s.done(effects)
+	}
+	return effects, nil
+}
+
+// logsPerFrame bounds a Frontier frame: 26 bytes a log at the most.
+const logsPerFrame = 2048
+
+func (s *Session) sendFrontier(tag chat.RoomTag) []SessionEffect {
+	logs := s.rooms[tag].state.Frontier
+	var out []SessionEffect
+	for {
+		n := min(len(logs), logsPerFrame)
+		out = append(out, Send{wire.Frontier{Tag: tag[:], Logs: logs[:n], More: n < len(logs)}})
+		if logs = logs[n:]; len(logs) == 0 {
+			return out
+		}
+	}
+}
+
+func (s *Session) frontier(f wire.Frontier) ([]SessionEffect, error) {
+	tag := chat.RoomTag(f.Tag)
+	r := s.rooms[tag]
+	if r == nil || !slices.Contains(s.order, tag) || r.complete {
+		return nil, broken("a frontier that was not asked for")
+	}
+	if len(r.theirs)+len(f.Logs) > 2*chat.MaxLogsPerRoom {
+		return nil, broken("a frontier without end")
+	}
+	for _, l := range f.Logs {
+		r.theirs[chat.LogID(l.Log)] = l.Seq
+	}
+	r.complete = !f.More
+	return s.load(nil), nil
+}
+
+// load asks for the next page if none is on its way and the room's turn has come.
+func (s *Session) load(effects []SessionEffect) []SessionEffect {
+	for !s.loading && s.sending < len(s.order) {
+		r := s.rooms[s.order[s.sending]]
+		if !r.complete {
+			return effects
+		}
+		if !r.lacks() {
+			s.sending++
+			continue
+		}
+		s.loading = true
+		return append(effects, Load{Room: r.state.Room, Have: r.theirs, First: true})
+	}
+	if !s.loading && s.compared && s.sending == len(s.order) {
+		return s.done(effects)
+	}
+	return effects
+}
+
+// lacks reports whether the other side misses anything that this one has.
+func (r *sessionRoom) lacks() bool {
+	for _, l := range r.state.Frontier {
+		if r.theirs[chat.LogID(l.Log)] < l.Seq {
+			return true
+		}
+	}
+	return false
+}
+
+// Loaded takes the page that Load asked for. more says that another follows; the
+// next Load comes back when this page has been sent, which bounds what is held.
+func (s *Session) Loaded(entries []wire.Entry, more bool) []SessionEffect {
+	tag := s.order[s.sending]
+	var effects []SessionEffect
+	for len(entries) > 0 {
+		batch, size := []wire.RawEntry{}, 0
+		for len(entries) > 0 && len(batch) < chat.MaxBatch {
+			e := &entries[0]
+			size += len(e.Head) + len(e.Payload) + len(e.Sig) + 16
+			if len(batch) > 0 && size > chat.MaxFrame-256 {
+				break
+			}
+			batch = append(batch, wire.RawEntry{Head: e.Head, Sig: e.Sig[:], Payload: e.Payload})
+			entries = entries[1:]
+		}
+		s.sent += uint64(len(batch))
+		effects = append(effects, Send{wire.Entries{Tag: tag[:], Entries: batch}})
+	}
+	if more {
+		r := s.rooms[tag]
+		return append(effects, Load{Room: r.state.Room, Have: r.theirs})
+	}
+	s.loading = false
+	s.sending++
+	return s.load(effects)
+}
+
+func (s *Session) done(effects []SessionEffect) []SessionEffect {
+	if s.sentDone {
+		return effects
+	}
+	s.sentDone = true
+	return s.finish(append(effects, Send{wire.Done{Sent: s.sent}}))
+}
+
+func (s *Session) finish(effects []SessionEffect) []SessionEffect {
+	if s.sentDone && s.gotDone {
+		effects = append(effects, Finish{})
+	}
+	return effects
+}
+
+func broken(what string) error {
+	return chat.Errorf(chat.CodeInvalid, "A device sent %s while catching up. The session was ended; it is tried again by itself.", what)
+}
