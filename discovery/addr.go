@@ -69,11 +69,13 @@ func (n Neighbourhood) Multiaddrs(ips []netip.Addr, port uint16, limit int) []ma
 		return nil
 	}
 	var ok []netip.Addr
+	known := make(map[netip.Addr]bool, len(ips))
 	for _, ip := range ips {
 		ip = ip.Unmap()
-		if !n.Allows(ip) {
+		if known[ip] || !n.Allows(ip) {
 			continue
 		}
+		known[ip] = true
 		if !ip.Is6() || !ip.IsLinkLocalUnicast() || ip.Zone() != "" {
 			ok = append(ok, ip)
 			continue
@@ -86,7 +88,7 @@ func (n Neighbourhood) Multiaddrs(ips []netip.Addr, port uint16, limit int) []ma
 		return cmp.Or(cmp.Compare(n.rank(a), n.rank(b)), a.WithZone("").Compare(b.WithZone("")))
 	})
 	var out []ma.Multiaddr
-	for _, ip := range slices.Compact(ok) {
+	for _, ip := range ok {
 		if len(out) == limit {
 			break
 		}
