@@ -1,0 +1,300 @@
+// Package apitest stands in for a running node where a face or the local API is
+// tested: an api.Backend that keeps everything in memory. It knows no network and
+// no disk, and no rule of conversation beyond what its callers can see.
+package apitest
+
+import (
+	"context"
+	"crypto/rand"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"earshot/chat"
+	"earshot/node/api"
+	"earshot/node/feed"
+)
+
+// Node is a Backend in memory. Make one with New; its methods may be used from
+// many goroutines.
+type Node struct {
+	feed *feed.Feed
+
+	mu     sync.Mutex
+	me     chat.Me
+	people []chat.Person
+	rooms  []*room
+	facts  []chat.Event
+	byID   map[string]chat.Message // by client id
+	typing []chat.TypingEvent
+	fail   error
+}
+
+type room struct {
+	chat.Room
+	messages []chat.Message
+}
+
+// New returns a node of a person with this name who is in the lobby.
+func New(name string) *Node {
+	me := chat.Me{Name: name, Home: "/home/of/" + name, Version: "test", Port: 9327, Addresses: []string{"/ip4/127.0.0.1/tcp/9327"}}
+	_, _ = rand.Read(me.Person[:]) // never fails
+	_, _ = rand.Read(me.Device[:])
+	n := &Node{me: me, byID: make(map[string]chat.Message), feed: feed.New(0)}
+	n.people = []chat.Person{{
+		Person: me.Person, Name: name, Me: true, Presence: chat.Here,
+		Devices: []chat.Device{{Device: me.Device, Presence: chat.Here}},
+	}}
+	n.join(chat.Lobby)
+	return n
+}
+
+// Fail makes every later call but Feed fail with err; nil ends that.
+func (n *Node) Fail(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.fail = err
+}
+
+// Typing returns every typing notice that was set.
+func (n *Node) Typing() []chat.TypingEvent {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.typing)
+}
+
+// Appear makes a person known and here, and returns them as an author.
+func (n *Node) Appear(name string) chat.Author {
+	a := chat.Author{Name: name}
+	_, _ = rand.Read(a.Person[:])
+	_, _ = rand.Read(a.Device[:])
+	p := chat.Person{
+		Person: a.Person, Name: name, Presence: chat.Here, LastSeen: time.Now().UTC(),
+		Devices: []chat.Device{{Device: a.Device, Presence: chat.Here, LastSeen: time.Now().UTC(), Address: "/ip4/127.0.0.2/tcp/9327"}},
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.people = append(n.people, p)
+	n.feed.Publish(chat.PersonEvent{Person: p})
+	return a
+}
+
+// Hear stores a message of somebody else, as if it came from the network.
+func (n *Node) Hear(from chat.Author, roomName, text string) chat.Message {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	r := n.find(roomName)
+	if r == nil {
+		panic("apitest: no room " + roomName)
+	}
+	r.Unread++
+	return n.store(r, from, text)
+}
+
+// Publish puts an event of weather into the feed.
+func (n *Node) Publish(e chat.Event) { n.feed.Publish(e) }
+
+// store commits a message, then broadcasts it. n.mu is held.
+func (n *Node) store(r *room, from chat.Author, text string) chat.Message {
+	now := time.Now().UTC()
+	m := chat.Message{
+		Room: r.Room.Room, RoomID: r.RoomID, From: from, Text: chat.CleanText(text),
+		SentAt: now, ReceivedAt: now, Mine: from.Person == n.me.Person,
+	}
+	_, _ = rand.Read(m.ID[:])
+	r.messages = append(r.messages, m)
+	r.LastAt = now
+	e := chat.MessageEvent{Cursor: chat.Cursor(len(n.facts) + 1), Message: m}
+	n.facts = append(n.facts, e)
+	n.feed.Publish(e)
+	return m
+}
+
+// join is JoinRoom for a canonical name. n.mu is held, or n is not shared yet.
+func (n *Node) join(name string) *room {
+	if r := n.find(name); r != nil {
+		return r
+	}
+	r := &room{Room: chat.Room{Room: name, RoomID: chat.OpenRoom(name), Open: true}}
+	n.rooms = append(n.rooms, r)
+	e := chat.RoomEvent{Cursor: chat.Cursor(len(n.facts) + 1), Room: name, RoomID: r.RoomID, Joined: true, At: time.Now().UTC()}
+	n.facts = append(n.facts, e)
+	n.feed.Publish(e)
+	return r
+}
+
+func (n *Node) find(ref string) *room {
+	name, _ := chat.CanonicalRoomName(ref)
+	for _, r := range n.rooms {
+		if r.Room.Room == name || r.RoomID.String() == strings.ToLower(ref) {
+			return r
+		}
+	}
+	return nil
+}
+
+func (n *Node) byRoomID(id chat.RoomID) (*room, error) {
+	if r := n.find(id.String()); r != nil {
+		return r, nil
+	}
+	return nil, chat.Errorf(chat.CodeNotJoined, "You are not in that room. Join it with `earshot room join`.")
+}
+
+// Me implements api.Backend, as do the methods below.
+func (n *Node) Me(context.Context) (chat.Me, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.me, n.fail
+}
+
+func (n *Node) People(context.Context) ([]chat.Person, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.people), n.fail
+}
+
+func (n *Node) Rooms(context.Context) ([]chat.Room, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var rooms []chat.Room
+	for _, r := range n.rooms {
+		rooms = append(rooms, r.Room)
+	}
+	return rooms, n.fail
+}
+
+func (n *Node) FindRoom(_ context.Context, ref string) (chat.Room, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.fail != nil {
+		return chat.Room{}, n.fail
+	}
+	if r := n.find(ref); r != nil {
+		return r.Room, nil
+	}
+	return chat.Room{}, chat.Errorf(chat.CodeNotFound, "There is no room %.60q here. Join it with `earshot room join`.", ref)
+}
+
+func (n *Node) JoinRoom(_ context.Context, name string) (chat.Room, error) {
+	name, err := chat.CanonicalRoomName(name)
+	if err != nil {
+		return chat.Room{}, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.fail != nil {
+		return chat.Room{}, n.fail
+	}
+	return n.join(name).Room, nil
+}
+
+func (n *Node) LeaveRoom(_ context.Context, id chat.RoomID) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	r, err := n.byRoomID(id)
+	if err != nil || n.fail != nil {
+		return firstOf(n.fail, err)
+	}
+	if r.Room.Room == chat.Lobby {
+		return chat.Errorf(chat.CodeDenied, "Everybody is in %s. Leave other rooms.", chat.Lobby)
+	}
+	n.rooms = slices.DeleteFunc(n.rooms, func(o *room) bool { return o == r })
+	e := chat.RoomEvent{Cursor: chat.Cursor(len(n.facts) + 1), Room: r.Room.Room, RoomID: id, At: time.Now().UTC()}
+	n.facts = append(n.facts, e)
+	n.feed.Publish(e)
+	return nil
+}
+
+func (n *Node) Send(_ context.Context, id chat.RoomID, text, clientID string) (chat.Message, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	r, err := n.byRoomID(id)
+	switch {
+	case n.fail != nil || err != nil:
+		return chat.Message{}, firstOf(n.fail, err)
+	case len(text) > chat.MaxText:
+		return chat.Message{}, chat.Errorf(chat.CodeTooLong, "The text has %d bytes and may have %d. Send it in parts.", len(text), chat.MaxText)
+	case chat.CleanText(text) == "":
+		return chat.Message{}, chat.Errorf(chat.CodeEmpty, "There is nothing to send. Give some text.")
+	}
+	if m, ok := n.byID[clientID]; ok && clientID != "" {
+		return m, nil
+	}
+	m := n.store(r, chat.Author{Person: n.me.Person, Name: n.me.Name, Device: n.me.Device}, text)
+	n.byID[clientID] = m
+	return m, nil
+}
+
+func (n *Node) Messages(_ context.Context, id chat.RoomID, page api.Page) ([]chat.Message, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	r, err := n.byRoomID(id)
+	if err != nil || n.fail != nil {
+		return nil, firstOf(n.fail, err)
+	}
+	index := func(id chat.EntryID) int {
+		return slices.IndexFunc(r.messages, func(m chat.Message) bool { return m.ID == id })
+	}
+	from, to := max(0, len(r.messages)-page.Limit), len(r.messages)
+	switch {
+	case !page.Before.IsZero():
+		to = index(page.Before)
+		from = max(0, to-page.Limit)
+	case !page.After.IsZero():
+		from = index(page.After) + 1
+		to = min(from+page.Limit, len(r.messages))
+		if from == 0 {
+			to = -1
+		}
+	}
+	if to < 0 {
+		return nil, chat.Errorf(chat.CodeNotFound, "That message is not in %s. See `earshot history`.", r.Room.Room)
+	}
+	return slices.Clone(r.messages[from:to]), nil
+}
+
+func (n *Node) SetTyping(_ context.Context, id chat.RoomID, typing bool) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	r, err := n.byRoomID(id)
+	if err != nil || n.fail != nil {
+		return firstOf(n.fail, err)
+	}
+	n.typing = append(n.typing, chat.TypingEvent{Room: r.Room.Room, RoomID: id, Typing: typing})
+	return nil
+}
+
+func (n *Node) MarkRead(_ context.Context, id chat.RoomID, upTo chat.EntryID) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	r, err := n.byRoomID(id)
+	if err != nil || n.fail != nil {
+		return firstOf(n.fail, err)
+	}
+	i := slices.IndexFunc(r.messages, func(m chat.Message) bool { return m.ID == upTo })
+	if i < 0 {
+		return chat.Errorf(chat.CodeNotFound, "That message is not in %s. See `earshot history`.", r.Room.Room)
+	}
+	r.ReadUpTo, r.Unread = &upTo, len(r.messages)-1-i
+	n.feed.Publish(chat.ReadEvent{Room: r.Room.Room, RoomID: id, Unread: r.Unread, ReadUpTo: &upTo})
+	return nil
+}
+
+func (n *Node) Facts(_ context.Context, after chat.Cursor, limit int) ([]chat.Event, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	from := min(int(after), len(n.facts))
+	return slices.Clone(n.facts[from:min(from+limit, len(n.facts))]), n.fail
+}
+
+func (n *Node) Feed() *feed.Feed { return n.feed }
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,356 @@
+// Package client speaks to the node that runs on a home, over its local API. It
+// does not know how a node works, how to start one (OnLost may be told), or how
+// anything is shown.
+//
+// A Client and its methods may be used from many goroutines. Every request may be
+// asked again without doing its work twice, so a request whose connection breaks is
+// repeated once by itself: a node that was restarted meanwhile is not noticed.
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+
+	"earshot/chat"
+	"earshot/node/api"
+)
+
+const (
+	// dialTimeout bounds reaching a socket of the same machine.
+	dialTimeout = 3 * time.Second
+	// maxAnswer bounds an answer, in bytes: a full page of the longest messages,
+	// escaped.
+	maxAnswer = 64 << 20
+	// socketHost stands for the socket in URLs; the server knows this name.
+	socketHost = "earshot"
+)
+
+// Page says which messages to read, see api.Page.
+type Page = api.Page
+
+// Version is what Client.Version returns, see api.Version.
+type Version = api.Version
+
+// Client is a face's way to a node. Make one with Open.
+type Client struct {
+	home string
+	http *http.Client
+
+	mu       sync.Mutex
+	endpoint *api.Endpoint // nil until read, and after it failed
+
+	revive    func(context.Context) error
+	revivable chan struct{} // holds one token: who may call revive
+}
+
+// Open returns a client of the node that runs on home, once that has answered. The
+// error has chat.CodeUnreachable if none runs there.
+func Open(ctx context.Context, home string) (*Client, error) {
+	c := &Client{home: home, revivable: make(chan struct{}, 1)}
+	c.revivable <- struct{}{}
+	c.http = &http.Client{
+		Transport: &http.Transport{
+			DialContext:         c.dial,
+			MaxIdleConnsPerHost: 4,
+			IdleConnTimeout:     90 * time.Second,
+			DisableCompression:  true,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	if _, err := c.Version(ctx); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// OnLost sets what to do when no node answers any more: start must return once one
+// answers on the home again, or fail. One call of start runs at a time. Without it
+// such requests fail with chat.CodeUnreachable. Call OnLost before other methods.
+func (c *Client) OnLost(start func(context.Context) error) { c.revive = start }
+
+// Close lets go of idle connections. Streams are closed by their owners.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Endpoint returns how the node was last reached.
+func (c *Client) Endpoint() (api.Endpoint, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.endpoint == nil {
+		e, err := api.ReadEndpoint(c.home)
+		if err != nil {
+			return e, err
+		}
+		c.endpoint = &e
+	}
+	return *c.endpoint, nil
+}
+
+// forget makes the next request look up anew where the node is.
+func (c *Client) forget() {
+	c.mu.Lock()
+	c.endpoint = nil
+	c.mu.Unlock()
+	c.http.CloseIdleConnections()
+}
+
+// dial connects to the endpoint, whatever the URL says.
+func (c *Client) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	e, err := c.Endpoint()
+	if err != nil {
+		return nil, err
+	}
+	if e.Network == "tcp" {
+		host, _, err := net.SplitHostPort(e.Address)
+		if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
+			return nil, chat.Errorf(chat.CodeDenied, "The address of the local API, %.80q, is not on this machine. Restart the node.", e.Address)
+		}
+	}
+	d := net.Dialer{Timeout: dialTimeout}
+	return d.DialContext(ctx, e.Network, e.Address)
+}
+
+// request sends one request, once.
+func (c *Client) request(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
+	e, err := c.Endpoint()
+	if err != nil {
+		return nil, err
+	}
+	host := socketHost
+	if e.Network == "tcp" {
+		host = e.Address
+	}
+	var r io.Reader
+	if body != nil {
+		r = bytes.NewReader(body)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+host+path, r)
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if e.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+e.Token)
+	}
+	return c.http.Do(req)
+}
+
+// do asks for path with in as JSON and reads the answer into out; either may be
+// nil. If nobody answers it looks where the node is now, then has one started.
+func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
+	var body []byte
+	if in != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
+			return err
+		}
+	}
+	for attempt := 1; ; attempt++ {
+		err := c.once(ctx, method, path, body, out)
+		if err == nil || ctx.Err() != nil || attempt == 3 || !lost(err) {
+			return err
+		}
+		c.forget()
+		if attempt == 2 {
+			if c.revive == nil {
+				return err
+			}
+			if err := c.restart(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (c *Client) once(ctx context.Context, method, path string, body []byte, out any) error {
+	resp, err := c.request(ctx, method, path, body)
+	if err != nil {
+		return unreachable(ctx, err)
+	}
+	defer resp.Body.Close()
+	if err := failure(resp); err != nil {
+		return err
+	}
+	if out == nil || resp.StatusCode == http.StatusNoContent {
+		return nil
+	}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return unreachable(ctx, err)
+	}
+	if err := json.Unmarshal(b, out); err != nil {
+		return chat.Wrap(chat.CodeInternal, err, "The node's answer could not be understood.",
+			"It may be of another version: restart it.")
+	}
+	return nil
+}
+
+// failure returns what the node said was wrong, nil if nothing was.
+func failure(resp *http.Response) error {
+	if resp.StatusCode < 300 {
+		return nil
+	}
+	var body struct {
+		Error *chat.Error `json:"error"`
+	}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err == nil && json.Unmarshal(b, &body) == nil && body.Error != nil {
+		return body.Error
+	}
+	return chat.Errorf(chat.CodeInternal, "The node answered %q, which no node of ours does. Check what listens there.", resp.Status)
+}
+
+// unreachable puts a failed request in words, except that it was called off.
+func unreachable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var e *chat.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return chat.Wrap(chat.CodeUnreachable, err, "The Earshot node does not answer.",
+		"Start one with `earshot daemon`, or `earshot` for the terminal UI.")
+}
+
+// lost reports whether another try, or another node, may do better.
+func lost(err error) bool {
+	code := chat.CodeOf(err)
+	return code == chat.CodeUnreachable || code == chat.CodeStopping
+}
+
+// restart has a node started unless somebody else just did.
+func (c *Client) restart(ctx context.Context) error {
+	select {
+	case <-c.revivable:
+		defer func() { c.revivable <- struct{}{} }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := c.once(ctx, http.MethodGet, "/v1/version", nil, nil); err == nil {
+		return nil
+	}
+	c.forget()
+	return c.revive(ctx)
+}
+
+// roomPath returns the path of something in a room.
+func roomPath(room, rest string) (string, error) {
+	if room == "" || room == "." || room == ".." {
+		return "", chat.Errorf(chat.CodeNotFound, "There is no room %q. See `earshot rooms`.", room)
+	}
+	return "/v1/rooms/" + url.PathEscape(room) + rest, nil
+}
+
+// Me returns who the node is.
+func (c *Client) Me(ctx context.Context) (chat.Me, error) {
+	var me chat.Me
+	return me, c.do(ctx, http.MethodGet, "/v1/me", nil, &me)
+}
+
+// People returns everybody the node knows.
+func (c *Client) People(ctx context.Context) ([]chat.Person, error) {
+	var out api.People
+	err := c.do(ctx, http.MethodGet, "/v1/people", nil, &out)
+	return out.People, err
+}
+
+// Rooms returns the rooms the node is in.
+func (c *Client) Rooms(ctx context.Context) ([]chat.Room, error) {
+	var out api.Rooms
+	err := c.do(ctx, http.MethodGet, "/v1/rooms", nil, &out)
+	return out.Rooms, err
+}
+
+// Join joins the open room with this name and makes it if need be.
+func (c *Client) Join(ctx context.Context, name string) (chat.Room, error) {
+	var room chat.Room
+	return room, c.do(ctx, http.MethodPost, "/v1/rooms", api.NewRoom{Name: name}, &room)
+}
+
+// Leave leaves a room.
+func (c *Client) Leave(ctx context.Context, room string) error {
+	path, err := roomPath(room, "")
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, http.MethodDelete, path, nil, nil)
+}
+
+// Send returns once the message is stored by the node. clientID names this act of
+// sending: with the same one the message is sent once, however often Send is
+// called. An empty one is filled in.
+func (c *Client) Send(ctx context.Context, room, text, clientID string) (chat.Message, error) {
+	path, err := roomPath(room, "/messages")
+	if err != nil {
+		return chat.Message{}, err
+	}
+	if clientID == "" {
+		clientID = rand.Text()
+	}
+	var m chat.Message
+	return m, c.do(ctx, http.MethodPost, path, api.NewMessage{Text: text, ClientID: clientID}, &m)
+}
+
+// Messages returns a page of a room, oldest first.
+func (c *Client) Messages(ctx context.Context, room string, page Page) ([]chat.Message, error) {
+	path, err := roomPath(room, "/messages")
+	if err != nil {
+		return nil, err
+	}
+	q := url.Values{}
+	if page.Limit != 0 {
+		q.Set("limit", strconv.Itoa(page.Limit))
+	}
+	if !page.Before.IsZero() {
+		q.Set("before", page.Before.String())
+	}
+	if !page.After.IsZero() {
+		q.Set("after", page.After.String())
+	}
+	var out api.Messages
+	err = c.do(ctx, http.MethodGet, path+"?"+q.Encode(), nil, &out)
+	return out.Messages, err
+}
+
+// Typing tells the room that the person types, or stopped. It lapses after
+// chat.TypingExpiry.
+func (c *Client) Typing(ctx context.Context, room string, typing bool) error {
+	path, err := roomPath(room, "/typing")
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, http.MethodPost, path, api.Typing{Typing: typing}, nil)
+}
+
+// Read says that the person has read a room up to this message.
+func (c *Client) Read(ctx context.Context, room string, upTo chat.EntryID) error {
+	path, err := roomPath(room, "/read")
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, http.MethodPost, path, api.Read{UpTo: upTo}, nil)
+}
+
+// Version returns which program the node is, and which run of it.
+func (c *Client) Version(ctx context.Context) (Version, error) {
+	var v Version
+	return v, c.do(ctx, http.MethodGet, "/v1/version", nil, &v)
+}
+
+// Stop asks the node to end; it does so after it has answered.
+func (c *Client) Stop(ctx context.Context) error {
+	return c.do(ctx, http.MethodPost, "/v1/stop", struct{}{}, nil)
+}
