@@ -267,8 +267,8 @@ func (t *Topic) Subscribers() []peer.ID { return t.topic.ListPeers() }
 // Block drops all gossip from a peer and sends it none, until Unblock. Its
 // connection is left alone: close it to make Unblock take effect afterwards.
 func (t *Topic) Block(p peer.ID) {
-	t.blocked.Add(p)
-	t.ps.BlacklistPeer(p)
+	t.blocked.block(p)
+	t.ps.BlacklistPeer(p) // closes what is open
 }
 
 // Unblock takes Block back, for the peer's next connection.
@@ -301,12 +301,14 @@ type blocklist struct {
 
 func newBlocklist() *blocklist { return &blocklist{peers: make(map[peer.ID]struct{})} }
 
-// Add and Contains implement pubsub.Blacklist.
-func (b *blocklist) Add(p peer.ID) bool {
+// Add does nothing: gossipsub calls it from its loop some time after Block, when
+// Unblock may have been called already.
+func (b *blocklist) Add(peer.ID) bool { return true }
+
+func (b *blocklist) block(p peer.ID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.peers[p] = struct{}{}
-	return true
 }
 
 func (b *blocklist) Contains(p peer.ID) bool {
