@@ -1,0 +1,184 @@
+package tui
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"earshot/chat"
+)
+
+// builtins are the slash commands that the interface itself carries out.
+var builtins = []Command{
+	{Name: "join", Args: "#room", Help: "join an open room, or begin it"},
+	{Name: "leave", Help: "leave this room"},
+	{Name: "help", Help: "show the keys and commands"},
+	{Name: "quit", Help: "end Earshot"},
+}
+
+// withBuiltins returns the commands offered: the built-in ones, with the help
+// that extra may bring for them, and then the rest of extra.
+func withBuiltins(extra []Command) []Command {
+	all := slices.Clone(builtins)
+	for _, c := range extra {
+		c.Name = strings.TrimPrefix(c.Name, "/")
+		i := slices.IndexFunc(all, func(b Command) bool { return b.Name == c.Name })
+		switch {
+		case i < 0 && c.Run != nil:
+			all = append(all, c)
+		case i >= 0 && i < len(builtins):
+			all[i].Args, all[i].Help = c.Args, c.Help
+		}
+	}
+	return all
+}
+
+// parseCommand splits "/name args". Two slashes begin a message, and so does a
+// slash with a space or a second slash in its first word, such as a path.
+func parseCommand(text string) (name, args string, ok bool) {
+	rest, ok := strings.CutPrefix(text, "/")
+	if !ok || rest == "" {
+		return "", "", false
+	}
+	name, args, _ = strings.Cut(rest, " ")
+	if name == "" || strings.ContainsAny(name, "/\n\t") {
+		return "", "", false
+	}
+	return strings.ToLower(name), strings.TrimSpace(args), true
+}
+
+// runCommand carries out a slash command. What can't be carried out stays in the
+// input, with a sentence above it.
+func (m *model) runCommand(c *conversation, name, args string) tea.Cmd {
+	i := slices.IndexFunc(m.opt.Commands, func(cmd Command) bool { return cmd.Name == name })
+	if i < 0 {
+		m.say("There is no command /"+m.meter.cut(name, 24)+". F1 shows those there are; to send a line that begins with a slash, begin it with two.", true)
+		return nil
+	}
+	cmd := m.opt.Commands[i]
+	if cmd.Run != nil {
+		c.in.set("")
+		room := c.room.Room
+		return m.call(sendTimeout, func(ctx context.Context) tea.Msg {
+			text, err := cmd.Run(ctx, room, args)
+			return ranMsg{text, err}
+		})
+	}
+	switch name {
+	case "join":
+		room, err := chat.CanonicalRoomName(args)
+		if err != nil {
+			m.say(sentence(err), true)
+			return nil
+		}
+		c.in.set("")
+		return m.join(room)
+	case "leave":
+		if c.room.Room == chat.Lobby {
+			m.say("Everyone is in the lobby, always: it is where people find each other. Go to another room with Tab.", true)
+			return nil
+		}
+		c.in.set("")
+		m.say("Leaving "+safeName(c.room.Room)+m.glyphs.pending, false)
+		return m.leave(c.room)
+	case "help":
+		c.in.set("")
+		m.help, m.helpTop = true, 0
+	case "quit":
+		return tea.Quit
+	}
+	return nil
+}
+
+// onJoined goes to the room that was joined.
+func (m *model) onJoined(r joinedMsg) tea.Cmd {
+	if r.err != nil {
+		m.say(sentence(r.err), true)
+		return nil
+	}
+	if m.find(r.room.RoomID) == nil {
+		rooms := []chat.Room{r.room}
+		for _, c := range m.rooms {
+			rooms = append(rooms, c.room)
+		}
+		m.setRooms(rooms)
+	}
+	cmd := m.enter(slices.Index(m.rooms, m.find(r.room.RoomID)))
+	return tea.Batch(cmd, m.refresh())
+}
+
+// completer goes through what a word may become, in both directions and back to
+// the word as it was.
+type completer struct {
+	active  bool
+	from    int      // where the word begins
+	choices []string // the word itself first
+	at      int
+}
+
+// complete finds what the word in front of the cursor may become: a command at
+// the start of the line, a room after #, else a person.
+func (m *model) complete(in *input) completer {
+	text := in.text[:in.cur]
+	from := strings.LastIndexAny(text, " \n\t") + 1
+	word := text[from:]
+	if word == "" {
+		return completer{}
+	}
+	comp := completer{active: true, from: from, choices: []string{word}}
+	add := func(s string) {
+		if !slices.Contains(comp.choices, s) {
+			comp.choices = append(comp.choices, s)
+		}
+	}
+	switch {
+	case word[0] == '/' && from == 0:
+		for _, c := range m.opt.Commands {
+			if strings.HasPrefix("/"+c.Name, strings.ToLower(word)) {
+				add("/" + c.Name + " ")
+			}
+		}
+	case word[0] == '#':
+		for _, c := range m.rooms {
+			if name := safeName(c.room.Room); strings.HasPrefix(fold(name), fold(word)) {
+				add(name + " ")
+			}
+		}
+	default:
+		at := strings.HasPrefix(word, "@")
+		prefix := fold(strings.TrimPrefix(word, "@"))
+		for i := range m.who.people {
+			p := &m.who.people[i]
+			name := safeName(p.Name)
+			if p.Me || !strings.HasPrefix(fold(name), prefix) {
+				continue
+			}
+			switch {
+			case at:
+				add("@" + name + " ")
+			case from == 0:
+				add(name + ": ")
+			default:
+				add(name + " ")
+			}
+		}
+	}
+	return comp
+}
+
+// next puts the next choice in place of the word.
+func (comp *completer) next(in *input, delta int) {
+	n := len(comp.choices)
+	if !comp.active || n < 2 {
+		return
+	}
+	old := comp.choices[comp.at]
+	comp.at = ((comp.at+delta)%n + n) % n
+	in.cutRange(comp.from, comp.from+len(old))
+	if !in.insert(comp.choices[comp.at]) {
+		in.insert(old)
+		comp.active = false
+	}
+}

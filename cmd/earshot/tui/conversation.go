@@ -1,0 +1,338 @@
+package tui
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"earshot/chat"
+)
+
+// groupGap is how long a person may pause before their name is shown again.
+const groupGap = 5 * time.Minute
+
+// conversation is one room as the interface holds it: what is loaded, where the
+// reader is, what is being written and what is on its way out.
+type conversation struct {
+	room chat.Room
+	tl   timeline
+	in   input
+	out  []outgoing
+
+	loaded                              bool // the first page is there
+	opening, loadingOlder, loadingNewer bool // calls under way
+	follow                              bool // the reader is at the newest message
+	anchor                              anchor
+	below                               int          // messages that arrived unseen below
+	firstNew                            chat.EntryID // the "new messages" line stands above it
+	readAt                              time.Time    // when the newest message read was sent
+	readKnown, reading, typingOn, stale bool
+	readSent                            chat.EntryID
+	typedAt                             time.Time
+	typists                             map[chat.PersonID]typist
+	look                                look
+	blocks                              map[blockKey][]string
+}
+
+// outgoing is a message on its way to the node, or that did not get there.
+type outgoing struct {
+	clientID string
+	text     string
+	at       time.Time
+	failed   string // the sentence, "" while under way
+}
+
+// typist is somebody who is typing.
+type typist struct {
+	author chat.Author
+	until  time.Time
+}
+
+// anchor holds the top of the screen to a message: rest lines of that message's
+// block are on the screen. Counted from the block's end, it stays true when a day
+// or a name appears or vanishes above the text.
+type anchor struct {
+	id   chat.EntryID
+	at   time.Time
+	rest int
+}
+
+// look is everything, besides the message itself, that decides what a block looks
+// like and is the same for all; when it changes, no block is kept.
+type look struct {
+	width int
+	meter meter
+	airy  bool // blank lines between groups
+	today int  // day number, for "today" in separators
+	names int  // generation of the names shown
+	style *glyphs
+}
+
+// blockKey names a drawn message; the rest depends on its neighbours.
+type blockKey struct {
+	id                chat.EntryID
+	first, day, fresh bool
+}
+
+// maxBlocks bounds the drawn messages kept per room.
+const maxBlocks = 2 * windowMessages
+
+// place is a line of the conversation: line off of block i.
+type place struct{ i, off int }
+
+func newConversation(room chat.Room) *conversation {
+	return &conversation{
+		room: room, follow: true, typists: map[chat.PersonID]typist{},
+		blocks: map[blockKey][]string{}, in: input{goal: -1},
+	}
+}
+
+// setLook drops what was drawn for another look.
+func (c *conversation) setLook(l look) {
+	if c.look != l || len(c.blocks) > maxBlocks {
+		c.look = l
+		clear(c.blocks)
+	}
+}
+
+// count returns the number of blocks: messages, and behind them what is going out.
+func (c *conversation) count() int {
+	if c.tl.newer {
+		return len(c.tl.msgs)
+	}
+	return len(c.tl.msgs) + len(c.out)
+}
+
+// block returns the lines of block i, at least one.
+func (c *conversation) block(i int, who *directory) []string {
+	if i >= len(c.tl.msgs) {
+		return c.drawOutgoing(i-len(c.tl.msgs), who)
+	}
+	m := &c.tl.msgs[i]
+	key := blockKey{id: m.ID, first: true, day: true, fresh: m.ID == c.firstNew}
+	if i > 0 {
+		prev := &c.tl.msgs[i-1]
+		key.day = !sameDay(shownAt(prev), shownAt(m), who.local)
+		key.first = key.day || key.fresh || prev.From.Person != m.From.Person || prev.Mine != m.Mine ||
+			shownAt(m).Sub(shownAt(prev)) > groupGap || m.ClockAhead != prev.ClockAhead
+	}
+	if lines, ok := c.blocks[key]; ok {
+		return lines
+	}
+	lines := c.draw(m, key, who)
+	c.blocks[key] = lines
+	return lines
+}
+
+// end returns the place at the top of a screen whose last line is the newest.
+func (c *conversation) end(height int, who *directory) place {
+	for i := c.count() - 1; i >= 0; i-- {
+		n := len(c.block(i, who))
+		if n >= height {
+			return place{i, n - height}
+		}
+		height -= n
+	}
+	return place{}
+}
+
+// top returns the place at the top of the screen, and whether the newest message
+// is on it.
+func (c *conversation) top(height int, who *directory) (place, bool) {
+	if c.follow || len(c.tl.msgs) == 0 {
+		return c.end(height, who), true
+	}
+	i, _ := c.tl.find(chat.Message{ID: c.anchor.id, SentAt: c.anchor.at})
+	i = min(i, len(c.tl.msgs)-1)
+	p := place{i, max(0, len(c.block(i, who))-c.anchor.rest)}
+	left := height + p.off
+	for ; i < c.count(); i++ {
+		if left -= len(c.block(i, who)); left < 0 {
+			return p, false
+		}
+	}
+	return c.end(height, who), true
+}
+
+// scroll moves the screen by delta lines, down for positive ones.
+func (c *conversation) scroll(delta, height int, who *directory) {
+	p, atEnd := c.top(height, who)
+	if delta > 0 && atEnd {
+		c.toEnd()
+		return
+	}
+	p.off += delta
+	for p.off < 0 && p.i > 0 {
+		p.i--
+		p.off += len(c.block(p.i, who))
+	}
+	p.off = max(0, p.off)
+	for p.i < c.count()-1 && p.off >= len(c.block(p.i, who)) {
+		p.off -= len(c.block(p.i, who))
+		p.i++
+	}
+	c.hold(p, who)
+	if delta > 0 {
+		if _, atEnd := c.top(height, who); atEnd {
+			c.toEnd()
+		}
+	}
+}
+
+// hold keeps place p at the top of the screen from now on.
+func (c *conversation) hold(p place, who *directory) {
+	if len(c.tl.msgs) == 0 {
+		return
+	}
+	if p.i >= len(c.tl.msgs) { // what is going out has no lasting name
+		p = place{len(c.tl.msgs) - 1, len(c.block(len(c.tl.msgs)-1, who)) - 1}
+	}
+	m := &c.tl.msgs[p.i]
+	c.follow = false
+	c.anchor = anchor{id: m.ID, at: shownAt(m), rest: len(c.block(p.i, who)) - p.off}
+}
+
+// toEnd goes to the newest message, unless it isn't loaded.
+func (c *conversation) toEnd() {
+	if !c.tl.newer {
+		c.follow, c.below = true, 0
+	}
+}
+
+// screen returns exactly height lines, and the range of messages that are on them
+// (from first to last; none when last < first).
+func (c *conversation) screen(height int, who *directory) (lines []string, first, last int) {
+	p, _ := c.top(height, who)
+	first, last = p.i, -1
+	for i, off := p.i, p.off; i < c.count() && len(lines) < height; i, off = i+1, 0 {
+		lines = append(lines, c.block(i, who)[off:]...)
+		if i < len(c.tl.msgs) {
+			last = i
+		}
+	}
+	lines = lines[:min(len(lines), height)]
+	if missing := height - len(lines); missing > 0 { // short histories stand at the bottom
+		lines = append(slices.Repeat([]string{spaces(c.look.width)}, missing), lines...)
+	}
+	return lines, first, last
+}
+
+// draw makes the lines of a message, each exactly as wide as the conversation.
+func (c *conversation) draw(m *chat.Message, key blockKey, who *directory) []string {
+	var lines []string
+	at := shownAt(m).In(who.local)
+	if key.day {
+		lines = append(lines, c.rule(c.look.dayName(at), styleFaint.Styled))
+	}
+	if key.fresh {
+		lines = append(lines, c.rule("new messages", styleMark.Styled))
+	}
+	if key.first {
+		if c.look.airy && !key.day && !key.fresh {
+			lines = append(lines, spaces(c.look.width))
+		}
+		when := at.Format("15:04")
+		if m.ClockAhead {
+			when += " (their clock is ahead)"
+		}
+		lines = append(lines, c.heading(m.From, m.Mine, when, who))
+	}
+	return append(lines, c.body(safeText(m.Text))...)
+}
+
+func (c *conversation) drawOutgoing(k int, who *directory) []string {
+	o := &c.out[k]
+	var lines []string
+	first := true
+	if k > 0 {
+		first = o.at.Sub(c.out[k-1].at) > groupGap
+	} else if n := len(c.tl.msgs); n > 0 {
+		prev := &c.tl.msgs[n-1]
+		first = !prev.Mine || o.at.Sub(shownAt(prev)) > groupGap
+	}
+	if first {
+		if c.look.airy && c.count() > 1 {
+			lines = append(lines, spaces(c.look.width))
+		}
+		lines = append(lines, c.heading(who.me, true, o.at.In(who.local).Format("15:04"), who))
+	}
+	lines = append(lines, c.body(safeText(o.text))...)
+	if o.failed == "" {
+		return append(lines, c.note(c.look.style.pending+" sending", styleFaint.Styled)...)
+	}
+	return append(lines, c.note(c.look.style.warning+" Not sent. "+safeText(o.failed)+
+		" Ctrl+R sends it again, Up takes it back to edit.", styleAlert.Styled)...)
+}
+
+// heading is the line with the author's name and the time.
+func (c *conversation) heading(a chat.Author, mine bool, when string, who *directory) string {
+	l := c.look
+	name := who.name(a)
+	if mine {
+		name += " (you)"
+	}
+	margin := l.margin()
+	name = l.meter.cut(name, max(1, l.width-margin-len(when)-2))
+	used := margin + l.meter.width(name) + 2
+	when = l.meter.cut(when, l.width-used)
+	return spaces(margin) + nameStyle(a.Person).Styled(name) + "  " + styleFaint.Styled(when) +
+		spaces(l.width-used-l.meter.width(when))
+}
+
+// body is text, wrapped and indented.
+func (c *conversation) body(text string) []string {
+	return c.indented(text, func(s string) string { return s })
+}
+
+// note is a remark of the interface's own under a message.
+func (c *conversation) note(text string, style func(string) string) []string {
+	return c.indented(text, style)
+}
+
+func (c *conversation) indented(text string, style func(string) string) []string {
+	l := c.look
+	indent := l.margin() + 1
+	wrapped := l.meter.wrap(text, l.width-indent-1)
+	lines := make([]string, len(wrapped))
+	for i, s := range wrapped {
+		lines[i] = spaces(indent) + style(s) + spaces(l.width-indent-l.meter.width(s))
+	}
+	return lines
+}
+
+// rule is a line across the conversation with words in it.
+func (c *conversation) rule(words string, style func(string) string) string {
+	l := c.look
+	words = " " + l.meter.cut(words, l.width-6) + " "
+	line := strings.Repeat(l.style.horizontal, 2) + words
+	return style(line + strings.Repeat(l.style.horizontal, max(0, l.width-l.meter.width(line))))
+}
+
+// margin is the space at the left of names.
+func (l look) margin() int {
+	if l.width < 50 {
+		return 0
+	}
+	return 1
+}
+
+func (l look) dayName(at time.Time) string {
+	date := at.Format("Monday, 2 January 2006")
+	switch l.today - dayNumber(at) {
+	case 0:
+		return "Today, " + at.Format("2 January")
+	case 1:
+		return "Yesterday, " + at.Format("2 January")
+	}
+	return date
+}
+
+// dayNumber counts local days, so that two times can be compared.
+func dayNumber(at time.Time) int {
+	y, m, d := at.Date()
+	return int(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix() / 86400)
+}
+
+func sameDay(a, b time.Time, loc *time.Location) bool {
+	return dayNumber(a.In(loc)) == dayNumber(b.In(loc))
+}

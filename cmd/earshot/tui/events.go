@@ -1,0 +1,314 @@
+package tui
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"earshot/chat"
+)
+
+// onEvents applies what happened and waits for more.
+func (m *model) onEvents(msg eventsMsg) tea.Cmd {
+	cmds := []tea.Cmd{nextEvents(m.events)}
+	for _, e := range msg.events {
+		m.lost = ""
+		cmds = append(cmds, m.onEvent(e))
+	}
+	if msg.lost != nil {
+		m.lose(msg.lost)
+	}
+	return tea.Batch(cmds...)
+}
+
+// lose notes that the node does not answer, and forgets what only it could end.
+func (m *model) lose(err error) {
+	m.lost = safeText(chat.AsError(err).Text) + " Earshot keeps trying; what you write waits here."
+	m.syncing = 0
+	for _, c := range m.rooms {
+		clear(c.typists)
+	}
+}
+
+func (m *model) onEvent(e chat.Event) tea.Cmd {
+	switch e := e.(type) {
+	case chat.ReadyEvent:
+		if m.loaded {
+			return m.reloadAll()
+		}
+	case chat.GapEvent:
+		return m.reloadAll()
+	case chat.MessageEvent:
+		return m.onMessage(e.Message)
+	case chat.RoomEvent:
+		return m.refresh()
+	case chat.PersonEvent:
+		m.who.setPerson(e.Person)
+		if e.Person.Me {
+			m.me.Name = e.Person.Name
+		}
+	case chat.TypingEvent:
+		return m.onTyping(e)
+	case chat.ReadEvent:
+		if c := m.find(e.RoomID); c != nil {
+			c.setRead(max(0, e.Unread), e.ReadUpTo)
+		}
+	case chat.WarningEvent:
+		if e.Warning.Code == chat.CodeUnreachable { // said by our side of the connection
+			if !e.Clear {
+				m.lose(&e.Warning)
+			}
+			return nil
+		}
+		m.warnings = slices.DeleteFunc(m.warnings, func(w chat.Error) bool { return w.Code == e.Warning.Code })
+		if !e.Clear {
+			m.warnings = append(m.warnings, e.Warning)
+		}
+	case chat.SyncEvent:
+		m.syncing = e.Received
+		if e.Done {
+			m.syncing = 0
+		}
+	}
+	return nil
+}
+
+// onMessage puts a message in its place, whoever wrote it.
+func (m *model) onMessage(msg chat.Message) tea.Cmd {
+	c := m.find(msg.RoomID)
+	if c == nil {
+		return m.refresh() // a room joined elsewhere
+	}
+	m.who.meetAuthors([]chat.Message{msg})
+	delete(c.typists, msg.From.Person)
+	if msg.Mine && msg.From.Device == m.me.Device {
+		c.confirm(msg)
+	}
+	if shownAt(&msg).After(c.room.LastAt) {
+		c.room.LastAt = shownAt(&msg)
+	}
+	watched := c == m.conv() && m.focused && c.follow
+	if !c.loaded {
+		if !msg.Mine {
+			c.room.Unread++
+		}
+		return nil
+	}
+	_, known := c.tl.find(msg)
+	inside := c.tl.insert(msg, c.follow)
+	if known {
+		return nil
+	}
+	newest := inside && c.tl.msgs[len(c.tl.msgs)-1].ID == msg.ID
+	if !msg.Mine && !watched {
+		if c.readKnown && shownAt(&msg).After(c.readAt) {
+			c.room.Unread++
+		}
+		if newest && c.firstNew.IsZero() {
+			c.firstNew = msg.ID
+		}
+	}
+	if !c.follow && (newest || !inside && c.tl.newer) {
+		c.below++
+	}
+	if m.opt.Bell && !m.focused && !msg.Mine {
+		return tea.Raw("\a")
+	}
+	return nil
+}
+
+// confirm takes the outgoing message that msg is off the list: it was stored
+// before the call that sent it returned.
+func (c *conversation) confirm(msg chat.Message) {
+	for i := range c.out {
+		o := &c.out[i]
+		if safeText(o.text) == msg.Text && !msg.SentAt.Before(o.at.Add(-time.Second)) {
+			c.out = slices.Delete(c.out, i, i+1)
+			return
+		}
+	}
+}
+
+func (m *model) onTyping(e chat.TypingEvent) tea.Cmd {
+	c := m.find(e.RoomID)
+	if c == nil || e.From.Person == m.me.Person {
+		return nil
+	}
+	if !e.Typing {
+		delete(c.typists, e.From.Person)
+		return nil
+	}
+	limit := m.now().Add(chat.TypingExpiry)
+	if e.Until.IsZero() || e.Until.After(limit) {
+		e.Until = limit
+	}
+	c.typists[e.From.Person] = typist{e.From, e.Until}
+	m.ticking = false // wake sooner than planned
+	return m.tick()
+}
+
+// setRead notes what the node says about reading.
+func (c *conversation) setRead(unread int, upTo *chat.EntryID) {
+	c.room.Unread, c.room.ReadUpTo = unread, upTo
+	if upTo == nil {
+		return
+	}
+	if i := c.tl.index(*upTo); i >= 0 && shownAt(&c.tl.msgs[i]).After(c.readAt) {
+		c.readAt, c.readKnown = shownAt(&c.tl.msgs[i]), true
+	}
+}
+
+func (m *model) find(id chat.RoomID) *conversation {
+	for _, c := range m.rooms {
+		if c.room.RoomID == id {
+			return c
+		}
+	}
+	return nil
+}
+
+// refresh reads rooms and people again; calls that overlap become one.
+func (m *model) refresh() tea.Cmd {
+	if m.loading {
+		m.reload = true
+		return nil
+	}
+	m.loading = true
+	return m.loadAll()
+}
+
+// reloadAll reads everything again after events may have been missed. A reader
+// who is up in history stays there; what follows is loaded on the way down.
+func (m *model) reloadAll() tea.Cmd {
+	for _, c := range m.rooms {
+		clear(c.typists)
+		switch {
+		case !c.loaded:
+		case c.follow:
+			c.stale = true
+		default:
+			c.tl.newer = true
+		}
+	}
+	m.syncing = 0
+	return m.refresh()
+}
+
+// onAll takes over what the node says about itself, people and rooms.
+func (m *model) onAll(r allMsg) tea.Cmd {
+	m.loading = false
+	if r.err != nil {
+		m.lose(r.err)
+		return m.retry()
+	}
+	m.lost, m.me = "", r.me
+	m.warnings = slices.Clone(r.me.Warnings)
+	m.who.me = chat.Author{Person: r.me.Person, Name: r.me.Name, Device: r.me.Device}
+	m.who.meet(r.me.Person, r.me.Name)
+	m.who.setPeople(r.people)
+	m.setRooms(r.rooms)
+	m.loaded = true
+	if m.reload {
+		m.reload = false
+		return m.refresh()
+	}
+	return nil
+}
+
+// setRooms keeps the conversations of the rooms that are still there, in the
+// order of their names, the lobby first.
+func (m *model) setRooms(rooms []chat.Room) {
+	shown := m.conv()
+	slices.SortStableFunc(rooms, func(a, b chat.Room) int {
+		if al, bl := a.Room == chat.Lobby, b.Room == chat.Lobby; al != bl {
+			return one(bl) - one(al)
+		}
+		return strings.Compare(a.Room, b.Room)
+	})
+	var list []*conversation
+	for _, r := range rooms {
+		c := m.find(r.RoomID)
+		if c == nil {
+			c = newConversation(r)
+		} else {
+			c.room.Room, c.room.Open, c.room.LastAt = r.Room, r.Open, r.LastAt
+			c.setRead(r.Unread, r.ReadUpTo)
+		}
+		list = append(list, c)
+	}
+	m.rooms = list
+	m.current = max(0, slices.Index(list, shown))
+}
+
+// onPage puts a page of history in its place.
+func (m *model) onPage(r pageMsg) tea.Cmd {
+	c := m.find(r.room)
+	if c == nil {
+		return nil
+	}
+	switch r.how {
+	case pageOpen:
+		c.opening = false
+	case pageOlder:
+		c.loadingOlder = false
+	case pageNewer:
+		c.loadingNewer = false
+	}
+	if r.err != nil {
+		m.say(sentence(r.err), true)
+		return m.retry()
+	}
+	m.lost = ""
+	m.who.meetAuthors(r.msgs)
+	switch r.how {
+	case pageOpen:
+		m.opened(c, r)
+	case pageOlder:
+		c.tl.prepend(r.msgs, r.older)
+	case pageNewer:
+		c.tl.extend(r.msgs, r.newer)
+	}
+	return nil
+}
+
+// opened shows the page a room opens with, at the first unread message.
+func (m *model) opened(c *conversation, r pageMsg) {
+	again := c.loaded
+	c.tl.reset(r.msgs, r.older, r.newer)
+	c.loaded, c.stale, c.follow, c.below = true, false, true, 0
+	for i := range r.msgs {
+		if r.msgs[i].Mine {
+			c.confirm(r.msgs[i])
+		}
+	}
+	if again {
+		return
+	}
+	c.readKnown = true
+	from := 0
+	if id := c.room.ReadUpTo; id != nil {
+		if i := c.tl.index(*id); i >= 0 {
+			c.readAt, from = shownAt(&c.tl.msgs[i]), i+1
+		}
+	}
+	f := m.layout()
+	if c.room.Unread == 0 || from == 0 || f.talk <= 0 {
+		return // nothing is new, or everything
+	}
+	for i := from; i < len(c.tl.msgs); i++ {
+		if c.tl.msgs[i].Mine {
+			continue
+		}
+		c.firstNew = c.tl.msgs[i].ID
+		c.setLook(m.lookFor(f))
+		c.hold(place{i, 0}, m.who)
+		if _, atEnd := c.top(f.talk, m.who); atEnd {
+			c.toEnd()
+		} else {
+			c.scroll(-min(3, f.talk/3), f.talk, m.who) // a little of what went before
+		}
+		return
+	}
+}

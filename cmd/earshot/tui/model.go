@@ -1,0 +1,190 @@
+package tui
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"earshot/chat"
+)
+
+// The smallest terminal that is drawn, and from where the side column shows.
+const (
+	minWidth, minHeight = 40, 10
+	sideFrom            = 64
+)
+
+// model is the whole state of the interface. bubbletea's event loop is the only
+// one that touches it.
+type model struct {
+	ctx    context.Context
+	client Client
+	opt    Options
+	events <-chan happening
+	now    func() time.Time
+	after  func(time.Duration, tea.Msg) tea.Cmd
+
+	width, height int
+	meter         meter
+	glyphs        *glyphs
+	focused       bool // the terminal has the user's attention, as far as it tells
+	mouse         bool
+
+	me      chat.Me
+	who     *directory
+	rooms   []*conversation
+	current int
+
+	notice    notice
+	warnings  []chat.Error // what is wrong now, newest last
+	lost      string       // why the node can't be reached, "" while it can
+	loaded    bool         // rooms and people were read once
+	loading   bool         // they are being read
+	reload    bool         // read them again when that is done
+	syncing   int          // entries received while catching up, 0 when idle
+	quitArmed bool         // Ctrl+C was pressed once
+	help      bool
+	helpTop   int
+	roster    bool // the side column fills a narrow screen
+	completer completer
+	ticking   bool
+	ids       int // client ids given out
+	clicks    []int
+}
+
+// notice is a sentence in the line above the input.
+type notice struct {
+	text  string
+	alert bool
+	at    time.Time
+}
+
+func newModel(ctx context.Context, c Client, opt Options) *model {
+	if opt.Title == "" {
+		opt.Title = "Earshot"
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.Local == nil {
+		opt.Local = time.Local
+	}
+	opt.Commands = withBuiltins(opt.Commands)
+	g := environmentGlyphs()
+	return &model{
+		ctx: ctx, client: c, opt: opt, now: opt.Now, after: after, focused: true, mouse: true,
+		glyphs: &g, who: newDirectory(opt.Local), meter: meter{ansi.WcWidth},
+	}
+}
+
+// Init begins to read the rooms, the people and the events.
+func (m *model) Init() tea.Cmd {
+	m.loading = true
+	return tea.Batch(m.loadAll(), nextEvents(m.events))
+}
+
+// conv returns the conversation on the screen, nil before there is one.
+func (m *model) conv() *conversation {
+	if m.current >= len(m.rooms) {
+		return nil
+	}
+	return m.rooms[m.current]
+}
+
+// frame is how the screen is divided.
+type frame struct {
+	side  int // cells of the side column, 0 for none
+	main  int // cells of the conversation
+	talk  int // lines of the conversation
+	state int // lines above the input
+	input int // lines of the input
+}
+
+const prompt = 2 // cells before the input
+
+// layout divides the screen. It depends on what is being written.
+func (m *model) layout() frame {
+	f := frame{main: m.width}
+	if m.width >= sideFrom {
+		f.side = min(28, max(18, m.width/5))
+		f.main = m.width - f.side - 1
+	}
+	body := m.height - 2 // without the header and the help line
+	f.input = 1
+	if c := m.conv(); c != nil {
+		f.input = min(len(c.in.rows(m.meter, f.main-prompt-1)), max(1, min(8, body/3)))
+	}
+	f.state = len(m.stateLines(f.main, max(1, min(3, body/4))))
+	f.talk = body - f.input - f.state
+	return f
+}
+
+// View draws the screen: exactly width by height cells.
+func (m *model) View() tea.View {
+	v := tea.View{AltScreen: true, ReportFocus: true, WindowTitle: m.title()}
+	if m.mouse {
+		v.MouseMode = tea.MouseModeCellMotion
+	}
+	switch {
+	case m.width == 0:
+	case m.width < minWidth || m.height < minHeight:
+		v.SetContent(joinLines(m.tooSmall()))
+	case m.help:
+		v.SetContent(joinLines(m.helpScreen()))
+	default:
+		lines, x, y := m.screen()
+		v.SetContent(joinLines(lines))
+		if !m.roster && x < m.width {
+			v.Cursor = tea.NewCursor(x, y)
+		}
+	}
+	return v
+}
+
+// title is what the terminal's window is called.
+func (m *model) title() string {
+	unread := 0
+	for _, c := range m.rooms {
+		unread += c.room.Unread
+	}
+	s := m.opt.Title
+	if c := m.conv(); c != nil {
+		s += " " + safeName(c.room.Room)
+	}
+	if unread > 0 {
+		s = "(" + strconv.Itoa(unread) + ") " + s
+	}
+	return s
+}
+
+// tooSmall is the whole screen of a terminal that is too small to draw in.
+func (m *model) tooSmall() []string {
+	s := "Earshot needs " + strconv.Itoa(minWidth) + "x" + strconv.Itoa(minHeight) +
+		" characters. Make the window larger, or press Ctrl+Q to quit."
+	lines := m.meter.wrap(s, m.width)
+	out := make([]string, m.height)
+	for i := range out {
+		if i < len(lines) {
+			out[i] = lines[i]
+		}
+		out[i] = m.meter.fit(out[i], m.width)
+	}
+	return out
+}
+
+// refreshLook tells the conversation on the screen how it is to be drawn.
+func (m *model) refreshLook(f frame) {
+	if c := m.conv(); c != nil {
+		c.setLook(m.lookFor(f))
+	}
+}
+
+func (m *model) lookFor(f frame) look {
+	return look{
+		width: f.main, meter: m.meter, airy: m.height >= 20,
+		today: dayNumber(m.now().In(m.who.local)), names: m.who.gen, style: m.glyphs,
+	}
+}

@@ -1,0 +1,239 @@
+package tui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"earshot/chat"
+)
+
+func joinLines(lines []string) string { return strings.Join(lines, "\n") }
+
+// screen draws everything and says where the cursor stands.
+func (m *model) screen() (lines []string, x, y int) {
+	f := m.layout()
+	m.refreshLook(f)
+	body := m.height - 2
+	lines = append(lines, m.header(m.width))
+	if m.roster && f.side == 0 {
+		side, targets := m.sidebar(m.width, body)
+		m.clicks = targets
+		return append(append(lines, side...), m.helpLine(m.width)), 0, 0
+	}
+	main := m.talkLines(f)
+	main = append(main, m.stateLines(f.main, f.state)...)
+	typed, cx, cy := m.inputLines(f)
+	x, y = cx, 1+len(main)+cy
+	main = append(main, typed...)
+	m.clicks = nil
+	if f.side > 0 {
+		side, targets := m.sidebar(f.side, body)
+		m.clicks = targets
+		for i := range main {
+			main[i] = side[i] + styleFaint.Styled(m.glyphs.vertical) + main[i]
+		}
+		x += f.side + 1
+	}
+	lines = append(lines, main...)
+	return append(lines, m.helpLine(m.width)), x, y
+}
+
+// header names the room and says who can read it.
+func (m *model) header(width int) string {
+	c := m.conv()
+	if c == nil {
+		return styleReverse.Styled(m.meter.fit(" "+m.opt.Title, width))
+	}
+	left := " " + safeName(c.room.Room)
+	right := ""
+	elsewhere := 0
+	for _, other := range m.rooms {
+		if other != c {
+			elsewhere += other.room.Unread
+		}
+	}
+	if elsewhere > 0 && width < sideFrom { // the side column isn't there to tell
+		right = " " + m.glyphs.unread + unreadCount(elsewhere) + " "
+	}
+	if me := safeName(m.me.Name); width >= 100 && !m.me.Person.IsZero() {
+		right = " " + me + " "
+	}
+	right = m.meter.cut(right, width/3)
+	space := width - m.meter.width(left) - m.meter.width(right)
+	if c.room.Open {
+		for _, words := range []string{
+			"  anyone on this network can read this", "  anyone here can read this", "  open to anyone", "  open",
+		} {
+			if len(words) <= space {
+				left += words
+				break
+			}
+		}
+	}
+	return styleReverse.Styled(m.meter.fit(left, width-m.meter.width(right)) + right)
+}
+
+// talkLines is the conversation, or what to do while there is none.
+func (m *model) talkLines(f frame) []string {
+	c := m.conv()
+	if c != nil && c.loaded && c.count() > 0 {
+		lines, _, _ := c.screen(f.talk, m.who)
+		return lines
+	}
+	var words []string
+	switch {
+	case m.lost != "" && !m.loaded:
+		words = []string{"Earshot's node does not answer yet. This window keeps trying by itself."}
+	case c == nil || !c.loaded:
+		words = []string{"Reading what is here" + m.glyphs.pending}
+	case m.who.here() > 0:
+		words = []string{
+			"Nothing has been said in " + safeName(c.room.Room) + " yet.",
+			"Write a line and press Enter: those here see it at once, the others when they come.",
+		}
+	default:
+		words = []string{
+			"Nobody else is here yet.",
+			"Start Earshot on another computer in this network: you will see each other within seconds.",
+			"You can write already: what you say here reaches those who come later.",
+		}
+	}
+	indent := 2
+	var lines []string
+	for _, w := range words {
+		for _, l := range m.meter.wrap(w, f.main-2*indent) {
+			lines = append(lines, spaces(indent)+m.meter.fit(l, f.main-indent))
+		}
+	}
+	lines = lines[:min(len(lines), f.talk)]
+	above := (f.talk - len(lines)) / 2
+	lines = append(slices.Repeat([]string{spaces(f.main)}, above), lines...)
+	return append(lines, slices.Repeat([]string{spaces(f.main)}, f.talk-len(lines))...)
+}
+
+// stateLines are the lines above the input, at most limit: what needs to be said
+// now, who types, and how much is below.
+func (m *model) stateLines(width, limit int) []string {
+	text, alert := m.stateText()
+	tail := ""
+	if c := m.conv(); c != nil && (c.below > 0 || !c.follow) {
+		tail = " " + m.glyphs.down + " End"
+		if c.below > 0 {
+			tail = fmt.Sprintf(" %d new below, End %s", c.below, m.glyphs.down)
+		}
+	}
+	room := width - m.meter.width(tail) - 2
+	lines := m.meter.wrap(text, room)
+	if len(lines) > limit {
+		lines = lines[:limit]
+		lines[limit-1] = m.meter.cut(lines[limit-1]+" "+m.glyphs.pending, room)
+	}
+	for i, l := range lines {
+		style := styleFaint
+		if alert {
+			style = styleAlert
+		}
+		lines[i] = " " + style.Styled(m.meter.fit(l, room+1))
+		if i == len(lines)-1 {
+			lines[i] += styleMark.Styled(tail)
+		} else {
+			lines[i] += spaces(m.meter.width(tail))
+		}
+	}
+	return lines
+}
+
+// stateText is the most important thing to say now.
+func (m *model) stateText() (text string, alert bool) {
+	switch {
+	case m.quitArmed:
+		return "Press Ctrl+C again to quit.", false
+	case m.notice.text != "":
+		return m.notice.text, m.notice.alert
+	case m.lost != "":
+		return m.lost, true
+	}
+	if typing := m.typingText(); typing != "" {
+		return typing, false
+	}
+	if n := len(m.warnings); n > 0 {
+		return m.glyphs.warning + " " + safeText(m.warnings[n-1].Error()), true
+	}
+	if m.syncing > 0 {
+		return fmt.Sprintf("Catching up: %d received%s", m.syncing, m.glyphs.pending), false
+	}
+	return "", false
+}
+
+// typingText says who is typing in this room.
+func (m *model) typingText() string {
+	c := m.conv()
+	if c == nil {
+		return ""
+	}
+	now := m.now()
+	var names []string
+	for _, t := range c.typists {
+		if t.until.After(now) {
+			names = append(names, m.who.name(t.author))
+		}
+	}
+	slices.Sort(names)
+	switch len(names) {
+	case 0:
+		return ""
+	case 1:
+		return names[0] + " is typing" + m.glyphs.pending
+	case 2:
+		return names[0] + " and " + names[1] + " are typing" + m.glyphs.pending
+	}
+	return fmt.Sprintf("%d people are typing%s", len(names), m.glyphs.pending)
+}
+
+// inputLines is what is being written, and where the cursor stands in it.
+func (m *model) inputLines(f frame) (lines []string, x, y int) {
+	c := m.conv()
+	if c == nil {
+		return []string{m.meter.fit(m.glyphs.pointer, f.main)}, m.width, 0
+	}
+	lines, x, y = c.in.view(m.meter, f.main-prompt, f.input)
+	if c.in.text == "" {
+		lines[0] = styleFaint.Styled(m.meter.fit("Write to "+safeName(c.room.Room), f.main-prompt))
+	}
+	for i := range lines {
+		p := spaces(prompt)
+		if i == 0 {
+			p = styleBold.Styled(m.glyphs.pointer) + " "
+		}
+		lines[i] = p + lines[i]
+	}
+	return lines, x + prompt, y
+}
+
+// helpLine is the last line: the keys that matter now, as many as fit.
+func (m *model) helpLine(width int) string {
+	items := []string{"Enter send", "F1 help", "Tab next room", "PgUp back", "Ctrl+Q quit"}
+	c := m.conv()
+	switch {
+	case m.roster:
+		items = []string{"F2 back", "Tab next room", "F1 help", "Ctrl+Q quit"}
+	case c != nil && !c.follow:
+		items = []string{"End newest", "PgUp PgDn scroll", "F1 help", "Ctrl+Q quit"}
+	case c != nil && c.in.text != "":
+		items = []string{"Enter send", "Alt+Enter new line", "F1 help", "Ctrl+Q quit"}
+	}
+	if width < sideFrom && !m.roster {
+		items = slices.Insert(items, 2, "F2 rooms")
+	}
+	line := ""
+	for _, item := range items {
+		if next := line + "  " + item; len(next) <= width {
+			line = next
+		}
+	}
+	return styleFaint.Styled(m.meter.fit(line, width))
+}
+
+// sentence is an error as a person is told it.
+func sentence(err error) string { return safeText(chat.AsError(err).Error()) }

@@ -1,0 +1,119 @@
+// Package tui is the terminal interface: rooms and people at the left, the
+// conversation, the line being written. It knows the nouns of a conversation and
+// the calls of Client; it knows nothing of nodes, networks, disks or sockets.
+//
+// One goroutine, bubbletea's, owns the model; calls to the node run beside it as
+// commands with a time limit, so typing never waits for one. The only other
+// goroutine reads events (see pump) and ends with Run. What a screen costs does
+// not depend on how much history is loaded: a screen is filled from one message
+// outwards, and what a message looks like is kept until the width changes.
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"earshot/chat"
+)
+
+// Client is what the interface asks of a running node. Rooms are named as shown.
+// Every call may take long and fail; errors are sentences to a person.
+type Client interface {
+	Me(ctx context.Context) (chat.Me, error)
+	People(ctx context.Context) ([]chat.Person, error)
+	Rooms(ctx context.Context) ([]chat.Room, error)
+	Join(ctx context.Context, name string) (chat.Room, error)
+	Leave(ctx context.Context, room string) error
+	// Send stores one message under clientID; repeated with the same clientID it
+	// returns the message that is there already.
+	Send(ctx context.Context, room, text, clientID string) (chat.Message, error)
+	// Messages returns a page, oldest first.
+	Messages(ctx context.Context, room string, page Page) ([]chat.Message, error)
+	Typing(ctx context.Context, room string, typing bool) error
+	Read(ctx context.Context, room string, upTo chat.EntryID) error
+	// Events returns the events from now on.
+	Events(ctx context.Context) Events
+}
+
+// Page asks for at most Limit messages of a room: those just before the message
+// Before, or just after the message After, or with neither the newest.
+type Page struct {
+	Before, After chat.EntryID
+	Limit         int
+}
+
+// Events is a stream of events that mends itself: an error means that the node
+// can't be reached now, and that Next may be called again.
+type Events interface {
+	Next(ctx context.Context) (chat.Event, error)
+	// Close ends the stream and waits until nothing of it runs.
+	Close()
+}
+
+// Command is a slash command, as completion and help show it.
+type Command struct {
+	Name string // without the slash
+	Args string // such as "#room"; "" for none
+	Help string // one line
+	// Run carries it out and returns what to show, which may be empty. It is nil
+	// for the commands that the interface itself knows: see builtins.
+	Run func(ctx context.Context, room, args string) (string, error)
+}
+
+// Options are what Run can be told. The zero value is good.
+type Options struct {
+	// Commands are offered besides the built-in ones; one of the same name as a
+	// built-in only gives it another help line.
+	Commands []Command
+	// Title stands in the terminal's title; "" means Earshot.
+	Title string
+	// Bell rings the terminal's bell for messages that arrive while the terminal
+	// has no focus.
+	Bell bool
+	// Input and Output replace the terminal, for tests.
+	Input  io.Reader
+	Output io.Writer
+	// Environ replaces the process's environment, for tests.
+	Environ []string
+	// Now and Local replace the clock and the time zone, for tests.
+	Now   func() time.Time
+	Local *time.Location
+}
+
+// Run shows the interface until the user quits, ctx ends, or the process is told
+// to stop; the terminal is as it was before when it returns. Quitting and being
+// told to stop are no errors.
+func Run(ctx context.Context, c Client, opt Options) error {
+	ctx, cancel := context.WithCancel(ctx)
+	events := startPump(ctx, c)
+	defer events.wait()
+	defer cancel()
+
+	m := newModel(ctx, c, opt)
+	m.events = events.out
+	options := []tea.ProgramOption{tea.WithContext(ctx)}
+	if opt.Input != nil {
+		options = append(options, tea.WithInput(opt.Input))
+	}
+	if opt.Output != nil {
+		options = append(options, tea.WithOutput(opt.Output))
+	}
+	if opt.Environ != nil {
+		options = append(options, tea.WithEnvironment(opt.Environ))
+	}
+	_, err := tea.NewProgram(m, options...).Run()
+	switch {
+	case err == nil, errors.Is(err, tea.ErrInterrupted), errors.Is(err, context.Canceled):
+		return nil
+	case errors.Is(err, tea.ErrProgramPanic):
+		return chat.Wrap(chat.CodeInternal, err, "The terminal interface failed.",
+			"Start Earshot again; nothing that was sent is lost. If it happens again, report the lines above.")
+	}
+	return chat.Wrap(chat.CodeUsage, err, fmt.Sprintf("The terminal can't be used: %v.", err),
+		"Run Earshot in a terminal window, or use its commands, such as earshot send.")
+}

@@ -1,0 +1,420 @@
+package tui
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"earshot/chat"
+)
+
+// noticeStays is how long a notice stands at least; then the next key removes it.
+const noticeStays = 3 * time.Second
+
+// wheelLines is how far one notch of the mouse wheel scrolls (as in most programs).
+const wheelLines = 3
+
+// Update applies one message. It never waits: whatever takes time is in the
+// command it returns.
+func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	cmd := m.apply(msg)
+	return m, tea.Batch(cmd, m.settle())
+}
+
+func (m *model) apply(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.width, m.height = msg.Width, msg.Height
+	case tea.ModeReportMsg:
+		// The renderer decides by the same report how it measures.
+		if msg.Mode == ansi.ModeUnicodeCore &&
+			(msg.Value == ansi.ModeReset || msg.Value == ansi.ModeSet || msg.Value == ansi.ModePermanentlySet) {
+			m.meter = meter{ansi.GraphemeWidth}
+		}
+	case tea.FocusMsg:
+		m.focused = true
+	case tea.BlurMsg:
+		m.focused = false
+		if c := m.conv(); c != nil && c.follow {
+			c.firstNew = chat.EntryID{} // what comes from now on is new
+		}
+	case tea.KeyPressMsg:
+		return m.onKey(msg)
+	case tea.PasteMsg:
+		return m.onPaste(msg.Content)
+	case tea.MouseWheelMsg:
+		switch msg.Button {
+		case tea.MouseWheelUp:
+			m.scroll(-wheelLines)
+		case tea.MouseWheelDown:
+			m.scroll(wheelLines)
+		}
+	case tea.MouseClickMsg:
+		m.onClick(msg)
+	case eventsMsg:
+		return m.onEvents(msg)
+	case allMsg:
+		return m.onAll(msg)
+	case pageMsg:
+		return m.onPage(msg)
+	case sentMsg:
+		return m.onSent(msg)
+	case readMsg:
+		if c := m.find(msg.room); c != nil {
+			c.reading = false
+		}
+	case joinedMsg:
+		return m.onJoined(msg)
+	case leftMsg:
+		if msg.err != nil {
+			m.say(sentence(msg.err), true)
+			return nil
+		}
+		return m.refresh()
+	case ranMsg:
+		if msg.err != nil {
+			m.say(sentence(msg.err), true)
+		} else {
+			m.say(safeText(msg.text), false)
+		}
+	case retryMsg:
+		if !m.loaded || m.lost != "" {
+			return m.refresh()
+		}
+	case tickMsg:
+		m.ticking = false
+		now := m.now()
+		for _, c := range m.rooms {
+			for p, t := range c.typists {
+				if !t.until.After(now) {
+					delete(c.typists, p)
+				}
+			}
+		}
+		return m.tick()
+	}
+	return nil
+}
+
+// settle asks for what the screen now lacks, and tells the node what was read.
+func (m *model) settle() tea.Cmd {
+	c := m.conv()
+	if c == nil || m.width < minWidth || m.height < minHeight {
+		return nil
+	}
+	if !c.loaded && !c.opening {
+		return m.open(c)
+	}
+	if c.stale && !c.opening {
+		c.stale = false
+		return m.openEnd(c)
+	}
+	if !c.loaded || len(c.tl.msgs) == 0 {
+		return nil
+	}
+	f := m.layout()
+	m.refreshLook(f)
+	_, first, last := c.screen(f.talk, m.who)
+	return tea.Batch(m.loadMore(c, first, last), m.noteRead(c, last))
+}
+
+// noteRead sends the read mark when the user has had a newer message in sight.
+func (m *model) noteRead(c *conversation, last int) tea.Cmd {
+	if last < 0 || !m.focused || m.help || m.roster || !c.readKnown {
+		return nil
+	}
+	at := shownAt(&c.tl.msgs[last])
+	if !at.After(c.readAt) || c.reading {
+		return nil
+	}
+	id := c.tl.msgs[last].ID
+	if c.room.Unread == 0 && c.tl.msgs[last].Mine {
+		return nil
+	}
+	c.readAt = at
+	c.room.ReadUpTo = &id
+	if last == len(c.tl.msgs)-1 && !c.tl.newer {
+		c.room.Unread = 0
+	}
+	return m.markRead(c, id)
+}
+
+// say puts a notice above the input.
+func (m *model) say(text string, alert bool) { m.notice = notice{text, alert, m.now()} }
+
+// onKey applies one key. Keys of the whole interface come first, the rest belongs
+// to what is being written.
+func (m *model) onKey(k tea.KeyPressMsg) tea.Cmd {
+	key := k.String()
+	if key == "ctrl+q" || key == "ctrl+c" && m.quitArmed {
+		return tea.Quit
+	}
+	m.quitArmed = key == "ctrl+c"
+	if m.quitArmed {
+		return nil
+	}
+	if m.help {
+		return m.onHelpKey(key)
+	}
+	if m.notice.text != "" && m.now().Sub(m.notice.at) >= noticeStays {
+		m.notice = notice{}
+	}
+	if key != "tab" && key != "shift+tab" {
+		m.completer = completer{}
+	}
+	switch key {
+	case "f1":
+		m.help, m.helpTop = true, 0
+		return nil
+	case "f2":
+		m.roster = !m.roster && m.width < sideFrom
+		return nil
+	case "f3":
+		m.mouse = !m.mouse
+		m.say("The mouse is "+map[bool]string{true: "on: the wheel scrolls.", false: "off: select text with it, F3 turns it on again."}[m.mouse], false)
+		return nil
+	case "ctrl+l":
+		return tea.ClearScreen
+	case "ctrl+z":
+		return tea.Suspend
+	case "ctrl+n", "alt+down":
+		return m.turn(1)
+	case "ctrl+p", "alt+up":
+		return m.turn(-1)
+	case "pgup":
+		m.scroll(-m.page1())
+		return nil
+	case "pgdown":
+		m.scroll(m.page1())
+		return nil
+	case "ctrl+home":
+		return m.jump(false)
+	case "ctrl+end":
+		return m.jump(true)
+	case "esc":
+		return m.onEsc()
+	}
+	c := m.conv()
+	if c == nil {
+		return nil
+	}
+	return m.onInputKey(c, k)
+}
+
+// onEsc closes or forgets one thing at a time.
+func (m *model) onEsc() tea.Cmd {
+	switch c := m.conv(); {
+	case m.roster:
+		m.roster = false
+	case m.notice.text != "":
+		m.notice = notice{}
+	case c != nil && !c.follow:
+		return m.jump(true)
+	}
+	return nil
+}
+
+// page1 is a screenful, with one line kept for the eye to hold on to.
+func (m *model) page1() int { return max(1, m.layout().talk-1) }
+
+func (m *model) scroll(delta int) {
+	c := m.conv()
+	if c == nil || m.width < minWidth || m.height < minHeight {
+		return
+	}
+	if m.help {
+		m.scrollHelp(delta)
+		return
+	}
+	f := m.layout()
+	m.refreshLook(f)
+	if c.loaded && c.count() > 0 {
+		c.scroll(delta, f.talk, m.who)
+	}
+}
+
+// jump goes to the newest message, or to the oldest that is loaded.
+func (m *model) jump(newest bool) tea.Cmd {
+	c := m.conv()
+	if c == nil || !c.loaded {
+		return nil
+	}
+	f := m.layout()
+	m.refreshLook(f)
+	switch {
+	case !newest:
+		if end := c.end(f.talk, m.who); end != (place{}) {
+			c.hold(place{}, m.who)
+		}
+	case c.tl.newer:
+		if !c.opening {
+			return m.openEnd(c)
+		}
+	default:
+		c.toEnd()
+	}
+	return nil
+}
+
+// turn goes to another room, by delta in the list.
+func (m *model) turn(delta int) tea.Cmd {
+	if n := len(m.rooms); n > 0 {
+		return m.enter(((m.current+delta)%n + n) % n)
+	}
+	return nil
+}
+
+// enter shows the room with this number.
+func (m *model) enter(i int) tea.Cmd {
+	old := m.conv()
+	if i == m.current || old == nil {
+		return nil
+	}
+	cmd := m.stopTyping(old)
+	if old.follow {
+		old.firstNew = chat.EntryID{}
+	}
+	m.current = i
+	m.notice = notice{}
+	return cmd
+}
+
+func (m *model) onClick(msg tea.MouseClickMsg) {
+	y := msg.Y - 1
+	f := m.layout()
+	inSide := msg.X < f.side || m.roster && f.side == 0
+	if msg.Button == tea.MouseLeft && !m.help && inSide && y >= 0 && y < len(m.clicks) && m.clicks[y] >= 0 {
+		m.enter(m.clicks[y])
+		m.roster = false
+	}
+}
+
+// onPaste puts pasted text into the input; newlines in it do not send.
+func (m *model) onPaste(text string) tea.Cmd {
+	c := m.conv()
+	if c == nil || m.help {
+		return nil
+	}
+	tooLong := len(text) > 2*chat.MaxText
+	size := len(text)
+	if !tooLong {
+		text = safeTyped(text)
+		size = len(text) + len(c.in.text)
+		tooLong = !c.in.insert(text)
+	}
+	if tooLong {
+		m.say(fmt.Sprintf("That would make %s bytes; a message may have %s. Paste a shorter part, or send it as several messages.",
+			thousands(size), thousands(chat.MaxText)), true)
+		return nil
+	}
+	return m.keepTyping(c)
+}
+
+// thousands writes a number with a comma after every three digits.
+func thousands(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// submit sends what is written, or carries it out as a command.
+func (m *model) submit(c *conversation) tea.Cmd {
+	if c.in.blank() {
+		c.in.set("")
+		return m.stopTyping(c)
+	}
+	text := safeText(c.in.text)
+	if name, args, ok := parseCommand(text); ok {
+		return m.runCommand(c, name, args)
+	}
+	if len(text) > 1 && text[0] == '/' && text[1] == '/' {
+		text = text[1:] // two slashes stand for one
+	}
+	c.in.set("")
+	m.notice = notice{}
+	m.ids++
+	o := outgoing{clientID: m.clientID(), text: text, at: m.now()}
+	c.out = append(c.out, o)
+	c.firstNew = chat.EntryID{}
+	c.typingOn, c.typedAt = false, time.Time{} // the message itself says it
+	cmds := []tea.Cmd{m.send(c.room, o)}
+	if c.tl.newer && !c.opening {
+		cmds = append(cmds, m.openEnd(c))
+	}
+	c.toEnd()
+	return tea.Batch(cmds...)
+}
+
+// onSent takes a message that was stored into the conversation, or says why not.
+func (m *model) onSent(r sentMsg) tea.Cmd {
+	c := m.find(r.room)
+	if c == nil {
+		return nil
+	}
+	for i := range c.out {
+		if c.out[i].clientID != r.clientID {
+			continue
+		}
+		if r.err != nil {
+			c.out[i].failed = sentence(r.err)
+			return nil
+		}
+		c.out = append(c.out[:i:i], c.out[i+1:]...)
+		break
+	}
+	if r.err == nil && c.loaded {
+		c.tl.insert(r.message, c.follow)
+	}
+	return nil
+}
+
+// resend sends once more what failed, under the same client ids: what did get
+// through after all is not said twice.
+func (m *model) resend(c *conversation) tea.Cmd {
+	var cmds []tea.Cmd
+	for i := range c.out {
+		if c.out[i].failed != "" {
+			c.out[i].failed = ""
+			cmds = append(cmds, m.send(c.room, c.out[i]))
+		}
+	}
+	return tea.Batch(cmds...)
+}
+
+// takeBack puts the newest message that failed back into the empty input.
+func (c *conversation) takeBack() bool {
+	for i := len(c.out) - 1; i >= 0; i-- {
+		if c.out[i].failed != "" {
+			c.in.set(c.out[i].text)
+			c.out = append(c.out[:i:i], c.out[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// keepTyping tells the room, now and then, that the user is typing.
+func (m *model) keepTyping(c *conversation) tea.Cmd {
+	now := m.now()
+	if c.in.blank() || c.in.text[0] == '/' {
+		return m.stopTyping(c)
+	}
+	if c.typingOn && now.Sub(c.typedAt) < chat.TypingRenew {
+		return nil
+	}
+	c.typingOn, c.typedAt = true, now
+	return m.typing(c.room.Room, true)
+}
+
+func (m *model) stopTyping(c *conversation) tea.Cmd {
+	if !c.typingOn {
+		return nil
+	}
+	c.typingOn, c.typedAt = false, time.Time{}
+	return m.typing(c.room.Room, false)
+}

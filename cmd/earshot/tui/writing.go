@@ -1,0 +1,123 @@
+package tui
+
+import (
+	"crypto/rand"
+	"strconv"
+
+	tea "charm.land/bubbletea/v2"
+
+	"earshot/chat"
+)
+
+// session makes client ids of this run different from those of any other.
+var session = rand.Text()
+
+func (m *model) clientID() string { return "tui-" + session + "-" + strconv.Itoa(m.ids) }
+
+// onInputKey applies a key to what is being written.
+func (m *model) onInputKey(c *conversation, k tea.KeyPressMsg) tea.Cmd {
+	in, mt := &c.in, m.meter
+	before := in.text
+	switch k.String() {
+	case "enter":
+		return m.submit(c)
+	case "alt+enter", "shift+enter", "ctrl+j":
+		m.write(c, "\n")
+	case "tab":
+		return m.tab(c, 1)
+	case "shift+tab":
+		return m.tab(c, -1)
+	case "ctrl+r":
+		return m.resend(c)
+	case "up":
+		m.up(c)
+	case "down":
+		if !in.move(mt, m.inputWidth(), 1) && in.text == "" {
+			m.scroll(1)
+		}
+	case "home":
+		if in.text == "" {
+			return m.jump(false)
+		}
+		in.home()
+	case "end":
+		if in.text == "" {
+			return m.jump(true)
+		}
+		in.end()
+	case "left", "ctrl+b":
+		in.left(mt)
+	case "right", "ctrl+f":
+		in.right(mt)
+	case "ctrl+left", "alt+left", "alt+b":
+		in.wordLeft()
+	case "ctrl+right", "alt+right", "alt+f":
+		in.wordRight()
+	case "ctrl+a":
+		in.home()
+	case "ctrl+e":
+		in.end()
+	case "backspace", "ctrl+h", "shift+backspace":
+		in.backspace(mt)
+	case "delete", "ctrl+d":
+		in.delete(mt)
+	case "ctrl+w", "alt+backspace", "ctrl+backspace":
+		in.killWordLeft()
+	case "alt+d", "alt+delete", "ctrl+delete":
+		in.killWordRight()
+	case "ctrl+u":
+		in.killToLineStart()
+	case "ctrl+k":
+		in.killToLineEnd()
+	case "ctrl+y":
+		if !in.yank() {
+			m.tooLong()
+		}
+	default:
+		if k.Text == "?" && in.text == "" {
+			m.help, m.helpTop = true, 0
+			return nil
+		}
+		m.write(c, safeTyped(k.Text))
+	}
+	if in.text == before {
+		return nil
+	}
+	return m.keepTyping(c)
+}
+
+// write writes text at the cursor.
+func (m *model) write(c *conversation, text string) {
+	if text != "" && !c.in.insert(text) {
+		m.tooLong()
+	}
+}
+
+func (m *model) tooLong() {
+	m.say("A message may have "+thousands(chat.MaxText)+" bytes, and this one has no room for more. Send it and go on in another.", true)
+}
+
+// up moves the cursor up; from an empty input it takes back what failed, or
+// scrolls.
+func (m *model) up(c *conversation) {
+	if c.in.move(m.meter, m.inputWidth(), -1) || c.in.text != "" || c.takeBack() {
+		return
+	}
+	m.scroll(-1)
+}
+
+// inputWidth is the width at which the input breaks its lines.
+func (m *model) inputWidth() int { return m.layout().main - prompt - 1 }
+
+// tab completes the word in front of the cursor; where there is nothing to
+// complete it goes to another room.
+func (m *model) tab(c *conversation, delta int) tea.Cmd {
+	if c.in.text == "" {
+		return m.turn(delta)
+	}
+	if !m.completer.active {
+		m.completer = m.complete(&c.in)
+	}
+	m.completer.next(&c.in, delta)
+	return nil
+}
