@@ -28,6 +28,7 @@ const (
 	CodePortTaken   Code = "port_taken"  // the pinned port belongs to another program
 	CodeInvalid     Code = "invalid"     // a stranger's bytes break the protocol
 	CodeStopping    Code = "stopping"    // the node is shutting down
+	CodeClock       Code = "clock"       // this clock and a neighbour's are far apart
 )
 
 // Error is a failure as a person, a program and an operator each need it: Text
