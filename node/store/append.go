@@ -1,0 +1,153 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"earshot/chat"
+	"earshot/chat/wire"
+)
+
+// Record is an entry to be stored, with what its reader made of it.
+type Record struct {
+	Room       chat.RoomID
+	Entry      wire.Entry    // checked and verified
+	Person     chat.PersonID // of Entry.Device, by its certificate
+	ReceivedAt time.Time
+	// Sort places a message in the order shown: the entry's HLC, or the time of
+	// arrival where its clock was ahead by more than chat.MaxFuture.
+	Sort chat.HLC
+	// Text is what a message says, cleaned; only KindMessage has any.
+	Text string
+	// Mine says that this person wrote it: it never counts as unread.
+	Mine bool
+	// ClientID names the action of a user that made this entry; "" for none.
+	// A second entry with the same one is refused.
+	ClientID string
+}
+
+// Append stores entries in the order given: all of them, or none. Within a log
+// they must follow each other, and what is stored, without a hole and with a
+// rising HLC; those already held are skipped. It returns at once and keeps recs.
+//
+// done is called from the writer's goroutine once recs are safely stored or have
+// failed, in the order of the calls to Append. It gets the cursor of each record
+// that became a fact just now, 0 for the others (already held, or not a message).
+// It must be quick and must not wait for the store. It may be nil.
+func (s *Store) Append(recs []Record, done func([]chat.Cursor, error)) {
+	var cursors []chat.Cursor
+	s.submit(len(recs), func(w *writer) error {
+		cursors = make([]chat.Cursor, len(recs)) // anew when tried again
+		for i := range recs {
+			var err error
+			if cursors[i], err = w.append(&recs[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, func(err error) {
+		if done == nil {
+			return
+		}
+		if err != nil {
+			cursors = nil
+		}
+		done(cursors, err)
+	})
+}
+
+func (w *writer) append(rec *Record) (chat.Cursor, error) {
+	e := &rec.Entry
+	room, err := w.room(rec.Room)
+	if err != nil {
+		return 0, err
+	}
+	log, err := w.log(room.key, e.Log)
+	if err != nil {
+		return 0, err
+	}
+	if e.Seq <= log.lastSeq {
+		return 0, nil
+	}
+	if e.Seq != log.lastSeq+1 || (e.Seq > 1 && e.HLC <= log.lastHLC) {
+		return 0, fmt.Errorf("entry %v does not follow %s/%d", e, e.Log.Short(), log.lastSeq)
+	}
+	device, err := w.device(e.Device, rec.Person)
+	if err != nil {
+		return 0, err
+	}
+	if log.key == 0 {
+		if err := w.exec(`INSERT INTO log (room, log, device, last_seq, last_entry, last_hlc) VALUES (?, ?, ?, 0, ?, 0)`,
+			room.key, e.Log[:], device, log.lastID[:]); err != nil {
+			return 0, err
+		}
+		log.key = w.db.LastInsertRowID()
+	}
+	log.lastSeq, log.lastID, log.lastHLC = e.Seq, e.ID, e.HLC
+	w.touchLog(log)
+	if err := w.exec(`INSERT INTO entry (room, log, seq, hlc, head, sig, payload) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		room.key, log.key, e.Seq, uint64(e.HLC), e.Head, e.Sig[:], e.Payload); err != nil {
+		return 0, err
+	}
+	if e.Kind != wire.KindMessage {
+		return 0, nil
+	}
+	return w.appendMessage(rec, room, device)
+}
+
+func (w *writer) appendMessage(rec *Record, room *roomState, device int64) (chat.Cursor, error) {
+	e := &rec.Entry
+	var client any
+	if rec.ClientID != "" {
+		client = rec.ClientID
+		taken, err := w.queryRow(func(*sqlite3.Stmt) error { return nil }, `SELECT 1 FROM message WHERE client = ?`, rec.ClientID)
+		if err != nil {
+			return 0, err
+		}
+		if taken {
+			return 0, chat.Errorf(chat.CodeUsage, "The client id %.40q was used for another message. Use a new one for every message.", rec.ClientID)
+		}
+	}
+	w.cursor++
+	if err := w.exec(`INSERT INTO message (cursor, room, device, entry, sort, log, seq, sent, received, mine, text, client)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		uint64(w.cursor), room.key, device, e.ID[:], uint64(rec.Sort), e.Log[:], e.Seq, uint64(e.HLC), rec.ReceivedAt.UnixMicro(),
+		rec.Mine, rec.Text, client); err != nil {
+		return 0, err
+	}
+	if strings.IndexFunc(rec.Text, wordRune) >= 0 {
+		if err := w.exec(`INSERT INTO message_text (rowid, text, room) VALUES (?, ?, ?)`,
+			uint64(w.cursor), spaced(rec.Text), roomToken(room.key)); err != nil {
+			return 0, err
+		}
+	}
+	at := place{rec.Sort, e.Log, e.Seq}
+	if !rec.Mine && at.compare(room.read) > 0 {
+		room.unread++
+	}
+	if rec.Sort >= room.lastSort {
+		room.lastSort, room.lastSent = rec.Sort, e.HLC
+	}
+	w.touchRoom(room)
+	return w.cursor, nil
+}
+
+// place is where a message stands in the order shown in its room.
+type place struct {
+	sort chat.HLC
+	log  chat.LogID
+	seq  uint64
+}
+
+func (p place) compare(q place) int {
+	return cmp.Or(cmp.Compare(p.sort, q.sort), bytes.Compare(p.log[:], q.log[:]), cmp.Compare(p.seq, q.seq))
+}
+
+// wordRune reports whether r can be searched for.
+func wordRune(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }

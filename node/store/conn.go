@@ -1,0 +1,181 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/ext/fts5"
+)
+
+// Settings of every connection. temp_store keeps what is said out of temporary
+// files. The caches are in KiB (negative by SQLite's convention): the writer's
+// holds the hot pages of its indexes.
+const (
+	writerPragmas = `
+		PRAGMA synchronous = NORMAL;
+		PRAGMA temp_store = MEMORY;
+		PRAGMA cache_size = -8192;
+		PRAGMA journal_size_limit = 8388608;`
+	readerPragmas = `
+		PRAGMA query_only = ON;
+		PRAGMA temp_store = MEMORY;
+		PRAGMA cache_size = -1024;`
+)
+
+// conn is a connection with its prepared statements. Not for concurrent use.
+type conn struct {
+	db    *sqlite3.Conn
+	stmts map[string]*sqlite3.Stmt
+}
+
+func openWriter(ctx context.Context, path string) (*conn, error) {
+	c, err := open(ctx, path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.setUp(); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
+
+// setUp brings the file to this version's schema, if it is ours at all. Nothing
+// is written before that is known.
+func (c *conn) setUp() error {
+	version, err := c.version()
+	if err != nil {
+		return err
+	}
+	if version == 0 {
+		// Page checksums must be chosen before the first page is written.
+		if err := c.db.EnableChecksums("main"); err != nil {
+			return err
+		}
+	}
+	if err := c.db.Exec("PRAGMA journal_mode = WAL;" + writerPragmas); err != nil {
+		return err
+	}
+	return c.migrate(version)
+}
+
+// openReader uses a read-write handle because a write-ahead log can't be read
+// without its shared memory; query_only keeps it from writing.
+func openReader(ctx context.Context, path string) (*conn, error) {
+	c, err := open(ctx, path, sqlite3.OPEN_READWRITE)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.db.Exec(readerPragmas); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
+
+func open(ctx context.Context, path string, flags sqlite3.OpenFlag) (*conn, error) {
+	// Opening must not be cut short half-way by ctx and then be taken for damage.
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	db, err := sqlite3.OpenFlags(path, flags)
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{db: db, stmts: make(map[string]*sqlite3.Stmt)}
+	if err := errors.Join(db.BusyTimeout(busyTimeout), fts5.Register(db)); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
+
+// close closes a connection with its statements; nil is closed already.
+func (c *conn) close() error {
+	if c == nil {
+		return nil
+	}
+	for _, stmt := range c.stmts {
+		_ = stmt.Close() // repeats the error of its last step
+	}
+	clear(c.stmts)
+	return c.db.Close()
+}
+
+// prepare returns the statement for sql, ready to step, with args bound. The
+// caller resets it.
+func (c *conn) prepare(sql string, args []any) (*sqlite3.Stmt, error) {
+	stmt := c.stmts[sql]
+	if stmt == nil {
+		var err error
+		if stmt, _, err = c.db.PrepareFlags(sql, sqlite3.PREPARE_PERSISTENT); err != nil {
+			return nil, err
+		}
+		c.stmts[sql] = stmt
+	}
+	for i, arg := range args {
+		if err := bind(stmt, i+1, arg); err != nil {
+			return nil, err
+		}
+	}
+	return stmt, nil
+}
+
+func bind(stmt *sqlite3.Stmt, i int, arg any) error {
+	switch v := arg.(type) {
+	case nil:
+		return stmt.BindNull(i)
+	case bool:
+		return stmt.BindBool(i, v)
+	case int:
+		return stmt.BindInt(i, v)
+	case int64:
+		return stmt.BindInt64(i, v)
+	case uint64:
+		return stmt.BindInt64(i, int64(v))
+	case string:
+		return stmt.BindText(i, v)
+	case []byte:
+		return stmt.BindBlob(i, v)
+	}
+	return fmt.Errorf("store: no way to bind a %T", arg)
+}
+
+// exec runs a statement that yields no rows.
+func (c *conn) exec(sql string, args ...any) error {
+	stmt, err := c.prepare(sql, args)
+	if err != nil {
+		return err
+	}
+	return stmt.Exec()
+}
+
+// query calls row for every row. row must copy what it keeps.
+func (c *conn) query(row func(*sqlite3.Stmt) error, sql string, args ...any) error {
+	stmt, err := c.prepare(sql, args)
+	if err != nil {
+		return err
+	}
+	for stmt.Step() {
+		if err := row(stmt); err != nil {
+			_ = stmt.Reset()
+			return err
+		}
+	}
+	return errors.Join(stmt.Err(), stmt.Reset())
+}
+
+// queryRow calls row for the first row and reports whether there was one.
+func (c *conn) queryRow(row func(*sqlite3.Stmt) error, sql string, args ...any) (bool, error) {
+	found := false
+	err := c.query(func(stmt *sqlite3.Stmt) error {
+		if found {
+			return errMoreRows
+		}
+		found = true
+		return row(stmt)
+	}, sql, args...)
+	return found, err
+}
+
+// errMoreRows is a defect of this package: a query for one row found two.
+var errMoreRows = errors.New("store: more rows than one")

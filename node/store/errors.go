@@ -1,0 +1,54 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"earshot/chat"
+)
+
+// wrap turns a failure of SQLite or the file system into a sentence for a person.
+// Errors that are one already, and those of a context, pass unchanged.
+func wrap(dir string, err error) error {
+	var done *chat.Error
+	if err == nil || errors.As(err, &done) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	text := func(format string) string { return fmt.Sprintf(format, dir) }
+	switch {
+	case errors.Is(err, sqlite3.FULL), diskFull(err):
+		return chat.Wrap(chat.CodeDiskFull, err, text("The disk that holds %s is full, so nothing more can be stored."),
+			"Free some space; Earshot goes on by itself.")
+	case errors.Is(err, sqlite3.CORRUPT), errors.Is(err, sqlite3.NOTADB), errors.Is(err, sqlite3.IOERR_DATA),
+		errors.Is(err, sqlite3.IOERR_SHORT_READ), errors.Is(err, sqlite3.IOERR_CORRUPTFS), errors.Is(err, errDecode):
+		return chat.Wrap(chat.CodeHomeBroken, err, text("The history in %s is damaged; nothing in it was changed."),
+			"Check the disk, then put "+FileName+" back from a backup, or move it away to start with an empty history.")
+	case errors.Is(err, sqlite3.READONLY), errors.Is(err, sqlite3.CANTOPEN), errors.Is(err, sqlite3.PERM), errors.Is(err, fs.ErrPermission):
+		return chat.Wrap(chat.CodeHomeBroken, err, text("Earshot may not write its history in %s."),
+			"Make that directory and its files writable for you, or choose another home with --home.")
+	case errors.Is(err, sqlite3.BUSY), errors.Is(err, sqlite3.LOCKED):
+		return chat.Wrap(chat.CodeBusy, err, text("Another program holds the history in %s."),
+			"Wait until that program (a backup, perhaps) is done, then try again.")
+	case errors.Is(err, sqlite3.IOERR), errors.Is(err, fs.ErrNotExist), isPathError(err):
+		return chat.Wrap(chat.CodeHomeBroken, err, text("The history in %s can't be read or written: ")+err.Error()+".",
+			"Check that the disk is there and healthy, then try again.")
+	}
+	return chat.Wrap(chat.CodeInternal, err, text("Storing in %s failed in a way Earshot did not expect: ")+err.Error()+".",
+		"Try again; if it happens again, report these words.")
+}
+
+func isPathError(err error) bool {
+	var p *fs.PathError
+	return errors.As(err, &p)
+}
+
+// errDecode marks a stored entry that no longer decodes.
+var errDecode = errors.New("store: an entry that can't be decoded")
+
+func errStopping() error {
+	return chat.Errorf(chat.CodeStopping, "Earshot is shutting down. Start it again, then repeat this.")
+}

@@ -1,0 +1,13 @@
+//go:build !windows
+
+package store
+
+import (
+	"errors"
+	"syscall"
+)
+
+// diskFull reports whether the file system had no space, or no quota, left.
+func diskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}

@@ -1,0 +1,145 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"earshot/chat"
+)
+
+// RoomRow is a room this node is or was in.
+type RoomRow struct {
+	Room   chat.RoomID
+	Name   string // as shown, with its #
+	Open   bool
+	Joined bool
+	// Unread counts the messages of others behind the read mark.
+	Unread int
+	// LastAt is when the newest message in the order shown was sent; zero if none.
+	LastAt time.Time
+	// ReadUpTo is the read mark; nil if nothing was read.
+	ReadUpTo *chat.EntryID
+}
+
+// PutRoom stores that this node joined or left a room, and what the room is
+// called. done gets the cursor of that fact, 0 where nothing changed; see Append
+// for when it is called.
+func (s *Store) PutRoom(room chat.RoomID, name string, open, joined bool, at time.Time, done func(chat.Cursor, error)) {
+	var cursor chat.Cursor
+	s.submit(1, func(w *writer) (err error) {
+		cursor, err = w.putRoom(room, name, open, joined, at)
+		return err
+	}, func(err error) {
+		if done == nil {
+			return
+		}
+		if err != nil {
+			cursor = 0
+		}
+		done(cursor, err)
+	})
+}
+
+func (w *writer) putRoom(id chat.RoomID, name string, open, joined bool, at time.Time) (chat.Cursor, error) {
+	room, err := w.room(id)
+	if err != nil {
+		return 0, err
+	}
+	var was bool
+	if _, err := w.queryRow(func(s *sqlite3.Stmt) error {
+		was = s.ColumnBool(0)
+		return nil
+	}, `SELECT joined FROM room WHERE id = ?`, room.key); err != nil {
+		return 0, err
+	}
+	if err := w.exec(`UPDATE room SET name = ?, open = ?, joined = ? WHERE id = ?`, name, open, joined, room.key); err != nil {
+		return 0, err
+	}
+	if was == joined {
+		return 0, nil
+	}
+	w.cursor++
+	return w.cursor, w.exec(`INSERT INTO room_fact (cursor, room, joined, at) VALUES (?, ?, ?, ?)`,
+		uint64(w.cursor), room.key, joined, at.UnixMicro())
+}
+
+// ReadMark is how far a room was read.
+type ReadMark struct {
+	Unread   int
+	ReadUpTo *chat.EntryID
+}
+
+// MarkRead moves a room's read mark forward to a message; it never moves back. An
+// unknown message is CodeNotFound. done gets the mark as it now stands; see Append
+// for when it is called.
+func (s *Store) MarkRead(room chat.RoomID, upTo chat.EntryID, done func(ReadMark, error)) {
+	var mark ReadMark
+	s.submit(1, func(w *writer) (err error) {
+		mark, err = w.markRead(room, upTo)
+		return err
+	}, func(err error) {
+		if done == nil {
+			return
+		}
+		if err != nil {
+			mark = ReadMark{}
+		}
+		done(mark, err)
+	})
+}
+
+func (w *writer) markRead(id chat.RoomID, upTo chat.EntryID) (ReadMark, error) {
+	room, err := w.room(id)
+	if err != nil {
+		return ReadMark{}, err
+	}
+	at, err := w.find(room.key, upTo)
+	if err != nil {
+		return ReadMark{}, err
+	}
+	if at.compare(room.read) > 0 {
+		// The count costs what was just read, not what is left.
+		var read int
+		if _, err := w.queryRow(func(s *sqlite3.Stmt) error {
+			read = s.ColumnInt(0)
+			return nil
+		}, `SELECT count(*) FROM message WHERE room = ? AND mine = 0
+			AND (sort, log, seq) > (?, ?, ?) AND (sort, log, seq) <= (?, ?, ?)`,
+			room.key, uint64(room.read.sort), room.read.log[:], room.read.seq, uint64(at.sort), at.log[:], at.seq); err != nil {
+			return ReadMark{}, err
+		}
+		room.unread = max(0, room.unread-read)
+		room.read, room.readID = at, upTo[:]
+		w.touchRoom(room)
+	}
+	return ReadMark{Unread: room.unread, ReadUpTo: entryID(room.readID)}, nil
+}
+
+func entryID(b []byte) *chat.EntryID {
+	var id chat.EntryID
+	if fixed(id[:], b) != nil {
+		return nil
+	}
+	return &id
+}
+
+// Rooms returns every room ever joined, in the order of joining. It counts nothing
+// and is as quick with a million messages as with none.
+func (s *Store) Rooms(ctx context.Context) ([]RoomRow, error) {
+	var rows []RoomRow
+	err := s.read(ctx, func(c *conn) error {
+		rows = nil
+		return c.query(func(stmt *sqlite3.Stmt) error {
+			r := RoomRow{Name: stmt.ColumnText(1), Open: stmt.ColumnBool(2), Joined: stmt.ColumnBool(3), Unread: stmt.ColumnInt(4)}
+			if sent := chat.HLC(stmt.ColumnInt64(5)); sent != 0 {
+				r.LastAt = sent.Time()
+			}
+			r.ReadUpTo = entryID(stmt.ColumnRawBlob(6))
+			rows = append(rows, r)
+			return fixed(rows[len(rows)-1].Room[:], stmt.ColumnRawBlob(0))
+		}, `SELECT room, name, open, joined, unread, last_sent, read_entry FROM room WHERE name <> '' ORDER BY id`)
+	})
+	return rows, err
+}

@@ -1,0 +1,172 @@
+// Package store keeps what was said: signed entries, the messages read from them,
+// rooms, devices and a full-text index, in one SQLite file. It holds the only SQL
+// of Earshot. It knows no network and no protocol rule: whoever appends has
+// already checked signatures, causality and membership.
+//
+// # Promises
+//
+// What a done function was told is stored survives the death of the process at
+// any moment (kill -9); the last moments before a power failure may be lost, but
+// never the file. Writes happen in the order in which they were asked for.
+// Readers never wait for the writer, and see nothing uncommitted.
+//
+// # Goroutines
+//
+// One, the writer: started by Open, owned by the Store, ends in Close after it
+// has emptied the queue. It owns the only connection that writes, and calls every
+// done function. Reads run in the caller's goroutine on pooled connections.
+package store
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"earshot/chat"
+)
+
+// FileName is the database's name in the home; SQLite puts two more beside it,
+// ending in -wal and -shm, while it is open.
+const FileName = "history.db"
+
+// readers is how many reads may run at once. Each connection takes about 1 MB
+// when busy and is made when first needed.
+const readers = 3
+
+// Options change how a Store works; the zero value is right for a node.
+type Options struct {
+	// Hold, in tests, runs in the writer before each transaction.
+	hold func()
+}
+
+// Store is one home's history. All methods are safe for concurrent use. One
+// process at a time may open a directory: whoever calls Open holds the home's
+// lock.
+type Store struct {
+	dir   string
+	opt   Options
+	queue *queue
+	pool  chan *conn    // cap readers; nil stands for a connection not yet made
+	stop  chan struct{} // closed once reads are refused
+	ended chan struct{} // closed by the writer when it has ended
+	w     *writer       // the writer's own, untouched by others before ended
+}
+
+// Open opens the history in dir and makes directory and file where they are
+// missing. A file by a newer version, a damaged one or another program's is
+// refused and left as it is: CodeHomeNewer, CodeHomeBroken. It costs a few
+// milliseconds, whatever the history holds.
+func Open(ctx context.Context, dir string, opt Options) (*Store, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, wrap(dir, err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, wrap(dir, err)
+	}
+	path := filepath.Join(dir, FileName)
+	if err := checkFiles(path); err != nil {
+		return nil, wrap(dir, err)
+	}
+	c, err := openWriter(ctx, path)
+	if err != nil {
+		return nil, wrap(dir, err)
+	}
+	s := &Store{
+		dir: dir, opt: opt, queue: newQueue(), pool: make(chan *conn, readers),
+		stop: make(chan struct{}), ended: make(chan struct{}), w: &writer{conn: c},
+	}
+	if err := s.w.reset(); err != nil {
+		return nil, wrap(dir, errors.Join(err, c.close()))
+	}
+	for range readers {
+		s.pool <- nil
+	}
+	go s.write()
+	return s, nil
+}
+
+// Close stores what was asked for before it, ends the writer, waits for reads
+// under way and closes the file. Later calls fail with CodeStopping. Only the
+// first Close does anything.
+func (s *Store) Close() error {
+	if !s.queue.close() {
+		<-s.ended
+		return nil
+	}
+	<-s.ended
+	close(s.stop)
+	var errs []error
+	for range readers {
+		errs = append(errs, (<-s.pool).close())
+	}
+	// The writer's is the last connection, so that closing it folds the
+	// write-ahead log into the file.
+	errs = append(errs, s.w.close())
+	return wrap(s.dir, errors.Join(errs...))
+}
+
+// read runs f with a pooled connection; what f does is interrupted when ctx ends.
+func (s *Store) read(ctx context.Context, f func(*conn) error) error {
+	select {
+	case <-s.stop: // Close takes what is in the pool, so do not race it for one
+		return errStopping()
+	default:
+	}
+	var c *conn
+	select {
+	case c = <-s.pool:
+	case <-s.stop:
+		return errStopping()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { s.pool <- c }()
+	if c == nil {
+		fresh, err := openReader(ctx, filepath.Join(s.dir, FileName))
+		if err != nil {
+			return s.failed(ctx, err)
+		}
+		c = fresh
+	}
+	old := c.db.SetInterrupt(ctx)
+	defer c.db.SetInterrupt(old)
+	if err := f(c); err != nil {
+		return s.failed(ctx, err)
+	}
+	return nil
+}
+
+// failed turns the error of a read into one for its caller.
+func (s *Store) failed(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, sqlite3.INTERRUPT) {
+		return ctx.Err()
+	}
+	return wrap(s.dir, err)
+}
+
+// checkFiles refuses what SQLite would repair by throwing data away: it deletes
+// a write-ahead log whose database is missing or empty.
+func checkFiles(path string) error {
+	if size(path) > 0 || size(path+"-wal") <= 0 {
+		return nil
+	}
+	return chat.Errorf(chat.CodeHomeBroken, "The history's file %s is missing or empty, but %s-wal beside it still holds messages. "+
+		"Put the file back from a backup, or move both away to start with an empty history.", path, FileName)
+}
+
+// size returns a file's size, or -1 where there is none.
+func size(path string) int64 {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return -1
+	}
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
