@@ -18,7 +18,6 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/sec"
 	"github.com/libp2p/go-libp2p/core/transport"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
@@ -66,13 +65,12 @@ func (h *Host) Dial(ctx context.Context, d chat.DeviceID, addrs []ma.Multiaddr) 
 // explain turns a failed dial into a sentence. Where the addresses failed in
 // different ways, the most telling one is told.
 func explain(d chat.DeviceID, err error) error {
-	var mismatch sec.ErrPeerIDMismatch
 	var timeout net.Error
 	is := func(targets ...error) bool {
 		return slices.ContainsFunc(targets, func(t error) bool { return errors.Is(err, t) })
 	}
 	switch {
-	case errors.As(err, &mismatch):
+	case WrongDevice(err):
 		return unreachable(d, "another device answers at its address",
 			"It has probably moved; its new address will be found when it announces itself.", err)
 	case is(swarm.ErrGaterDisallowedConnection):
@@ -87,7 +85,7 @@ func explain(d chat.DeviceID, err error) error {
 		return unreachable(d, "its address is our own", "Wait until it announces its new address.", err)
 	case is(context.Canceled):
 		return unreachable(d, "the attempt was called off", "Try again.", err)
-	case is(syscall.ECONNREFUSED) || isErrno(err, 10061):
+	case Refused(err):
 		return unreachable(d, "its machine answers, but Earshot does not run there",
 			"Start Earshot on it, or check its firewall.", err)
 	case is(syscall.ENETUNREACH, syscall.EHOSTUNREACH) || isErrno(err, 10051, 10065):

@@ -38,7 +38,7 @@ const (
 // nodes talk.
 type Net struct {
 	mu        sync.Mutex
-	hosts     map[netip.Addr]bool
+	hosts     map[netip.Addr]bool // those that ever listened: the rest do not answer
 	listeners map[netip.AddrPort]*listener
 	conns     map[*conn]struct{}
 	latency   func(from, to netip.Addr) time.Duration
@@ -56,8 +56,8 @@ func (c cut) separates(x, y netip.Addr) bool {
 		slices.Contains(c.a, y) && slices.Contains(c.b, x)
 }
 
-// NewNet returns a LAN without hosts and without latency.
-func NewNet() *Net {
+// New returns a LAN without hosts and without latency.
+func New() *Net {
 	return &Net{
 		hosts:     make(map[netip.Addr]bool),
 		listeners: make(map[netip.AddrPort]*listener),
@@ -126,23 +126,23 @@ func (n *Net) CloseAll() {
 	}
 }
 
-// Transport returns what host.Config.Transport needs to put a host with the given
-// address on this LAN.
-func (n *Net) Transport(self netip.Addr) func(transport.Upgrader, network.ResourceManager) (transport.Transport, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.hosts[self] = true
+// Transport returns what host.Config.Transport needs to put one host on this LAN.
+// The host has the IP address that it first listens on; before that it cannot
+// dial.
+func (n *Net) Transport() func(transport.Upgrader, network.ResourceManager) (transport.Transport, error) {
 	return func(u transport.Upgrader, rm network.ResourceManager) (transport.Transport, error) {
-		return &wire{net: n, self: self, upgrader: u, resources: rm}, nil
+		return &wire{net: n, upgrader: u, resources: rm}, nil
 	}
 }
 
 // wire is one host's transport.
 type wire struct {
 	net       *Net
-	self      netip.Addr
 	upgrader  transport.Upgrader
 	resources network.ResourceManager
+
+	mu   sync.Mutex
+	self netip.Addr // zero before Listen
 }
 
 var _ transport.Transport = (*wire)(nil)
@@ -177,7 +177,13 @@ func (w *wire) dial(ctx context.Context, a ma.Multiaddr, p peer.ID, scope networ
 	if err != nil {
 		return nil, err
 	}
-	raw, err := w.net.connect(ctx, w.self, to)
+	w.mu.Lock()
+	self := w.self
+	w.mu.Unlock()
+	if !self.IsValid() {
+		return nil, errors.New("sim: a host must listen before it dials, to have an address")
+	}
+	raw, err := w.net.connect(ctx, self, to)
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: "sim", Addr: net.TCPAddrFromAddrPort(to), Err: err}
 	}
@@ -271,23 +277,22 @@ func (n *Net) accept(from netip.Addr, to netip.AddrPort) (*conn, error) {
 	return near, nil
 }
 
-// Listen takes an address of this host. An unspecified IP means the host's own,
-// and port 0 any free one.
+// Listen takes an address that no other host has. Port 0 means any free one.
 func (w *wire) Listen(a ma.Multiaddr) (transport.Listener, error) {
 	at, err := addrPort(a)
 	if err != nil {
 		return nil, err
 	}
-	if at.Addr().IsUnspecified() {
-		at = netip.AddrPortFrom(w.self, at.Port())
-	}
-	if at.Addr() != w.self {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if at.Addr().IsUnspecified() || w.self.IsValid() && at.Addr() != w.self {
 		return nil, &net.OpError{Op: "listen", Net: "sim", Addr: net.TCPAddrFromAddrPort(at), Err: syscall.EADDRNOTAVAIL}
 	}
 	l, err := w.net.listen(at)
 	if err != nil {
 		return nil, &net.OpError{Op: "listen", Net: "sim", Addr: net.TCPAddrFromAddrPort(at), Err: err}
 	}
+	w.self = at.Addr()
 	return w.upgrader.UpgradeListener(w, l), nil
 }
 
@@ -308,6 +313,7 @@ func (n *Net) listen(at netip.AddrPort) (*listener, error) {
 	}
 	l := &listener{net: n, at: at, addr: addr, incoming: make(chan manet.Conn, backlog), done: make(chan struct{})}
 	n.listeners[at] = l
+	n.hosts[at.Addr()] = true
 	return l, nil
 }
 

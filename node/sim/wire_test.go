@@ -34,8 +34,6 @@ var (
 // wired returns both ends of a connection from alpha to beta.
 func wired(t *testing.T, n *Net) (near, far *conn) {
 	t.Helper()
-	n.Transport(alpha)
-	n.Transport(beta)
 	at := netip.AddrPortFrom(beta, 9327)
 	l, err := n.listen(at)
 	if err != nil {
@@ -60,7 +58,7 @@ func wired(t *testing.T, n *Net) (near, far *conn) {
 
 func TestBytesArriveInOrderAndNoSoonerThanDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := NewNet()
+		n := New()
 		rng := rand.New(rand.NewPCG(1, 2))
 		n.SetLatency(func(_, _ netip.Addr) time.Duration {
 			return 5*time.Millisecond + time.Duration(rng.IntN(5))*time.Millisecond
@@ -97,7 +95,7 @@ func TestBytesArriveInOrderAndNoSoonerThanDue(t *testing.T) {
 
 func TestACutHoldsBytesUntilHeal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := NewNet()
+		n := New()
 		near, far := wired(t, n)
 		n.Cut([]netip.Addr{alpha}, []netip.Addr{beta, gamma})
 		if _, err := near.Write([]byte("late")); err != nil {
@@ -122,10 +120,15 @@ func TestACutHoldsBytesUntilHeal(t *testing.T) {
 
 func TestDialsAcrossACutGoUnanswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := NewNet()
-		n.Transport(alpha)
-		n.Transport(beta)
+		n := New()
 		at := netip.AddrPortFrom(beta, 9327)
+		l, err := n.listen(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := n.connect(t.Context(), alpha, at); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("dial to a host without a listener = %v, want refused", err)
 		}
@@ -153,7 +156,7 @@ func TestDialsAcrossACutGoUnanswered(t *testing.T) {
 
 func TestAWriterIntoTheVoidTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		near, _ := wired(t, NewNet())
+		near, _ := wired(t, New())
 		near.SetWriteDeadline(time.Now().Add(time.Second))
 		k, err := near.Write(make([]byte, window+1))
 		if !errors.Is(err, os.ErrDeadlineExceeded) || k != window {
@@ -168,7 +171,7 @@ func startHost(t *testing.T, n *Net, self netip.Addr, seed byte) *host.Host {
 	h, err := host.New(host.Config{
 		Key:         ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize)),
 		ListenAddrs: []ma.Multiaddr{ma.StringCast("/ip4/" + self.String() + "/tcp/9327")},
-		Transport:   n.Transport(self),
+		Transport:   n.Transport(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +186,7 @@ func startHost(t *testing.T, n *Net, self netip.Addr, seed byte) *host.Host {
 // promises, and meet again.
 func TestHostsNoticeACutAndMeetAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := NewNet()
+		n := New()
 		n.SetLatency(func(_, _ netip.Addr) time.Duration { return time.Millisecond })
 		a, b := startHost(t, n, alpha, 1), startHost(t, n, beta, 2)
 		dial := func() error { return a.Dial(t.Context(), b.Device(), b.Addrs()) }
@@ -228,7 +231,7 @@ func TestHostsNoticeACutAndMeetAgain(t *testing.T) {
 
 // The same in real time, as the demo runs it, and without CloseAll.
 func TestHostsMeetInRealTime(t *testing.T) {
-	n := NewNet()
+	n := New()
 	a, b := startHost(t, n, alpha, 1), startHost(t, n, beta, 2)
 	if err := a.Dial(t.Context(), b.Device(), b.Addrs()); err != nil {
 		t.Fatal(err)
