@@ -127,7 +127,7 @@ func (b *browser) window(ctx context.Context, length time.Duration, quiet bool) 
 			res.replaced = true
 			cancel()
 		case <-b.source.rescan:
-			early = time.After(minRescan - time.Since(start))
+			early = time.After(b.source.minRescan - time.Since(start))
 		case <-early:
 			cancel()
 		}

@@ -14,12 +14,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/crypto"
-	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 
@@ -92,7 +91,12 @@ func ip(t testing.TB, format string, args ...any) {
 	run(t, append([]string{"ip"}, strings.Fields(fmt.Sprintf(format, args...))...)...)
 }
 
-// A wire is a bridge in the test's namespace that hosts plug into.
+// uniqueName returns an interface name; the kernel takes its time to free one.
+func uniqueName(prefix string) string { return fmt.Sprint(prefix, lastName.Add(1)) }
+
+var lastName atomic.Int32
+
+// A wire is a bridge in the test's namespace that hosts plug into. The test itself is on it as 10.7.0.254.
 type wire struct {
 	t     testing.TB
 	name  string
@@ -102,8 +106,9 @@ type wire struct {
 func newWire(t testing.TB) *wire {
 	t.Helper()
 	inside(t)
-	w := &wire{t: t, name: "wire0"}
+	w := &wire{t: t, name: uniqueName("wire")}
 	ip(t, "link add %s type bridge mcast_snooping 0 forward_delay 0", w.name)
+	ip(t, "addr add 10.7.0.254/24 dev %s", w.name)
 	ip(t, "link set %s up", w.name)
 	t.Cleanup(func() {
 		for _, h := range w.hosts {
@@ -114,9 +119,10 @@ func newWire(t testing.TB) *wire {
 	return w
 }
 
-// host makes a namespace; plug gives it interfaces.
+// host makes a namespace and returns its unique name; plug gives it interfaces.
 func (w *wire) host(name string) string {
 	w.t.Helper()
+	name = uniqueName(name)
 	ip(w.t, "netns add %s", name)
 	w.hosts = append(w.hosts, name)
 	ip(w.t, "-n %s link set lo up", name)
@@ -130,7 +136,7 @@ func (w *wire) host(name string) string {
 // plug connects a host to the wire by an interface with the given addresses. "no6" among them means no IPv6 at all.
 func (w *wire) plug(host, iface string, addrs ...string) {
 	w.t.Helper()
-	outer := host + "-" + iface
+	outer := uniqueName("port")
 	ip(w.t, "link add %s type veth peer name %s netns %s", outer, iface, host)
 	ip(w.t, "link set %s master %s up", outer, w.name)
 	configure(w.t, host, iface, addrs...)
@@ -139,7 +145,9 @@ func (w *wire) plug(host, iface string, addrs ...string) {
 // lone gives a host an interface that leads nowhere.
 func (w *wire) lone(host, iface string, addrs ...string) {
 	w.t.Helper()
-	ip(w.t, "-n %s link add %s type dummy", host, iface)
+	end := uniqueName("end")
+	ip(w.t, "link add %s type veth peer name %s netns %s", end, iface, host)
+	ip(w.t, "link set %s up", end)
 	configure(w.t, host, iface, addrs...)
 }
 
@@ -183,19 +191,6 @@ type nodeEvent struct {
 	Addrs  []string
 	Dialed []string      // those of Addrs on which a TCP connection could be made
 	After  time.Duration // since the source was started
-}
-
-// testPeer returns a fixed Ed25519 peer id for each seed.
-func testPeer(seed byte) peer.ID {
-	_, pub, err := crypto.GenerateEd25519Key(strings.NewReader(strings.Repeat(string(rune('a'+seed)), 64)))
-	if err != nil {
-		panic(err)
-	}
-	id, err := peer.IDFromPublicKey(pub)
-	if err != nil {
-		panic(err)
-	}
-	return id
 }
 
 // nodeMain is a process that listens on TCP and runs a source until SIGTERM.

@@ -80,9 +80,10 @@ func DefaultWindow(round, known int) time.Duration {
 
 // A Source announces us and reports others. It implements discovery.Source.
 type Source struct {
-	cfg      Config
-	instance string
-	rescan   chan struct{}
+	cfg       Config
+	instance  string
+	rescan    chan struct{}
+	minRescan time.Duration // minRescan, or less in a test
 }
 
 var _ discovery.Source = (*Source)(nil)
@@ -105,7 +106,7 @@ func New(cfg Config) (*Source, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	routeLibraryLog(cfg.Log)
-	return &Source{cfg: cfg, instance: newInstance(), rescan: make(chan struct{}, 1)}, nil
+	return &Source{cfg: cfg, instance: newInstance(), rescan: make(chan struct{}, 1), minRescan: minRescan}, nil
 }
 
 // Name returns "mdns".
