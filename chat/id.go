@@ -1,8 +1,10 @@
 package chat
 
 import (
+	"crypto/sha256"
 	"encoding/base32"
 	"strings"
+	"unicode"
 )
 
 // PersonID names a person: the first 20 bytes of the domain-separated SHA-256 of
@@ -19,9 +21,20 @@ type RoomID [32]byte
 // EntryID names one signed entry: the hash of its exact header bytes.
 type EntryID [32]byte
 
-// LogID names one append-only log of a device in a room. It is random, so that
-// neither the device nor the room can be told from it.
+// LogID names one append-only log of a device in a room. It is made of the device
+// and a random salt (NewLogID): neither the room nor the device can be told from
+// it, and nobody else can open a log of that name.
 type LogID [16]byte
+
+// NewLogID returns the name of the log that device opens with this salt, which is
+// 16 random bytes and stands in the log's first entry.
+func NewLogID(device DeviceID, salt []byte) LogID {
+	h := sha256.New()
+	h.Write([]byte("earshot/v1 log\x00"))
+	h.Write(device[:])
+	h.Write(salt)
+	return LogID(h.Sum(nil)[:len(LogID{})])
+}
 
 // String returns the form a person can read over the phone: base32 without
 // padding, one check digit behind every 8 characters, in 6 chunks of 6.
@@ -165,17 +178,17 @@ func parse(s string, dst []byte, block int, what string) error {
 		}
 		return r
 	}, s)
+	for _, r := range folded {
+		if r > unicode.MaxASCII || digit(byte(r)) < 0 {
+			return Errorf(CodeBadID, "A %s id has no %q in it. Compare it with the original.", what, r)
+		}
+	}
 	if len(folded) != want {
 		return Errorf(CodeBadID, "A %s id has %d letters and digits, this one has %d. Copy it whole.", what, want, len(folded))
 	}
 	raw := make([]byte, 0, size)
 	for i := 0; i < want; i += block + 1 {
 		part := folded[i : i+block]
-		for _, c := range []byte(folded[i : i+block+1]) {
-			if digit(c) < 0 {
-				return Errorf(CodeBadID, "A %s id has no %q in it. Compare it with the original.", what, rune(c))
-			}
-		}
 		if checkDigit(part) != folded[i+block] {
 			return Errorf(CodeBadID, "The %s id is misread between its letters %d and %d (%s...). Compare them with the original.",
 				what, i+1, i+block+1, part[:4])

@@ -26,7 +26,8 @@ type RoomRef [16]byte
 // case, with its #. Letters, digits, '-', '_' and '.' of any script may stand in
 // it, from 1 to MaxRoomName bytes. The # may be missing in s.
 func CanonicalRoomName(s string) (string, error) {
-	name := strings.ToLower(norm.NFKC.String(strings.TrimPrefix(s, "#")))
+	// Lower case of NFKC need not be NFKC.
+	name := norm.NFKC.String(strings.ToLower(norm.NFKC.String(strings.TrimPrefix(s, "#"))))
 	if name == "" {
 		return "", Errorf(CodeUsage, "A room needs a name. Give one such as %s.", Lobby)
 	}
@@ -35,6 +36,9 @@ func CanonicalRoomName(s string) (string, error) {
 	}
 	for i, r := range name {
 		letter := unicode.IsLetter(r) || unicode.IsDigit(r) || (i > 0 && unicode.IsMark(r))
+		if hidden(r) || joiner(r) {
+			letter = false // or two rooms would look alike
+		}
 		if !letter && (i == 0 || !strings.ContainsRune("-_.", r)) {
 			return "", Errorf(CodeUsage, "A room name can't hold %q there. Use letters and digits, and '-', '_' or '.' between them.", r)
 		}

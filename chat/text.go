@@ -39,12 +39,34 @@ func visible(r rune) bool {
 
 func clean(s string, limit int, lines bool) string {
 	// Twice the limit is more than any cut text needs, and bounds the work.
-	if len(s) > 2*limit {
-		s = s[:2*limit]
+	s = strings.ReplaceAll(strings.ToValidUTF8(cut(s, 2*limit), "\uFFFD"), "\r\n", "\n")
+	// What is dropped can bring together what composes, and what is composed can
+	// be too much again. Every turn but the first drops something or is the last.
+	for {
+		next := norm.NFC.String(filter(s, lines))
+		if next == s {
+			return cut(s, limit)
+		}
+		s = next
 	}
-	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\r\n", "\n")
-	s = norm.NFC.String(s)
+}
+
+// cut returns the longest prefix of s of at most limit bytes that does not end
+// within a character.
+func cut(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit]
+}
+
+// filter drops what must not be shown, and marks beyond maxMarks.
+func filter(s string, lines bool) string {
 	var sb strings.Builder
+	sb.Grow(len(s))
 	marks := 0
 	for _, r := range s {
 		switch {
@@ -59,25 +81,30 @@ func clean(s string, limit int, lines bool) string {
 		case hidden(r):
 			continue
 		}
-		if unicode.Is(unicode.Mn, r) || unicode.Is(unicode.Me, r) || joiner(r) {
+		if mark(r) {
 			if marks++; marks > maxMarks {
 				continue
 			}
 		} else {
 			marks = 0
 		}
-		if sb.Len()+utf8.RuneLen(r) > limit {
-			break
-		}
 		sb.WriteRune(r)
 	}
 	return sb.String()
 }
 
+// mark reports whether r is drawn over or joined to what stands before it.
+func mark(r rune) bool {
+	return unicode.Is(unicode.Mn, r) || unicode.Is(unicode.Me, r) || joiner(r) ||
+		// Some marks that take space still don't start a character of their own.
+		unicode.Is(unicode.Mc, r) && norm.NFC.PropertiesString(string(r)).CCC() != 0
+}
+
 // hidden reports whether r must never be shown: controls, what reorders text
 // (bidirectional controls), what is invisible by design, and private or
 // unassigned characters. Joiners and variation selectors stay, because emoji and
-// many scripts are written with them.
+// many scripts are written with them. The flags of England, Scotland and Wales are
+// spelt with invisible tags and become plain black flags.
 func hidden(r rune) bool {
 	switch {
 	case joiner(r):
@@ -87,6 +114,8 @@ func hidden(r rune) bool {
 	case r == '\u115F', r == '\u1160', r == '\u3164', r == '\uFFA0', r == '\u2800', r == '\u034F': // blank letters
 		return true
 	case r >= 0xE0000 && r <= 0xE0FFF: // tags: invisible text
+		return true
+	case r == '\u17B4', r == '\u17B5', r >= 0x180B && r <= 0x180F: // marks without a shape
 		return true
 	}
 	return r != utf8.RuneError && !unicode.IsPrint(r) && !unicode.IsSpace(r) && !unicode.IsMark(r)

@@ -6,6 +6,7 @@ package catchup
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -27,8 +28,13 @@ const (
 	tellAfter = 300 * time.Millisecond
 	// cascadeAfter is how long what was learnt waits before it is offered on.
 	cascadeAfter = 200 * time.Millisecond
-	// retryAfter spaces the attempts to repair a gap.
+	// lostAfter bounds how long losses that go on keep that from being told.
+	lostAfter = 2 * time.Second
+	// retryAfter spaces sessions with a neighbour that failed or brought nothing;
+	// it doubles with each, maxBarren times: a difference that cannot be settled
+	// (a forked log, a full room) costs one session in 64 s.
 	retryAfter = 2 * time.Second
+	maxBarren  = 5
 	// idleMin and idleMax bound the rounds in which a quiet node compares itself
 	// with one random neighbour.
 	idleMin = 30 * time.Second
@@ -71,11 +77,16 @@ type Lost struct{ Device chat.DeviceID }
 // Joined: the node entered a room, of which neighbours may hold everything.
 type Joined struct{}
 
-// Ended: a session with the neighbour is over, whoever had asked.
+// Begun: a session that the neighbour asked for has started.
+type Begun struct{ Device chat.DeviceID }
+
+// Ended: a session with the neighbour is over, whoever had asked. It comes before
+// that neighbour's PeerDown, once for each Open and Begun.
 type Ended struct {
 	Device   chat.DeviceID
 	Asked    bool // by this node
-	Received int
+	Received int  // entries that were new here
+	Sent     int  // entries that the neighbour lacked
 	Failed   bool
 }
 
@@ -88,6 +99,7 @@ func (Heard) isInput()    {}
 func (Gap) isInput()      {}
 func (Lost) isInput()     {}
 func (Joined) isInput()   {}
+func (Begun) isInput()    {}
 func (Ended) isInput()    {}
 func (Tick) isInput()     {}
 
@@ -112,15 +124,20 @@ type Engine struct {
 	sessions int       // asked for by this node
 	idleAt   time.Time // of the next idle round
 	idle     time.Duration
+	offered  [32]byte // what was held when everybody was last told
 }
 
 type neighbour struct {
-	tellAt  time.Time // zero: nothing to tell
-	askAt   time.Time // zero: nothing to ask
-	asking  bool
-	gap     bool // askAt is because of a gap
-	have    *wire.Have
-	retries int
+	tellAt    time.Time // zero: nothing to tell
+	lostAt    time.Time // of the first loss they have not been told of
+	askAt     time.Time // zero: nothing to ask
+	gap       bool      // askAt is because of a gap
+	have      *wire.Have
+	asking    bool
+	answering int      // sessions they asked for
+	before    [32]byte // what was held when this node asked
+	barren    int      // sessions in a row that failed or brought nothing
+	quiet     time.Time
 }
 
 // New returns an engine without neighbours. rng is its only source of chance.
@@ -130,34 +147,45 @@ func New(self chat.DeviceID, holdings Holdings, rng *rand.Rand) *Engine {
 
 // Handle applies one input and returns what must now be done.
 func (e *Engine) Handle(now time.Time, in Input) []Effect {
+	var out []Effect
 	switch in := in.(type) {
 	case PeerUp:
-		if e.peers[in.Device] != nil {
-			return nil
+		if e.peers[in.Device] == nil {
+			e.peers[in.Device] = &neighbour{}
+			out = append(out, e.tell(in.Device))
 		}
-		e.peers[in.Device] = &neighbour{}
-		return append([]Effect{e.tell(in.Device)}, e.due(now)...)
 	case PeerDown:
 		if p := e.peers[in.Device]; p != nil && p.asking {
 			e.sessions--
 		}
 		delete(e.peers, in.Device)
 	case Heard:
-		return e.heard(now, in)
+		e.heard(now, in)
 	case Gap:
 		if p := e.peers[in.Device]; p != nil && !p.asking && p.askAt.IsZero() {
-			p.askAt, p.gap = now.Add(e.jitter(repairAfter, 4*repairAfter)), true
+			p.ask(now.Add(e.jitter(repairAfter, 4*repairAfter)), true)
 		}
 	case Lost:
 		if p := e.peers[in.Device]; p != nil {
-			p.tellAt = now.Add(tellAfter)
+			if p.lostAt.IsZero() {
+				p.lostAt = now
+			}
+			p.tellAt = earlier(now.Add(tellAfter), p.lostAt.Add(lostAfter))
 		}
 	case Joined:
-		return e.tellAll(now, 0)
+		for _, d := range e.devices() {
+			out = append(out, e.tell(d))
+		}
+	case Begun:
+		if p := e.peers[in.Device]; p != nil {
+			p.answering++
+			// It brings what they have said they hold, and what a gap wants.
+			p.have, p.askAt, p.gap = nil, time.Time{}, false
+		}
 	case Ended:
-		return e.ended(now, in)
+		e.ended(now, in)
 	}
-	return e.due(now)
+	return append(out, e.due(now)...)
 }
 
 // NextTick returns when Tick is due, zero if there is nobody to talk to.
@@ -170,7 +198,7 @@ func (e *Engine) NextTick() time.Time {
 	}
 	for _, p := range e.peers {
 		sooner(p.tellAt)
-		if !p.asking && e.sessions < maxSessions {
+		if !p.busy() && e.sessions < maxSessions {
 			sooner(p.askAt)
 		}
 	}
@@ -180,55 +208,76 @@ func (e *Engine) NextTick() time.Time {
 	return next
 }
 
-func (e *Engine) heard(now time.Time, in Heard) []Effect {
+// ask notes when to ask a neighbour, not before it has had its rest.
+func (p *neighbour) ask(at time.Time, gap bool) {
+	if p.gap = gap; at.Before(p.quiet) {
+		at = p.quiet
+	}
+	p.askAt = at
+}
+
+// busy reports whether a session with the neighbour runs, in which both sides get
+// what they lack.
+func (p *neighbour) busy() bool { return p.asking || p.answering > 0 }
+
+func (e *Engine) heard(now time.Time, in Heard) {
 	p := e.peers[in.Device]
 	if p == nil {
-		return nil
+		return
 	}
+	p.have = nil
 	if !e.differs(&in.Have) {
-		p.have = nil
-		return nil
+		return
 	}
-	e.idle = idleMin // the network is not as quiet as it seemed
 	p.have = &in.Have
-	if p.asking || (!p.askAt.IsZero() && !p.gap) {
-		return nil
+	if e.idle > idleMin { // the network is not as quiet as it seemed
+		e.idle = idleMin
+		e.idleAt = earlier(e.idleAt, now.Add(e.jitter(idleMin*3/4, idleMin*5/4)))
 	}
-	p.gap = false
-	if p.askAt = now; bytes.Compare(e.self[:], in.Device[:]) > 0 {
-		p.askAt = now.Add(e.jitter(askAfter, 2*askAfter))
+	e.askAbout(now, in.Device, p)
+}
+
+// askAbout plans a session about a difference that both sides can see.
+func (e *Engine) askAbout(now time.Time, d chat.DeviceID, p *neighbour) {
+	if p.busy() || (!p.askAt.IsZero() && !p.gap) {
+		return
 	}
-	return e.due(now)
+	at := now
+	if bytes.Compare(e.self[:], d[:]) > 0 {
+		at = now.Add(e.jitter(askAfter, 2*askAfter))
+	}
+	p.ask(at, false)
 }
 
 // due does what the time has come for.
 func (e *Engine) due(now time.Time) []Effect {
 	var out []Effect
-	for _, d := range e.devices() {
+	devices := e.devices()
+	for _, d := range devices {
 		p := e.peers[d]
 		if !p.tellAt.IsZero() && !now.Before(p.tellAt) {
-			p.tellAt = time.Time{}
+			p.tellAt, p.lostAt = time.Time{}, time.Time{}
 			out = append(out, e.tell(d))
 		}
-		if p.askAt.IsZero() || p.asking || now.Before(p.askAt) || e.sessions >= maxSessions {
+		if p.askAt.IsZero() || p.busy() || now.Before(p.askAt) || e.sessions >= maxSessions {
 			continue
 		}
-		p.askAt = time.Time{}
+		gap := p.gap
+		p.askAt, p.gap = time.Time{}, false
 		// What was missing may have come in the meantime.
-		if p.gap && !e.pending() {
+		if wanted := (gap && e.pending()) || (p.have != nil && e.differs(p.have)); !wanted {
 			continue
 		}
-		if !p.gap && (p.have == nil || !e.differs(p.have)) {
-			continue
-		}
-		p.asking, p.gap, p.have = true, false, nil
+		p.asking, p.have, p.before = true, nil, e.held()
 		e.sessions++
 		out = append(out, Open{Device: d})
 	}
-	if e.idleAt.IsZero() {
+	switch {
+	case len(devices) == 0:
+		e.idleAt = time.Time{}
+	case e.idleAt.IsZero():
 		e.idleAt = now.Add(e.jitter(e.idle*3/4, e.idle*5/4))
-	} else if !now.Before(e.idleAt) && len(e.peers) > 0 {
-		devices := e.devices()
+	case !now.Before(e.idleAt):
 		out = append(out, e.tell(devices[e.rng.IntN(len(devices))]))
 		e.idle = min(2*e.idle, idleMax)
 		e.idleAt = now.Add(e.jitter(e.idle*3/4, e.idle*5/4))
@@ -236,54 +285,72 @@ func (e *Engine) due(now time.Time) []Effect {
 	return out
 }
 
-func (e *Engine) ended(now time.Time, in Ended) []Effect {
-	p := e.peers[in.Device]
-	if in.Asked && p != nil && p.asking {
-		p.asking = false
-		e.sessions--
+func (e *Engine) ended(now time.Time, in Ended) {
+	held := e.held()
+	if p := e.peers[in.Device]; p != nil {
+		switch {
+		case in.Asked && p.asking:
+			p.asking = false
+			e.sessions--
+			if in.Failed || (in.Sent == 0 && (in.Received == 0 || held == p.before)) {
+				p.quiet = now.Add(e.jitter(retryAfter, 2*retryAfter) << min(p.barren, maxBarren-1))
+				p.barren++
+			} else {
+				p.barren, p.quiet = 0, time.Time{}
+			}
+			if in.Failed && p.barren <= maxBarren && p.tellAt.IsZero() {
+				p.tellAt = p.quiet // they answer a difference by asking
+			}
+		case !in.Asked && p.answering > 0:
+			p.answering--
+		}
+		// What they said during the session may be as old as it is, and may be
+		// news: another look costs one comparison.
+		if p.have != nil && !p.busy() && p.askAt.IsZero() && e.differs(p.have) {
+			p.ask(now.Add(e.jitter(askAfter, 2*askAfter)), false)
+		}
 	}
-	var out []Effect
-	if in.Received > 0 {
-		out = e.tellAll(now, cascadeAfter)
-	}
-	switch {
-	case p == nil:
-	case !in.Failed:
-		p.retries = 0
-	case in.Asked && p.retries < 5:
-		p.retries++
-		p.tellAt = now.Add(e.jitter(retryAfter, 2*retryAfter)) // they answer a difference by asking
+	if in.Received > 0 && held != e.offered {
+		e.offered = held
+		for _, d := range e.devices() {
+			if p := e.peers[d]; p.tellAt.IsZero() && (d != in.Device || in.Failed) {
+				p.tellAt = now.Add(e.jitter(cascadeAfter, 4*cascadeAfter))
+			}
+		}
 	}
 	if e.pending() {
 		e.askAnother(now, in.Device)
 	}
-	return append(out, e.due(now)...)
 }
 
-// askAnother schedules a repair with a neighbour other than the one that could
-// not fill the gap.
+// askAnother plans a repair with a neighbour other than the one that could not
+// fill the gap.
 func (e *Engine) askAnother(now time.Time, not chat.DeviceID) {
 	devices := slices.DeleteFunc(e.devices(), func(d chat.DeviceID) bool {
 		p := e.peers[d]
-		return d == not || p.asking || !p.askAt.IsZero()
+		return d == not || p.busy() || !p.askAt.IsZero()
 	})
-	if len(devices) == 0 {
-		return
+	if len(devices) > 0 {
+		e.peers[devices[e.rng.IntN(len(devices))]].ask(now.Add(e.jitter(retryAfter/2, retryAfter)), true)
 	}
-	p := e.peers[devices[e.rng.IntN(len(devices))]]
-	p.askAt, p.gap = now.Add(e.jitter(retryAfter/2, retryAfter)), true
 }
 
-func (e *Engine) tellAll(now time.Time, after time.Duration) []Effect {
-	var out []Effect
-	for _, d := range e.devices() {
-		if after == 0 {
-			out = append(out, e.tell(d))
-		} else if p := e.peers[d]; p.tellAt.IsZero() {
-			p.tellAt = now.Add(e.jitter(after, 4*after))
-		}
+// held sums up what is held of all rooms.
+func (e *Engine) held() [32]byte {
+	h := sha256.New()
+	for _, id := range e.holdings.Rooms() {
+		root := e.holdings.Root(id)
+		h.Write(id[:])
+		h.Write(root[:])
 	}
-	return out
+	return [32]byte(h.Sum(nil))
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 func (e *Engine) tell(d chat.DeviceID) Effect {

@@ -2,7 +2,6 @@ package catchup
 
 import (
 	"bytes"
-	"slices"
 
 	"earshot/chat"
 	"earshot/chat/wire"
@@ -34,14 +33,17 @@ type Session struct {
 	loading  bool
 	sent     uint64
 	received int
+	lines    int // of their frontiers
 	sentDone bool
 	gotDone  bool
 }
 
 type sessionRoom struct {
 	state    RoomState
+	differs  bool // and is being settled
 	theirs   map[chat.LogID]uint64
-	complete bool // their whole frontier is here
+	last     []byte // log of the newest line
+	complete bool   // their whole frontier is here
 }
 
 // SessionEffect is what a session wants done. A sealed union.
@@ -87,7 +89,7 @@ func Answer(rooms []RoomState) *Session {
 	return &Session{rooms: map[chat.RoomTag]*sessionRoom{}, offered: rooms}
 }
 
-// Roots returns what a Have or Compare says about rooms under nonce.
+// roots returns what a Have or Compare says about rooms under nonce.
 func roots(nonce []byte, rooms []RoomState) []wire.RoomRoot {
 	out := make([]wire.RoomRoot, 0, len(rooms))
 	for _, r := range rooms {
@@ -103,8 +105,11 @@ func (s *Session) enrol(rooms []RoomState) {
 	}
 }
 
-// Received returns how many entries have arrived.
+// Received returns how many entries have arrived, whether or not they are new.
 func (s *Session) Received() int { return s.received }
+
+// Sent returns how many entries the other side lacked and was sent.
+func (s *Session) Sent() int { return int(s.sent) }
 
 // Handle takes a frame from the other side. An error ends the session: the other
 // side does not keep to the protocol.
@@ -116,7 +121,7 @@ func (s *Session) Handle(f wire.Frame) ([]SessionEffect, error) {
 		return s.frontier(f)
 	case wire.Entries:
 		r := s.rooms[chat.RoomTag(f.Tag)]
-		if r == nil || !slices.Contains(s.order, chat.RoomTag(f.Tag)) || s.gotDone {
+		if r == nil || !r.complete || s.gotDone {
 			return nil, broken("entries that were not asked for")
 		}
 		s.received += len(f.Entries)
@@ -124,6 +129,11 @@ func (s *Session) Handle(f wire.Frame) ([]SessionEffect, error) {
 	case wire.Done:
 		if !s.compared || s.gotDone {
 			return nil, broken("an end before the beginning")
+		}
+		for _, tag := range s.order {
+			if !s.rooms[tag].complete {
+				return nil, broken("an end without saying what it holds")
+			}
 		}
 		s.gotDone = true
 		return s.finish(nil), nil
@@ -149,13 +159,14 @@ func (s *Session) compare(f wire.Compare) ([]SessionEffect, error) {
 	for _, theirs := range f.Rooms {
 		tag := chat.RoomTag(theirs.Tag)
 		r := s.rooms[tag]
-		if r == nil || slices.Contains(s.order, tag) {
+		if r == nil || r.differs {
 			if s.asker {
 				return nil, broken("a room that was not named")
 			}
 			continue // a room this node is not in
 		}
 		if s.asker || !bytes.Equal(theirs.Root, r.state.Root[:]) {
+			r.differs = true
 			s.order = append(s.order, tag)
 			differ = append(differ, r.state)
 		}
@@ -172,14 +183,15 @@ func (s *Session) compare(f wire.Compare) ([]SessionEffect, error) {
 	return effects, nil
 }
 
-// logsPerFrame bounds a Frontier frame: 26 bytes a log at the most.
-const logsPerFrame = 2048
+// maxLines bounds the frontiers of one session, in logs: what they cost in memory
+// is under 8 MiB.
+const maxLines = 16 * chat.MaxLogsPerRoom
 
 func (s *Session) sendFrontier(tag chat.RoomTag) []SessionEffect {
 	logs := s.rooms[tag].state.Frontier
 	var out []SessionEffect
 	for {
-		n := min(len(logs), logsPerFrame)
+		n := min(len(logs), wire.MaxLogs)
 		out = append(out, Send{wire.Frontier{Tag: tag[:], Logs: logs[:n], More: n < len(logs)}})
 		if logs = logs[n:]; len(logs) == 0 {
 			return out
@@ -190,13 +202,17 @@ func (s *Session) sendFrontier(tag chat.RoomTag) []SessionEffect {
 func (s *Session) frontier(f wire.Frontier) ([]SessionEffect, error) {
 	tag := chat.RoomTag(f.Tag)
 	r := s.rooms[tag]
-	if r == nil || !slices.Contains(s.order, tag) || r.complete {
+	if r == nil || !r.differs || r.complete {
 		return nil, broken("a frontier that was not asked for")
 	}
-	if len(r.theirs)+len(f.Logs) > 2*chat.MaxLogsPerRoom {
+	if s.lines += len(f.Logs); s.lines > maxLines || (f.More && len(f.Logs) == 0) {
 		return nil, broken("a frontier without end")
 	}
 	for _, l := range f.Logs {
+		if bytes.Compare(r.last, l.Log) >= 0 {
+			return nil, broken("a frontier out of order")
+		}
+		r.last = l.Log
 		r.theirs[chat.LogID(l.Log)] = l.Seq
 	}
 	r.complete = !f.More

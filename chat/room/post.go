@@ -3,6 +3,7 @@ package room
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"time"
 
 	"earshot/chat"
@@ -17,11 +18,14 @@ func (e *Engine) post(now time.Time, in Post) []Effect {
 		return []Effect{Deny{Ref: in.Ref, Err: chat.Errorf(chat.CodeNotJoined,
 			"You are not in that room. Join it first: earshot room join #name")}}
 	}
-	if len(in.Text) > chat.MaxText {
+	// Text that is not UTF-8 would be refused by everybody, and the log with it.
+	text := strings.ToValidUTF8(in.Text, "\uFFFD")
+	if len(text) > chat.MaxText {
 		return []Effect{Deny{Ref: in.Ref, Err: chat.Errorf(chat.CodeTooLong,
-			"The message is %d bytes long and may be %d. Send it in parts.", len(in.Text), chat.MaxText)}}
+			"The message is %d bytes long and may be %d. Send it in parts.", len(text), chat.MaxText)}}
 	}
-	if chat.CleanText(in.Text) == "" {
+	clean := chat.CleanText(text)
+	if clean == "" {
 		return []Effect{Deny{Ref: in.Ref, Err: chat.Errorf(chat.CodeEmpty,
 			"There is nothing to send. Write some text.")}}
 	}
@@ -29,18 +33,18 @@ func (e *Engine) post(now time.Time, in Post) []Effect {
 	if err != nil {
 		return []Effect{Deny{Ref: in.Ref, Err: err}}
 	}
-	rec, err := e.append(now, r, wire.KindMessage, wire.Marshal(wire.Message{Text: in.Text}))
+	rec, err := e.append(now, r, wire.KindMessage, wire.Marshal(wire.Message{Text: text}))
 	if err != nil {
 		return []Effect{Deny{Ref: in.Ref, Err: err}}
 	}
-	rec.Text = chat.CleanText(in.Text)
+	rec.Text = clean
 	return []Effect{Commit{Records: append(records, rec), Ref: in.Ref}}
 }
 
 // rename tells every room this person has spoken in; the others hear the new name
 // when a log is opened there.
 func (e *Engine) rename(now time.Time, in Rename) []Effect {
-	e.cfg.Name = in.Name
+	e.cfg.Name = chat.CleanName(in.Name)
 	var out []Effect
 	for _, id := range e.Rooms() {
 		r := e.rooms[id]
@@ -50,8 +54,8 @@ func (e *Engine) rename(now time.Time, in Rename) []Effect {
 		records, err := e.open(now, r)
 		if err == nil && len(records) == 0 {
 			var rec Record
-			if rec, err = e.append(now, r, wire.KindProfile, wire.Marshal(wire.Profile{Name: in.Name})); err == nil {
-				rec.Name = chat.CleanName(in.Name)
+			if rec, err = e.append(now, r, wire.KindProfile, wire.Marshal(wire.Profile{Name: e.cfg.Name})); err == nil {
+				rec.Name = e.cfg.Name
 				records = []Record{rec}
 			}
 		}
@@ -69,38 +73,56 @@ func (e *Engine) rename(now time.Time, in Rename) []Effect {
 func (e *Engine) open(now time.Time, r *state) ([]Record, error) {
 	// A log that ends in the future was written with a clock that has been set
 	// right since: going on with it would keep the wrong time for ever.
-	if r.own != nil && r.own.HLC <= chat.HLCOf(now.Add(chat.MaxFuture)) {
+	if r.own != nil && !ahead(r.own.HLC, now) {
 		return nil, nil
 	}
-	id := e.cfg.NewLog()
-	r.own = &log{Log: Log{Log: id, Device: e.device, Person: e.cfg.Person}}
-	r.logs[id] = r.own
-	r.devices[e.device]++
-	rec, err := e.append(now, r, wire.KindOpen, wire.Marshal(wire.Open{Certificate: e.cfg.Certificate, Name: e.cfg.Name}))
+	salt := e.cfg.NewSalt()
+	before := r.own
+	r.own = &log{Log: Log{Log: chat.NewLogID(e.device, salt[:]), Device: e.device, Person: e.cfg.Person}}
+	rec, err := e.append(now, r, wire.KindOpen, wire.Marshal(wire.Open{Certificate: e.cfg.Certificate, Name: e.cfg.Name, Salt: salt[:]}))
 	if err != nil {
-		delete(r.logs, id)
-		r.own = nil
+		r.own = before
 		return nil, err
 	}
-	rec.Name = chat.CleanName(e.cfg.Name)
+	if before != nil {
+		before.closed = true
+	}
+	r.logs[r.own.Log.Log] = r.own
+	r.devices[e.device]++
+	rec.Name = e.cfg.Name
 	return []Record{rec}, nil
 }
 
 // append signs the next entry of this device's log and counts it as held: the
 // caller commits it, or restores the room.
 func (e *Engine) append(now time.Time, r *state, kind wire.Kind, payload []byte) (Record, error) {
-	entry, err := wire.Sign(e.cfg.Key, wire.Header{
+	h := wire.Header{
 		Log: r.own.Log.Log, Ref: r.id.Ref(r.own.Log.Log), Seq: r.own.Seq + 1, Prev: r.own.LastID,
-		Deps: r.deps(), HLC: max(r.seen, r.own.HLC).Next(now), Kind: kind,
-	}, payload)
+		HLC: max(r.clock(now), r.own.HLC).Next(now), Kind: kind,
+	}
+	if kind != wire.KindOpen { // which shows nothing that could have a cause
+		h.Deps = r.deps()
+	}
+	entry, err := wire.Sign(e.cfg.Key, h, payload)
 	if err != nil {
 		return Record{}, err
 	}
 	r.advance(r.own, &entry, now)
-	clear(r.fresh)
+	if kind != wire.KindOpen {
+		clear(r.fresh)
+	}
 	return Record{
 		Room: r.id, Entry: entry, Person: e.cfg.Person, ReceivedAt: now, Sort: entry.HLC, Mine: true,
 	}, nil
+}
+
+// clock returns the highest clock seen that may be believed: when our own was set
+// back, what it believed before counts no longer.
+func (r *state) clock(now time.Time) chat.HLC {
+	if ahead(r.seen, now) {
+		r.seen = r.highest(now)
+	}
+	return r.seen
 }
 
 // deps names the newest entries of others that came since this device last spoke.
@@ -109,17 +131,9 @@ func (r *state) deps() []wire.Dep {
 	for id := range r.fresh {
 		moved = append(moved, r.logs[id])
 	}
-	slices.SortFunc(moved, func(a, b *log) int {
-		switch {
-		case a.HLC > b.HLC:
-			return -1
-		case a.HLC < b.HLC:
-			return 1
-		}
-		return bytes.Compare(a.Log.Log[:], b.Log.Log[:])
-	})
+	slices.SortFunc(moved, newerFirst)
 	moved = moved[:min(len(moved), chat.MaxDeps)]
-	slices.SortFunc(moved, func(a, b *log) int { return bytes.Compare(a.Log.Log[:], b.Log.Log[:]) })
+	slices.SortFunc(moved, byID)
 	var out []wire.Dep
 	for _, l := range moved {
 		out = append(out, wire.Dep{Log: l.Log.Log, Seq: l.Seq})
@@ -132,10 +146,23 @@ func (r *state) advance(l *log, e *wire.Entry, now time.Time) {
 	l.Seq, l.LastID, l.HLC = e.Seq, e.ID, e.HLC
 	r.rootValid = false
 	// A clock that is ahead must not carry ours with it.
-	if e.HLC <= chat.HLCOf(now.Add(chat.MaxFuture)) {
+	if !ahead(e.HLC, now) {
 		r.seen = max(r.seen, e.HLC)
 		if l != r.own {
 			r.fresh[l.Log.Log] = struct{}{}
 		}
 	}
 }
+
+// newerFirst orders logs by clock, newest first, then by id.
+func newerFirst(a, b *log) int {
+	switch {
+	case a.HLC > b.HLC:
+		return -1
+	case a.HLC < b.HLC:
+		return 1
+	}
+	return byID(a, b)
+}
+
+func byID(a, b *log) int { return bytes.Compare(a.Log.Log[:], b.Log.Log[:]) }

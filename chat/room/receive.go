@@ -14,220 +14,295 @@ func (e *Engine) receive(now time.Time, in Receive) []Effect {
 	if r == nil || !r.entered {
 		return nil
 	}
-	en := &in.Entry
+	w := waiting{entry: in.Entry, from: in.From, since: now, solicited: in.Solicited}
+	en := &w.entry
 	if en.Ref != r.id.Ref(en.Log) {
-		return refuse(in.From, "an entry of one room under the tag of another")
+		var guilty chat.DeviceID // whoever put the tag on it, which nobody signed
+		if in.Solicited {
+			guilty = in.From
+		}
+		return refuse(guilty, "an entry of one room under the tag of another")
 	}
 	if en.HLC > chat.HLCOf(now.Add(chat.MaxFarFuture)) {
 		return refuse(in.From, "an entry from the far future")
 	}
 	l := r.logs[en.Log]
-	if l != nil {
-		switch {
-		case l.Device != en.Device:
-			return refuse(in.From, "an entry in another device's log")
-		case l.frozen:
-			return nil
-		case en.Seq == l.Seq && en.ID != l.LastID:
-			return r.freeze(l)
-		case en.Seq <= l.Seq:
+	switch {
+	case l == nil:
+		if r.devices[en.Device] >= chat.MaxLogsPerDevice || len(r.logs) >= chat.MaxLogsPerRoom {
 			return nil
 		}
-	} else if r.devices[en.Device] >= chat.MaxLogsPerDevice || len(r.logs) >= chat.MaxLogsPerRoom {
+	case l.Device != en.Device:
+		return refuse(w.guilty(), "an entry in another device's log")
+	case l.frozen:
 		return nil
-	}
-	if en.Device == e.device && l == r.own && r.own != nil {
+	case en.Seq == l.Seq && en.ID != l.LastID:
+		return e.freeze(r, l)
+	case en.Seq <= l.Seq:
+		return nil
+	case l == r.own:
 		// Others hold more of our log than we do: what was here is lost. What
-		// they have is ours and welcome, but the log is theirs to end.
-		r.own = nil
+		// they have is ours and welcome, but no number may be used twice.
+		l.closed, r.own = true, nil
 	}
-	if !e.hold(r, waiting{entry: in.Entry, from: in.From, since: now, solicited: in.Solicited}) {
-		return []Effect{Lack{Room: r.id, From: in.From}}
+	// An entry that opens a log shows nothing, and does not wait for causes.
+	if en.Seq == r.head(en.Log)+1 && (w.solicited || l == nil || r.caused(en)) {
+		return e.extend(now, r, &w)
 	}
-	effects := e.settle(now, r, []chat.LogID{en.Log}, false)
-	if _, still := r.pending[en.Log][en.Seq]; still {
-		effects = append(effects, Lack{Room: r.id, From: in.From})
+	held := e.hold(r, w)
+	if held && l != nil && en.Seq == l.Seq+1 {
+		r.await(en)
 	}
-	return effects
+	return []Effect{Lack{Room: r.id, From: in.From}}
 }
 
-// tick lets go of entries that have waited long enough for their causes.
+// extend appends an entry that is next in its log, and what waited for it.
+func (e *Engine) extend(now time.Time, r *state, w *waiting) []Effect {
+	en := &w.entry
+	rec, effects := e.accept(now, r, w)
+	if effects != nil {
+		return effects
+	}
+	at := slot{device: en.Device, seq: en.Seq}
+	if copied, ok := r.pending[en.Log][at]; ok {
+		e.drop(r, en.Log, at)
+		if copied.entry.ID != en.ID {
+			effects = e.freeze(r, r.logs[en.Log])
+		}
+	}
+	records, more := e.settle(now, r, append(r.wake(en.Log), en.Log))
+	return commit(append([]Record{rec}, records...), append(effects, more...))
+}
+
+// tick lets go of entries that have waited long enough for their causes, and
+// forgets those whose predecessor does not come.
 func (e *Engine) tick(now time.Time) []Effect {
 	var out []Effect
 	for _, id := range e.Rooms() {
 		r := e.rooms[id]
-		if r.count > 0 {
-			clear(r.blocked) // settle writes it anew, without what has been dropped
-			out = append(out, e.settle(now, r, keys(r.pending), true)...)
+		if r.count == 0 {
+			continue
+		}
+		clear(r.blocked) // settle writes it anew, without what has been dropped
+		out = append(out, commit(e.settle(now, r, sorted(r.pending)))...)
+		for id, waits := range r.pending {
+			for at, w := range waits {
+				if now.Sub(w.since) > staleAfter {
+					e.drop(r, id, at)
+				}
+			}
 		}
 	}
 	return out
 }
 
+// staleAfter bounds how long an entry waits for its predecessor (guess: catch-up
+// fills a gap within seconds and brings the entry again, or its holder has left).
+const staleAfter = time.Minute
+
+func commit(records []Record, effects []Effect) []Effect {
+	if len(records) == 0 {
+		return effects
+	}
+	return append([]Effect{Commit{Records: records}}, effects...)
+}
+
 // settle moves what can be moved from pending to the logs, starting with the
-// logs in queue, until nothing moves. With expire it also gives up on causes that
-// have not come in time.
-func (e *Engine) settle(now time.Time, r *state, queue []chat.LogID, expire bool) []Effect {
-	var records []Record
-	var effects []Effect
-	for len(queue) > 0 {
+// logs in queue, until nothing moves.
+func (e *Engine) settle(now time.Time, r *state, queue []chat.LogID) (records []Record, effects []Effect) {
+	for ; len(queue) > 0; queue = queue[1:] {
 		id := queue[0]
-		queue = queue[1:]
 		for {
-			w, ok := r.pending[id][r.head(id)+1]
+			l := r.logs[id]
+			if l == nil {
+				break
+			}
+			at := slot{device: l.Device, seq: l.Seq + 1}
+			w, ok := r.pending[id][at]
 			if !ok {
 				break
 			}
 			patient := !w.solicited && now.Sub(w.since) < chat.HoldDeps
 			if patient && !r.caused(&w.entry) {
+				r.await(&w.entry)
 				break
 			}
-			e.drop(r, id, w.entry.Seq)
+			e.drop(r, id, at)
 			rec, bad := e.accept(now, r, &w)
 			if bad != nil {
 				effects = append(effects, bad...)
 				break
 			}
 			records = append(records, rec)
-			for _, other := range keys(r.blocked[id]) {
-				queue = append(queue, other)
-			}
-			delete(r.blocked, id)
-		}
-		if expire && len(r.pending[id]) > 0 {
-			e.forgetStale(now, r, id)
+			queue = append(queue, r.wake(id)...)
 		}
 	}
-	if len(records) > 0 {
-		effects = append([]Effect{Commit{Records: records}}, effects...)
-	}
-	return effects
+	return records, effects
 }
 
 // accept appends the next entry of a log, or says what is wrong with it.
 func (e *Engine) accept(now time.Time, r *state, w *waiting) (Record, []Effect) {
 	en := &w.entry
-	l := r.logs[en.Log]
 	rec := Record{Room: r.id, Entry: *en, ReceivedAt: now, Sort: en.HLC}
-	if en.HLC > chat.HLCOf(now.Add(chat.MaxFuture)) {
+	if ahead(en.HLC, now) {
 		rec.Sort = chat.HLCOf(now)
 	}
-	if l == nil {
-		open, err := wire.DecodeOpen(en.Payload)
-		if err != nil {
-			return rec, []Effect{Refuse{From: w.from, Err: err}}
-		}
-		person, device, err := e.cfg.Certifier(open.Certificate)
-		if err != nil || device != en.Device {
-			return rec, refuse(w.from, "a log whose certificate is not its author's")
-		}
-		l = &log{Log: Log{Log: en.Log, Device: en.Device, Person: person}}
-		r.logs[en.Log] = l
-		r.devices[en.Device]++
-		rec.Name = chat.CleanName(open.Name)
-	} else if en.Prev != l.LastID {
-		return rec, r.freeze(l)
-	} else if en.HLC <= l.HLC || l.Device != en.Device {
-		return rec, refuse(w.from, "an entry older than the one before it")
+	l := r.logs[en.Log]
+	switch {
+	case l == nil:
+		return e.begin(now, r, w, rec)
+	case en.Prev != l.LastID:
+		return rec, e.freeze(r, l)
+	case en.HLC <= l.HLC:
+		return rec, refuse(w.guilty(), "an entry older than the one before it")
 	}
-	switch en.Kind {
-	case wire.KindMessage:
-		if en.Payload != nil {
-			m, err := wire.DecodeMessage(en.Payload)
-			if err != nil {
-				return rec, []Effect{Refuse{From: w.from, Err: err}}
-			}
-			rec.Text = chat.CleanText(m.Text)
+	switch {
+	case en.Payload == nil: // removed: there is nothing to show
+	case en.Kind == wire.KindMessage:
+		m, err := wire.DecodeMessage(en.Payload)
+		if err != nil {
+			return rec, []Effect{Refuse{From: w.guilty(), Err: err}}
 		}
-	case wire.KindProfile:
-		if en.Payload != nil {
-			p, err := wire.DecodeProfile(en.Payload)
-			if err != nil {
-				return rec, []Effect{Refuse{From: w.from, Err: err}}
-			}
-			rec.Name = chat.CleanName(p.Name)
+		rec.Text = chat.CleanText(m.Text)
+	case en.Kind == wire.KindProfile:
+		p, err := wire.DecodeProfile(en.Payload)
+		if err != nil {
+			return rec, []Effect{Refuse{From: w.guilty(), Err: err}}
 		}
+		rec.Name = chat.CleanName(p.Name)
 	}
 	rec.Person = l.Person
 	r.advance(l, en, now)
 	return rec, nil
 }
 
+// begin opens a log with its first entry, which proves whose it is.
+func (e *Engine) begin(now time.Time, r *state, w *waiting, rec Record) (Record, []Effect) {
+	en := &w.entry
+	open, err := wire.DecodeOpen(en.Payload)
+	if err != nil {
+		return rec, []Effect{Refuse{From: w.guilty(), Err: err}}
+	}
+	if chat.NewLogID(en.Device, open.Salt) != en.Log {
+		return rec, refuse(w.guilty(), "a log under a name that is not its own")
+	}
+	person, device, err := e.cfg.Certifier(open.Certificate)
+	if err != nil || device != en.Device {
+		return rec, refuse(w.guilty(), "a log whose certificate is not its author's")
+	}
+	l := &log{Log: Log{Log: en.Log, Device: en.Device, Person: person}}
+	r.logs[en.Log] = l
+	r.devices[en.Device]++
+	for at := range r.pending[en.Log] {
+		if at.device != en.Device { // squatters, who could not be told before
+			e.drop(r, en.Log, at)
+		}
+	}
+	rec.Person, rec.Name = person, chat.CleanName(open.Name)
+	r.advance(l, en, now)
+	return rec, nil
+}
+
 // hold puts an entry among those that wait; false if there is no room for it.
 func (e *Engine) hold(r *state, w waiting) bool {
-	id, seq := w.entry.Log, w.entry.Seq
-	if old, ok := r.pending[id][seq]; ok {
+	id, at := w.entry.Log, slot{device: w.entry.Device, seq: w.entry.Seq}
+	if old, ok := r.pending[id][at]; ok {
 		// The same again; a solicited copy frees it from waiting for causes.
 		if w.solicited && !old.solicited && old.entry.ID == w.entry.ID {
 			old.solicited = true
-			r.pending[id][seq] = old
+			r.pending[id][at] = old
 		}
 		return true
 	}
-	size := len(w.entry.Head) + len(w.entry.Payload)
-	if r.count >= chat.MaxPending || e.pendingBytes+size > chat.MaxPendingBytes {
+	if r.count >= chat.MaxPending || e.pendingBytes+w.size() > chat.MaxPendingBytes {
 		return false
 	}
 	if r.pending[id] == nil {
-		r.pending[id] = map[uint64]waiting{}
+		r.pending[id] = map[slot]waiting{}
 	}
-	r.pending[id][seq] = w
+	r.pending[id][at] = w
 	r.count++
-	e.pendingBytes += size
+	e.pendingBytes += w.size()
 	return true
 }
 
-func (e *Engine) drop(r *state, id chat.LogID, seq uint64) {
-	w := r.pending[id][seq]
-	delete(r.pending[id], seq)
+func (e *Engine) drop(r *state, id chat.LogID, at slot) {
+	w := r.pending[id][at]
+	delete(r.pending[id], at)
 	if len(r.pending[id]) == 0 {
 		delete(r.pending, id)
 	}
 	r.count--
-	e.pendingBytes -= len(w.entry.Head) + len(w.entry.Payload)
+	e.pendingBytes -= w.size()
 }
 
-// caused reports whether everything the entry names as seen is held, and where
-// it is not, notes whom to wake.
-func (r *state) caused(en *wire.Entry) bool {
+func (w *waiting) size() int { return len(w.entry.Head) + len(w.entry.Payload) }
+
+// guilty returns whom to blame for a fault that can be seen only by who holds the
+// log: a neighbour that had it in its store, or the author, who signed it; but
+// not a neighbour that merely relayed it.
+func (w *waiting) guilty() chat.DeviceID {
+	if w.solicited {
+		return w.from
+	}
+	return w.entry.Device
+}
+
+// missing returns the first log that has not moved as far as the entry's author
+// had seen.
+func (r *state) missing(en *wire.Entry) (chat.LogID, bool) {
 	for _, d := range en.Deps {
 		if r.head(d.Log) < d.Seq {
-			if r.blocked[d.Log] == nil {
-				r.blocked[d.Log] = map[chat.LogID]struct{}{}
-			}
-			r.blocked[d.Log][en.Log] = struct{}{}
-			return false
+			return d.Log, true
 		}
 	}
-	return true
+	return chat.LogID{}, false
 }
 
-// forgetStale drops entries whose predecessor has not come for a minute: they
-// come again with it, by catch-up.
-func (e *Engine) forgetStale(now time.Time, r *state, id chat.LogID) {
-	for _, seq := range keys(r.pending[id]) {
-		if now.Sub(r.pending[id][seq].since) > staleAfter {
-			e.drop(r, id, seq)
-		}
+// caused reports whether everything the entry names as seen is held.
+func (r *state) caused(en *wire.Entry) bool {
+	_, lacks := r.missing(en)
+	return !lacks
+}
+
+// await notes that an entry's log waits for another to move.
+func (r *state) await(en *wire.Entry) {
+	on, lacks := r.missing(en)
+	if !lacks {
+		return
 	}
+	if r.blocked[on] == nil {
+		r.blocked[on] = map[chat.LogID]struct{}{}
+	}
+	r.blocked[on][en.Log] = struct{}{}
 }
 
-// staleAfter bounds how long an entry waits for its predecessor (guess: catch-up
-// fills a gap within seconds, or its holder has left).
-const staleAfter = time.Minute
+// wake returns, in a stable order, the logs that wait for id, which has moved.
+func (r *state) wake(id chat.LogID) []chat.LogID {
+	if len(r.blocked[id]) == 0 {
+		return nil
+	}
+	out := sorted(r.blocked[id])
+	delete(r.blocked, id)
+	return out
+}
 
-func (r *state) freeze(l *log) []Effect {
+// freeze stops a log whose device has signed two entries with one number.
+func (e *Engine) freeze(r *state, l *log) []Effect {
 	if l.frozen {
 		return nil
 	}
-	l.frozen = true
+	l.frozen, r.rootValid = true, false
 	if l == r.own {
 		r.own = nil
+	}
+	for at := range r.pending[l.Log.Log] {
+		e.drop(r, l.Log.Log, at)
 	}
 	return []Effect{Fork{Room: r.id, Device: l.Device, Log: l.Log.Log}}
 }
 
-func refuse(from chat.DeviceID, what string) []Effect {
-	return []Effect{Refuse{From: from, Err: chat.Errorf(chat.CodeInvalid,
+func refuse(guilty chat.DeviceID, what string) []Effect {
+	return []Effect{Refuse{From: guilty, Err: chat.Errorf(chat.CodeInvalid,
 		"A device passed on %s. It was refused; nothing needs to be done.", what)}}
 }

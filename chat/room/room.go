@@ -27,8 +27,8 @@ type Config struct {
 	Certificate []byte             // this device's, for the logs it opens
 	Name        string             // as this person calls themselves
 	Certifier   Certifier
-	// NewLog returns a fresh random id.
-	NewLog func() chat.LogID
+	// NewSalt returns wire.SaltSize fresh random bytes, for the name of a log.
+	NewSalt func() [wire.SaltSize]byte
 	// FreshLogs makes the device open new logs instead of going on with its old
 	// ones: after a restored backup or a crash of the machine, what was already
 	// sent may be missing here, and a number must never be used twice.
@@ -112,7 +112,9 @@ type Record struct {
 	Mine bool   // made here, to be published
 }
 
-// Refuse says that From passed on something no honest node would have.
+// Refuse says that something was refused that no honest node makes. From is the
+// device to blame: the neighbour it came from if that could see the fault, else
+// its author, else zero, since a tag is not signed and a relay can't check it.
 type Refuse struct {
 	From chat.DeviceID
 	Err  error
@@ -161,6 +163,7 @@ type Engine struct {
 	device       chat.DeviceID
 	rooms        map[chat.RoomID]*state
 	pendingBytes int
+	tickAt       time.Time // when Tick is due, zero if nothing waits
 }
 
 // state is one room.
@@ -173,8 +176,9 @@ type state struct {
 	seen    chat.HLC              // highest, of clocks that were not ahead
 	// fresh holds the logs of others that moved since this device last spoke.
 	fresh map[chat.LogID]struct{}
-	// pending holds entries that wait for a predecessor or a cause.
-	pending map[chat.LogID]map[uint64]waiting
+	// pending holds entries that wait for a predecessor or a cause. Their author
+	// is part of the key: before a log is open, anyone can claim to write it.
+	pending map[chat.LogID]map[slot]waiting
 	count   int // of entries in pending
 	// blocked says, for a log, which others wait for it to move.
 	blocked map[chat.LogID]map[chat.LogID]struct{}
@@ -185,7 +189,13 @@ type state struct {
 
 type log struct {
 	Log
-	frozen bool
+	frozen bool // forked: not continued
+	closed bool // this device's, but others hold more of it or another version
+}
+
+type slot struct {
+	device chat.DeviceID
+	seq    uint64
 }
 
 type waiting struct {
@@ -197,6 +207,7 @@ type waiting struct {
 
 // New returns an engine in no room.
 func New(cfg Config) *Engine {
+	cfg.Name = chat.CleanName(cfg.Name)
 	e := &Engine{cfg: cfg, rooms: map[chat.RoomID]*state{}}
 	copy(e.device[:], cfg.Key.Public().(ed25519.PublicKey))
 	return e
@@ -205,6 +216,7 @@ func New(cfg Config) *Engine {
 // Handle applies one input and returns what must now be done, in order. It never
 // blocks, and does not depend on map order.
 func (e *Engine) Handle(now time.Time, in Input) []Effect {
+	var out []Effect
 	switch in := in.(type) {
 	case Enter:
 		e.room(in.Room).entered = true
@@ -213,15 +225,17 @@ func (e *Engine) Handle(now time.Time, in Input) []Effect {
 	case Restore:
 		e.restore(now, in)
 	case Post:
-		return e.post(now, in)
+		out = e.post(now, in)
 	case Rename:
-		return e.rename(now, in)
+		out = e.rename(now, in)
 	case Receive:
-		return e.receive(now, in)
+		out = e.receive(now, in)
 	case Tick:
-		return e.tick(now)
+		e.tickAt = time.Time{}
+		out = e.tick(now)
 	}
-	return nil
+	e.schedule(now)
+	return out
 }
 
 func (e *Engine) room(id chat.RoomID) *state {
@@ -229,7 +243,7 @@ func (e *Engine) room(id chat.RoomID) *state {
 	if r == nil {
 		r = &state{
 			id: id, logs: map[chat.LogID]*log{}, devices: map[chat.DeviceID]int{},
-			fresh: map[chat.LogID]struct{}{}, pending: map[chat.LogID]map[uint64]waiting{},
+			fresh: map[chat.LogID]struct{}{}, pending: map[chat.LogID]map[slot]waiting{},
 			blocked: map[chat.LogID]map[chat.LogID]struct{}{},
 		}
 		e.rooms[id] = r
@@ -243,9 +257,9 @@ func (e *Engine) exit(id chat.RoomID) {
 		return
 	}
 	r.entered = false
-	for _, log := range keys(r.pending) {
-		for _, seq := range keys(r.pending[log]) {
-			e.drop(r, log, seq)
+	for log, waits := range r.pending {
+		for at := range waits {
+			e.drop(r, log, at)
 		}
 	}
 	clear(r.blocked)
@@ -253,24 +267,45 @@ func (e *Engine) exit(id chat.RoomID) {
 
 func (e *Engine) restore(now time.Time, in Restore) {
 	r := e.room(in.Room)
-	entered := r.entered
+	entered, old := r.entered, r.logs
 	e.exit(in.Room)
 	r.entered, r.rootValid, r.own, r.seen = entered, false, nil, 0
-	clear(r.logs)
+	r.logs = make(map[chat.LogID]*log, len(in.Logs))
 	clear(r.devices)
 	clear(r.fresh)
 	for _, l := range in.Logs {
 		held := &log{Log: l}
+		if was := old[l.Log]; was != nil {
+			held.frozen, held.closed = was.frozen, was.closed
+		}
 		r.logs[l.Log] = held
 		r.devices[l.Device]++
-		if l.HLC <= chat.HLCOf(now.Add(chat.MaxFuture)) {
-			r.seen = max(r.seen, l.HLC)
-		}
-		if l.Device == e.device && !e.cfg.FreshLogs && (r.own == nil || l.HLC > r.own.HLC) {
+		if e.mayContinue(now, held) && (r.own == nil || l.HLC > r.own.HLC) {
 			r.own = held
 		}
 	}
+	r.seen = r.highest(now)
 }
+
+// mayContinue reports whether this device may append to a log it finds.
+func (e *Engine) mayContinue(now time.Time, l *log) bool {
+	return l.Device == e.device && !e.cfg.FreshLogs && !l.frozen && !l.closed && !ahead(l.HLC, now)
+}
+
+// highest returns the highest clock among the logs that is not ahead of ours.
+func (r *state) highest(now time.Time) chat.HLC {
+	var out chat.HLC
+	for _, l := range r.logs {
+		if !ahead(l.HLC, now) {
+			out = max(out, l.HLC)
+		}
+	}
+	return out
+}
+
+// ahead reports whether a clock is so far ahead of ours that it must not be
+// believed.
+func ahead(h chat.HLC, now time.Time) bool { return h > chat.HLCOf(now.Add(chat.MaxFuture)) }
 
 // Rooms returns the rooms the engine takes part in, in a stable order.
 func (e *Engine) Rooms() []chat.RoomID {
@@ -290,15 +325,21 @@ func (e *Engine) Entered(id chat.RoomID) bool {
 	return r != nil && r.entered
 }
 
-// Frontier returns what is held of a room, in ascending order of log.
+// Frontier returns what is held of a room, in ascending order of log. A forked log
+// counts as held up to wire.MaxSeq: nothing more of it is wanted, and two nodes
+// that hold different branches need not compare them for ever.
 func (e *Engine) Frontier(id chat.RoomID) []Log {
 	r := e.rooms[id]
 	if r == nil {
 		return nil
 	}
 	out := make([]Log, 0, len(r.logs))
-	for _, k := range keys(r.logs) {
-		out = append(out, r.logs[k].Log)
+	for _, id := range sorted(r.logs) {
+		l := r.logs[id].Log
+		if r.logs[id].frozen {
+			l.Seq = wire.MaxSeq
+		}
+		out = append(out, l)
 	}
 	return out
 }
@@ -336,18 +377,22 @@ func (e *Engine) Pending(id chat.RoomID) int {
 	return 0
 }
 
-// NextTick returns when Tick is due next, zero if nothing waits.
-func (e *Engine) NextTick(now time.Time) time.Time {
-	for _, r := range e.rooms {
-		if r.count > 0 {
-			return now.Add(tickEvery)
-		}
-	}
-	return time.Time{}
-}
+// NextTick returns when Tick is due next, zero if nothing waits. It stays the same
+// until Tick is handled.
+func (e *Engine) NextTick() time.Time { return e.tickAt }
 
 // tickEvery bounds how late an entry is let go (guess: a twelfth of HoldDeps).
 const tickEvery = 250 * time.Millisecond
+
+// schedule sets when Tick is due.
+func (e *Engine) schedule(now time.Time) {
+	switch {
+	case e.pendingBytes == 0:
+		e.tickAt = time.Time{}
+	case e.tickAt.IsZero():
+		e.tickAt = now.Add(tickEvery)
+	}
+}
 
 func (r *state) head(id chat.LogID) uint64 {
 	if l := r.logs[id]; l != nil {
@@ -356,30 +401,12 @@ func (r *state) head(id chat.LogID) uint64 {
 	return 0
 }
 
-// keys returns the keys of m in ascending order.
-func keys[K interface {
-	~[16]byte | ~uint64
-}, V any](m map[K]V,
-) []K {
-	out := make([]K, 0, len(m))
-	for k := range m {
-		out = append(out, k)
+// sorted returns the keys of m in ascending order.
+func sorted[V any](m map[chat.LogID]V) []chat.LogID {
+	out := make([]chat.LogID, 0, len(m))
+	for id := range m {
+		out = append(out, id)
 	}
-	slices.SortFunc(out, func(a, b K) int {
-		switch a := any(a).(type) {
-		case chat.LogID:
-			b := any(b).(chat.LogID)
-			return bytes.Compare(a[:], b[:])
-		case uint64:
-			b := any(b).(uint64)
-			switch {
-			case a < b:
-				return -1
-			case a > b:
-				return 1
-			}
-		}
-		return 0
-	})
+	slices.SortFunc(out, func(a, b chat.LogID) int { return bytes.Compare(a[:], b[:]) })
 	return out
 }

@@ -10,14 +10,21 @@ import (
 	"earshot/chat"
 )
 
-// maxDepth bounds nesting; the deepest message (Entries) uses 4.
-const maxDepth = 6
+const (
+	// maxDepth bounds nesting; the deepest message (Entries) uses 3.
+	maxDepth = 6
+	// maxArray and maxPairs bound what a decoder allocates before it has read the
+	// elements: a list of 72-byte structs takes 288 KiB at the most. The longest
+	// list is MaxLogs.
+	maxArray = 2 * MaxLogs
+	maxPairs = 64
+)
 
 var (
 	encMode = must(cbor.CoreDetEncOptions().EncMode())
 	decMode = must(cbor.DecOptions{
 		DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden,
-		TagsMd: cbor.TagsForbidden, MaxNestedLevels: maxDepth, MaxArrayElements: 65536, MaxMapPairs: 64,
+		TagsMd: cbor.TagsForbidden, MaxNestedLevels: maxDepth, MaxArrayElements: maxArray, MaxMapPairs: maxPairs,
 	}.DecMode())
 )
 
@@ -58,6 +65,8 @@ func invalid(format string, args ...any) error {
 		"Nothing is lost; if it goes on, update Earshot on that device.")
 }
 
+const null = 0xf6
+
 // The errors of canonical say what to look for in a hex dump.
 var (
 	errShort     = errors.New("it ends too early")
@@ -66,11 +75,15 @@ var (
 	errDeep      = errors.New("it is nested too deep")
 	errKeyOrder  = errors.New("map keys are not in ascending order")
 	errBadLength = errors.New("a length reaches past the end")
+	errNull      = errors.New("a null where a value belongs")
 )
 
 // canonical checks that b starts with one deterministically encoded item and
 // returns what follows. fxamacker/cbor accepts longer integers than needed and
 // unsorted keys, and re-encoding would drop unknown keys: hence this walk.
+//
+// A null may stand in an array only, as a removed payload does: a field that has
+// no value is left out of its map.
 func canonical(b []byte, depth int) (rest []byte, err error) {
 	if depth > maxDepth {
 		return nil, errDeep
@@ -138,6 +151,9 @@ func canonical(b []byte, depth int) (rest []byte, err error) {
 				return nil, errKeyOrder
 			}
 			last = key
+			if len(after) > 0 && after[0] == null {
+				return nil, errNull // the key would be left out instead
+			}
 			if b, err = canonical(after, depth+1); err != nil {
 				return nil, err
 			}

@@ -14,6 +14,10 @@ import (
 // Version is the version of the entry format, in every header.
 const Version = 1
 
+// MaxSeq bounds sequence numbers. In a frontier it says that nothing more of a log
+// is wanted.
+const MaxSeq = 1 << 62
+
 // Domains separate what is signed and hashed here from everything else.
 const (
 	domainEntry   = "earshot/v1 entry\x00"
@@ -77,7 +81,7 @@ type rawHeader struct {
 	Deps    []rawDep `cbor:"7,keyasint,omitempty"`
 	HLC     uint64   `cbor:"8,keyasint"`
 	Kind    uint8    `cbor:"9,keyasint"`
-	Epoch   uint64   `cbor:"10,keyasint,omitempty"`
+	Epoch   *uint64  `cbor:"10,keyasint,omitempty"`
 	Hash    []byte   `cbor:"11,keyasint"`
 	Size    uint32   `cbor:"12,keyasint"`
 }
@@ -98,7 +102,10 @@ func Sign(key ed25519.PrivateKey, h Header, payload []byte) (Entry, error) {
 	h.PayloadHash, h.PayloadSize = sha256.Sum256(payload), uint32(len(payload))
 	raw := rawHeader{
 		Version: Version, Device: h.Device[:], Log: h.Log[:], Ref: h.Ref[:], Seq: h.Seq,
-		HLC: uint64(h.HLC), Kind: uint8(h.Kind), Epoch: h.Epoch, Hash: h.PayloadHash[:], Size: h.PayloadSize,
+		HLC: uint64(h.HLC), Kind: uint8(h.Kind), Hash: h.PayloadHash[:], Size: h.PayloadSize,
+	}
+	if h.Epoch != 0 {
+		raw.Epoch = &h.Epoch
 	}
 	if !h.Prev.IsZero() {
 		raw.Prev = h.Prev[:]
@@ -136,7 +143,7 @@ func DecodeEntry(head, sig, payload []byte) (Entry, error) {
 	if raw.Version != Version {
 		return Entry{}, invalid("entry version %d, this is version %d", raw.Version, Version)
 	}
-	h := Header{Seq: raw.Seq, HLC: chat.HLC(raw.HLC), Kind: Kind(raw.Kind), Epoch: raw.Epoch, PayloadSize: raw.Size}
+	h := Header{Seq: raw.Seq, HLC: chat.HLC(raw.HLC), Kind: Kind(raw.Kind), PayloadSize: raw.Size}
 	for _, f := range []struct {
 		dst, src []byte
 		name     string
@@ -149,6 +156,14 @@ func DecodeEntry(head, sig, payload []byte) (Entry, error) {
 		if err := fixed(f.dst, f.src, f.name); err != nil {
 			return Entry{}, err
 		}
+	}
+	if raw.Epoch != nil {
+		if h.Epoch = *raw.Epoch; h.Epoch == 0 {
+			return Entry{}, invalid("an epoch 0 instead of none")
+		}
+	}
+	if raw.Deps != nil && len(raw.Deps) == 0 {
+		return Entry{}, invalid("an empty list of dependencies instead of none")
 	}
 	if raw.Prev != nil {
 		if err := fixed(h.Prev[:], raw.Prev, "previous entry"); err != nil {
@@ -188,7 +203,7 @@ func check(h *Header) error {
 	switch {
 	case h.Seq == 0:
 		return invalid("sequence number 0")
-	case h.Seq > 1<<62 || h.HLC > 1<<62:
+	case h.Seq > MaxSeq || h.HLC > chat.MaxHLC:
 		return invalid("a sequence number or clock out of range")
 	case (h.Seq == 1) != h.Prev.IsZero():
 		return invalid("only a log's first entry has no predecessor")
@@ -202,7 +217,7 @@ func check(h *Header) error {
 		return invalid("%d dependencies, over %d", len(h.Deps), chat.MaxDeps)
 	}
 	for i, d := range h.Deps {
-		if d.Seq == 0 || d.Seq > 1<<62 || d.Log == h.Log || (i > 0 && string(h.Deps[i-1].Log[:]) >= string(d.Log[:])) {
+		if d.Seq == 0 || d.Seq > MaxSeq || d.Log == h.Log || (i > 0 && string(h.Deps[i-1].Log[:]) >= string(d.Log[:])) {
 			return invalid("dependencies out of order or on itself")
 		}
 	}

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"bytes"
+
 	"earshot/chat"
 )
 
@@ -21,6 +23,9 @@ const (
 	TypeEntries  FrameType = 18
 	TypeDone     FrameType = 19
 )
+
+// MaxLogs bounds the lines of one Frontier frame: 27 bytes each at the most.
+const MaxLogs = 2048
 
 // NonceSize is the length in bytes of the nonce that session tags are made with.
 const NonceSize = 16
@@ -71,7 +76,8 @@ type LogSeq struct {
 	Seq uint64
 }
 
-// Frontier says what its sender holds of a room, in one or more frames.
+// Frontier says what its sender holds of a room, in one or more frames whose logs
+// ascend. A Seq of MaxSeq says that its sender wants no more of a log.
 type Frontier struct {
 	Tag  []byte   `cbor:"1,keyasint"`
 	Logs []LogSeq `cbor:"2,keyasint"`
@@ -113,7 +119,29 @@ func (u Unknown) frameType() FrameType { return u.Type }
 // EncodeFrame returns the bytes of f, at most chat.MaxFrame of them if the
 // caller kept to the limits of its fields.
 func EncodeFrame(f Frame) []byte {
+	// A list of nothing is an empty list: null means nothing here.
+	switch v := f.(type) {
+	case Have:
+		v.Rooms = list(v.Rooms)
+		f = v
+	case Compare:
+		v.Rooms = list(v.Rooms)
+		f = v
+	case Frontier:
+		v.Logs = list(v.Logs)
+		f = v
+	case Entries:
+		v.Entries = list(v.Entries)
+		f = v
+	}
 	return append([]byte{byte(f.frameType())}, Marshal(f)...)
+}
+
+func list[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
 }
 
 // DecodeFrame reads a frame and checks every length and count in it; what an
@@ -161,9 +189,15 @@ func DecodeFrame(b []byte) (Frame, error) {
 		if err == nil {
 			err = fixed(make([]byte, len(chat.RoomTag{})), f.Tag, "room tag")
 		}
-		for _, l := range f.Logs {
-			if len(l.Log) != len(chat.LogID{}) || l.Seq == 0 || l.Seq > 1<<62 {
-				return f, invalid("a frontier with a malformed log")
+		if err == nil && len(f.Logs) > MaxLogs {
+			err = invalid("%d logs in a frame, over %d", len(f.Logs), MaxLogs)
+		}
+		for i := 0; err == nil && i < len(f.Logs); i++ {
+			l := &f.Logs[i]
+			if len(l.Log) != len(chat.LogID{}) || l.Seq == 0 || l.Seq > MaxSeq {
+				err = invalid("a frontier with a malformed log")
+			} else if i > 0 && bytes.Compare(f.Logs[i-1].Log, l.Log) >= 0 {
+				err = invalid("a frontier whose logs do not ascend")
 			}
 		}
 		return f, err

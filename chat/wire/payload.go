@@ -10,7 +10,11 @@ import (
 type Open struct {
 	Certificate []byte `cbor:"1,keyasint"` // chat/identity's encoding
 	Name        string `cbor:"2,keyasint"` // as the person calls themselves
+	Salt        []byte `cbor:"3,keyasint"` // SaltSize random bytes that the log's id is made of
 }
+
+// SaltSize is the length of Open.Salt in bytes.
+const SaltSize = 16
 
 // Message is the payload of KindMessage.
 type Message struct {
@@ -33,6 +37,9 @@ func DecodeOpen(b []byte) (Open, error) {
 	}
 	if len(o.Certificate) == 0 || len(o.Certificate) > maxCertificate {
 		return Open{}, invalid("a certificate of %d bytes", len(o.Certificate))
+	}
+	if len(o.Salt) != SaltSize {
+		return Open{}, invalid("a salt of %d bytes", len(o.Salt))
 	}
 	return o, checkString(o.Name, chat.MaxName, "name")
 }
