@@ -25,7 +25,7 @@ const (
 	domainCertificate = "earshot/v1 device-cert\x00"
 )
 
-// Bounds of a certificate, in bytes. The largest one possible takes 232.
+// Bounds of a certificate, in bytes. The largest one possible takes 219.
 const (
 	MaxCertificate = 256
 	MaxLabel       = 64
