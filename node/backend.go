@@ -1,0 +1,235 @@
+package node
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"earshot/chat"
+	"earshot/chat/room"
+	"earshot/node/api"
+	"earshot/node/feed"
+	"earshot/node/store"
+)
+
+// This file is what the local API asks of a node.
+
+var _ api.Backend = (*Node)(nil)
+
+// Feed returns the events of this run.
+func (n *Node) Feed() *feed.Feed { return n.feed }
+
+// Name returns what this person is called now.
+func (n *Node) Name() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.name
+}
+
+// Me returns who and where this node is.
+func (n *Node) Me(context.Context) (chat.Me, error) {
+	me := chat.Me{
+		Person: n.person, Device: n.device, Home: n.cfg.Home, Version: n.cfg.Version,
+		Addresses: []string{}, StartedAt: n.started.UTC(),
+	}
+	if n.host != nil {
+		me.Port = n.host.Port()
+		for _, a := range n.host.Addrs() {
+			me.Addresses = append(me.Addresses, a.String())
+		}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	me.Name, me.Networks = n.name, append([]string{}, n.networks...)
+	for _, w := range n.warnings {
+		me.Warnings = append(me.Warnings, w)
+	}
+	slices.SortFunc(me.Warnings, func(a, b chat.Error) int { return strings.Compare(string(a.Code), string(b.Code)) })
+	return me, nil
+}
+
+// People returns everybody this node has met or read, this person first, then
+// who is here.
+func (n *Node) People(ctx context.Context) (out []chat.Person, err error) {
+	err = n.do(ctx, func(c *core) { out = c.people.all() })
+	return out, err
+}
+
+// Rooms returns the rooms this node is in, in the order of joining.
+func (n *Node) Rooms(ctx context.Context) ([]chat.Room, error) {
+	rows, err := n.store.Rooms(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := []chat.Room{}
+	for _, r := range rows {
+		if r.Joined {
+			out = append(out, faceRoom(r))
+		}
+	}
+	return out, nil
+}
+
+func faceRoom(r store.RoomRow) chat.Room {
+	return chat.Room{Room: r.Name, RoomID: r.Room, Open: r.Open, Unread: r.Unread, LastAt: r.LastAt, ReadUpTo: r.ReadUpTo}
+}
+
+// FindRoom returns the room that a person means by a name, with or without its #,
+// or by an id. It must be one this node is in.
+func (n *Node) FindRoom(ctx context.Context, s string) (chat.Room, error) {
+	rooms, err := n.Rooms(ctx)
+	if err != nil {
+		return chat.Room{}, err
+	}
+	id, idErr := chat.ParseRoomID(s)
+	name, err := chat.CanonicalRoomName(s)
+	if err != nil && idErr != nil {
+		return chat.Room{}, err
+	}
+	for _, r := range rooms {
+		if (err == nil && r.Room == name) || (idErr == nil && r.RoomID == id) {
+			return r, nil
+		}
+	}
+	return chat.Room{}, chat.Errorf(chat.CodeNotFound, "You are in no room called %s. Join it with: earshot room join %s", name, name)
+}
+
+// JoinRoom enters the open room of that name, or makes it: the two are the same.
+func (n *Node) JoinRoom(ctx context.Context, name string) (chat.Room, error) {
+	name, err := chat.CanonicalRoomName(name)
+	if err != nil {
+		return chat.Room{}, err
+	}
+	id := chat.OpenRoom(name)
+	full := false
+	if err := n.do(ctx, func(c *core) { full = !c.rooms.Entered(id) && len(c.rooms.Rooms()) >= chat.MaxRooms }); err != nil {
+		return chat.Room{}, err
+	}
+	if full {
+		return chat.Room{}, chat.Errorf(chat.CodeBusy, "You are in %d rooms, which is the most there can be. Leave one first: earshot room leave #name", chat.MaxRooms)
+	}
+	if err := n.putRoom(ctx, id, name, true); err != nil {
+		return chat.Room{}, err
+	}
+	if err := n.do(ctx, func(c *core) { c.enter(id, name) }); err != nil {
+		return chat.Room{}, err
+	}
+	return n.FindRoom(ctx, id.String())
+}
+
+// LeaveRoom stops taking part. What was said stays in the home.
+func (n *Node) LeaveRoom(ctx context.Context, id chat.RoomID) error {
+	var name string
+	if err := n.do(ctx, func(c *core) {
+		if c.rooms.Entered(id) {
+			name = c.names[id]
+		}
+	}); err != nil {
+		return err
+	}
+	switch name {
+	case "":
+		return chat.Errorf(chat.CodeNotFound, "You are not in that room. `earshot rooms` lists yours.")
+	case chat.Lobby:
+		return chat.Errorf(chat.CodeDenied, "%s can't be left: it is where people find each other. Just ignore it.", chat.Lobby)
+	}
+	if err := n.putRoom(ctx, id, name, false); err != nil {
+		return err
+	}
+	return n.do(ctx, func(c *core) { c.exit(id) })
+}
+
+// putRoom stores that a room was joined or left, and tells faces.
+func (n *Node) putRoom(ctx context.Context, id chat.RoomID, name string, joined bool) error {
+	now := time.Now()
+	stored := make(chan error, 1)
+	n.store.PutRoom(id, name, true, joined, now, func(cursor chat.Cursor, err error) {
+		if err == nil && cursor != 0 {
+			n.feed.Publish(chat.RoomEvent{Cursor: cursor, Room: name, RoomID: id, Joined: joined, At: now.UTC()})
+		}
+		stored <- err
+	})
+	select {
+	case err := <-stored:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Send says something in a room. It returns when the message is stored here, from
+// where it reaches the others. The same client id again, unless it is empty,
+// returns the message that the first call made.
+func (n *Node) Send(ctx context.Context, id chat.RoomID, text, clientID string) (chat.Message, error) {
+	if clientID != "" {
+		if m, ok, err := n.store.ByClientID(ctx, clientID); err != nil || ok {
+			return m, err
+		}
+	}
+	type reply struct {
+		m   chat.Message
+		err error
+	}
+	replies := make(chan reply, 1)
+	err := n.tell(ctx, func(c *core) {
+		c.nextRef++
+		c.posts[c.nextRef] = &post{clientID: clientID, reply: func(m chat.Message, err error) { replies <- reply{m, err} }}
+		c.room(room.Post{Room: id, Text: text, Ref: c.nextRef})
+	})
+	if err != nil {
+		return chat.Message{}, err
+	}
+	select {
+	case r := <-replies:
+		return r.m, r.err
+	case <-ctx.Done():
+		return chat.Message{}, ctx.Err()
+	case <-n.loopDone:
+		return chat.Message{}, errStopping()
+	}
+}
+
+// Messages returns a page of a room, oldest first.
+func (n *Node) Messages(ctx context.Context, id chat.RoomID, p api.Page) ([]chat.Message, error) {
+	return n.store.Messages(ctx, id, store.MessageQuery{Before: p.Before, After: p.After, Limit: p.Limit})
+}
+
+// MarkRead notes that the person has read a room up to a message.
+func (n *Node) MarkRead(ctx context.Context, id chat.RoomID, upTo chat.EntryID) error {
+	room, err := n.FindRoom(ctx, id.String())
+	if err != nil {
+		return err
+	}
+	stored := make(chan error, 1)
+	n.store.MarkRead(id, upTo, func(mark store.ReadMark, err error) {
+		if err == nil {
+			n.feed.Publish(chat.ReadEvent{Room: room.Room, RoomID: id, Unread: mark.Unread, ReadUpTo: mark.ReadUpTo})
+		}
+		stored <- err
+	})
+	select {
+	case err := <-stored:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Facts returns up to limit facts after a cursor, in order.
+func (n *Node) Facts(ctx context.Context, after chat.Cursor, limit int) ([]chat.Event, error) {
+	return n.store.Facts(ctx, after, limit)
+}
+
+// enter makes the engines take part in a room.
+func (c *core) enter(id chat.RoomID, name string) {
+	c.names[id] = name
+	c.room(room.Enter{Room: id})
+	c.retag()
+	c.sync(joined)
+}
+
+func (c *core) exit(id chat.RoomID) {
+	c.room(room.Exit{Room: id})
+	c.retag()
+}

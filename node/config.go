@@ -1,0 +1,59 @@
+package node
+
+import (
+	"log/slog"
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"earshot/discovery"
+	"earshot/node/host"
+)
+
+// Config says how a node is to be. Only Home is required.
+type Config struct {
+	// Home is the directory of keys and history; it is made if it is missing.
+	Home string
+	// Name is what the person calls themselves; empty keeps what the home says,
+	// at first the operating system's name for them.
+	Name string
+	// Port is the TCP port to listen on; 0 means the default or, where that is
+	// taken, any free one.
+	Port int
+	// Interfaces pins or, with '!', excludes network interfaces by name.
+	Interfaces []string
+	// Offline keeps the node off the network altogether.
+	Offline bool
+	// Version is told to neighbours and faces.
+	Version string
+	// Logger receives what a maintainer may want to know; nil discards it.
+	Logger *slog.Logger
+
+	// What follows is for simulations, which bring their own network.
+
+	// Sources replaces mDNS: it is called once, when the node listens.
+	Sources func(h *host.Host) ([]discovery.Source, error)
+	// Transport replaces TCP.
+	Transport host.TransportFunc
+	// ListenAddrs replaces the wildcard addresses.
+	ListenAddrs []ma.Multiaddr
+}
+
+// Limits of the node's own making; what strangers meet stands in chat/limits.go.
+const (
+	// inboxSize bounds what waits for the loop. Its senders block when it is
+	// full, which slows the network down to what the loop can take.
+	inboxSize = 1024
+	// publishQueue bounds committed entries that wait to be gossiped.
+	publishQueue = 4096
+	// helloTimeout bounds how long a neighbour may take to say who it is.
+	helloTimeout = 10 * time.Second
+	// sessionIdle ends a sync session in which nothing has come for so long.
+	sessionIdle = 30 * time.Second
+	// maxAnswered bounds the sync sessions that others have asked for.
+	maxAnswered = 8
+	// stopTimeout bounds a clean stop; systemd and people wait no longer.
+	stopTimeout = 1500 * time.Millisecond
+	// farewell bounds how long neighbours are waited for to take a goodbye.
+	farewell = 100 * time.Millisecond
+)

@@ -1,0 +1,29 @@
+// Package node is one running peer: it owns every goroutine, socket and byte on
+// disk, feeds the engines of package chat what happens, and carries out what they
+// want. It does not know what a message means, how a face looks, or how a leaf
+// (host, gossip, stream, store, keyring, feed) does its work.
+//
+// # Goroutines
+//
+//	name            owner          ends when                  talks to
+//	loop            Node           Close, last of all         engines; tells all others what to do
+//	publisher       Node           Close                      gossip, from the outbox
+//	offers          Node           Close                      loop, for gossip's own goroutine
+//	peer watcher    Node           the host closes            loop
+//	interfaces      Node           Close                      loop
+//	source (each)   Node           Close                      loop
+//	dial (each)     Node           5 s or Close               host, then loop
+//	peer stream     Node           the stream ends            loop; one per neighbour
+//	sync session    Node           both sides are done        loop, store; its reader and sender end with it
+//	restorer        Node           Close                      store, loop
+//	store writer    store.Store    Store.Close, after loop    calls back into feed and outbox
+//	host reporter   host.Host      Host.Close                 peer watcher
+//	gossip pump     gossip.Topic   Topic.Close                loop
+//
+// One loop owns all state of the engines (core); everything else tells it what
+// happened by handing it a function, and a function that is handed the core runs
+// in the loop. The loop never waits: what takes time is done beside it.
+//
+// What is accepted goes to the store first; when it is committed, faces are told,
+// then the network.
+package node

@@ -1,0 +1,388 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	mrand "math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"earshot/chat"
+	"earshot/chat/catchup"
+	"earshot/chat/identity"
+	"earshot/chat/room"
+	"earshot/chat/wire"
+	"earshot/discovery"
+	"earshot/discovery/mdns"
+	"earshot/node/feed"
+	"earshot/node/gossip"
+	"earshot/node/host"
+	"earshot/node/keyring"
+	"earshot/node/store"
+	"earshot/node/stream"
+)
+
+// Node is one running peer. Its methods may be called concurrently.
+type Node struct {
+	cfg     Config
+	log     *slog.Logger
+	started time.Time
+
+	lock      *keyring.Lock
+	keys      keyring.Keys
+	person    chat.PersonID
+	device    chat.DeviceID
+	store     *store.Store
+	feed      *feed.Feed
+	host      *host.Host    // nil while Offline
+	live      *gossip.Topic // nil while Offline
+	standings *standings
+	selection discovery.Selection
+
+	inbox     chan func(*core)
+	outbox    chan []byte        // committed entries on their way to gossip
+	offers    chan chat.DeviceID // neighbours that gossip could not reach
+	answering chan struct{}      // a place for each session that others asked for
+	failed    chan chat.RoomID   // rooms whose entries the store did not take
+	loopDone  chan struct{}
+	stopLoop  func()
+	ctx       context.Context // of everything the node runs
+	cancel    context.CancelFunc
+	wg        sync.WaitGroup // everything but the loop
+	closing   sync.Once
+	done      chan struct{}
+
+	writeFailed atomic.Bool // the last write to the store failed
+	overflowed  atomic.Bool // the outbox could not take an entry
+
+	mu       sync.Mutex
+	name     string
+	networks []string
+	warnings map[chat.Code]chat.Error
+	stopped  bool // no more may be spawned
+	err      error
+}
+
+// Start opens the home, or makes one, and runs a node on it until Close. It
+// returns when the node listens and looks for others. Errors are *chat.Error:
+// CodeHomeLocked where another node holds the home, CodeHomeBroken, CodeHomeNewer,
+// CodePortTaken, CodeDiskFull.
+func Start(ctx context.Context, cfg Config) (*Node, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	n := &Node{
+		cfg: cfg, log: cfg.Logger, started: time.Now(), standings: newStandings(),
+		inbox: make(chan func(*core), inboxSize), outbox: make(chan []byte, publishQueue),
+		offers: make(chan chat.DeviceID, 256), answering: make(chan struct{}, maxAnswered),
+		failed: make(chan chat.RoomID, 64), loopDone: make(chan struct{}), done: make(chan struct{}),
+		warnings: map[chat.Code]chat.Error{},
+	}
+	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	if err := n.start(ctx); err != nil {
+		_ = n.Close(ctx)
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *Node) start(ctx context.Context) error {
+	var err error
+	if n.selection, err = discovery.ParseSelection(n.cfg.Interfaces); err != nil {
+		return chat.Wrap(chat.CodeUsage, err, err.Error(), "")
+	}
+	if all, err := discovery.SystemInterfaces(); err == nil && !n.cfg.Offline {
+		n.setNetworks(n.selection.Usable(all))
+	}
+	if n.lock, err = keyring.Acquire(n.cfg.Home); err != nil {
+		return err
+	}
+	if n.keys, err = keyring.Load(n.cfg.Home, n.cfg.Name); err != nil {
+		return err
+	}
+	n.person, n.device, n.name = n.keys.Cert.Person(), n.keys.Cert.Device, n.keys.Name
+	if n.store, err = store.Open(ctx, n.cfg.Home, store.Options{}); err != nil {
+		return err
+	}
+	newest, err := n.store.LastCursor(ctx)
+	if err != nil {
+		return err
+	}
+	n.feed = feed.New(newest)
+	c, err := n.newCore(ctx)
+	if err != nil {
+		return err
+	}
+	if !n.cfg.Offline {
+		if err := n.goOnline(); err != nil {
+			return err
+		}
+	}
+	// The loop is not in wg: it ends last, after all who speak to it.
+	loopCtx, stop := context.WithCancel(context.Background())
+	n.stopLoop = func() { stop(); <-n.loopDone }
+	go n.loop(loopCtx, c)
+	n.spawn(n.restoreFailed)
+	if err := n.enterKnownRooms(ctx); err != nil {
+		return err
+	}
+	if !n.cfg.Offline {
+		return n.seekNeighbours()
+	}
+	return nil
+}
+
+// newCore builds the loop's state from what the store holds.
+func (n *Node) newCore(ctx context.Context) (*core, error) {
+	devices, err := n.store.Devices(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &core{
+		n: n, now: time.Now(), people: newPeople(n.person, devices),
+		names: map[chat.RoomID]string{}, tags: map[chat.RoomTag]chat.RoomID{},
+		neighbours: map[chat.DeviceID]*neighbour{}, typing: map[typingKey]typingState{}, posts: map[uint64]*post{},
+		book: discovery.NewBook(discovery.BookConfig{}),
+	}
+	c.rooms = room.New(room.Config{
+		Key: n.keys.Device, Person: n.person, Certificate: n.keys.Cert.Bytes(), Name: n.name,
+		Certifier: certify,
+		NewSalt: func() (salt [wire.SaltSize]byte) {
+			_, _ = rand.Read(salt[:])
+			return salt
+		},
+		FreshLogs: n.lock.Unclean(),
+	})
+	var seed [32]byte
+	_, _ = rand.Read(seed[:])
+	c.catchup = catchup.New(n.device, c.rooms, mrand.New(mrand.NewChaCha8(seed)))
+	_, _ = rand.Read(seed[:])
+	c.schedule = discovery.NewSchedule(c.now, host.PeerID(n.device), discovery.ScheduleConfig{}, mrand.New(mrand.NewChaCha8(seed)))
+	if c.people.meet(n.device, n.person, n.name, c.now) {
+		n.store.PutDevice(store.DeviceRow{Device: n.device, Person: n.person, Cert: n.keys.Cert.Bytes(), Name: n.name, LastSeen: c.now}, nil)
+	}
+	logs, err := n.store.Logs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for id, held := range byRoom(logs) {
+		c.rooms.Handle(c.now, room.Restore{Room: id, Logs: held})
+	}
+	return c, nil
+}
+
+// certify returns which person vouches for which device.
+func certify(b []byte) (chat.PersonID, chat.DeviceID, error) {
+	cert, err := identity.Parse(b)
+	if err == nil {
+		err = cert.Verify()
+	}
+	if err != nil {
+		return chat.PersonID{}, chat.DeviceID{}, err
+	}
+	return cert.Person(), cert.Device, nil
+}
+
+func byRoom(rows []store.LogRow) map[chat.RoomID][]room.Log {
+	out := map[chat.RoomID][]room.Log{}
+	for _, r := range rows {
+		out[r.Room] = append(out[r.Room], room.Log{
+			Log: r.Log, Device: r.Device, Person: r.Person, Seq: r.LastSeq, LastID: r.LastID, HLC: r.LastHLC,
+		})
+	}
+	return out
+}
+
+// enterKnownRooms takes part in the rooms of the last run, and in the lobby.
+func (n *Node) enterKnownRooms(ctx context.Context) error {
+	rows, err := n.store.Rooms(ctx)
+	if err != nil {
+		return err
+	}
+	inLobby := false
+	err = n.do(ctx, func(c *core) {
+		for _, r := range rows {
+			c.names[r.Room] = r.Name
+			if r.Joined {
+				c.rooms.Handle(c.now, room.Enter{Room: r.Room})
+				inLobby = inLobby || r.Name == chat.Lobby
+			}
+		}
+		c.retag()
+	})
+	if err != nil || inLobby {
+		return err
+	}
+	_, err = n.JoinRoom(ctx, chat.Lobby)
+	return err
+}
+
+// goOnline makes the host and registers every handler before it listens, because
+// neighbours learn what a node speaks when they connect.
+func (n *Node) goOnline() error {
+	var err error
+	n.host, err = host.New(host.Config{
+		Key: n.keys.Device, Port: n.cfg.Port, ListenAddrs: n.cfg.ListenAddrs, Transport: n.cfg.Transport,
+		InterfaceAllowed: n.interfaceAllowed,
+		Blocked:          func(d chat.DeviceID) bool { return n.standings.banned(time.Now(), d) },
+		UserAgent:        "earshot/" + n.cfg.Version, Logger: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	stream.Handle(n.host.Libp2p(), peerProtocol, stream.Options{}, func(s *stream.Stream) {
+		d, ok := host.DeviceID(s.Peer())
+		if !ok {
+			s.Reset(stream.ReasonDenied)
+			return
+		}
+		n.serve(func(ctx context.Context) { n.talk(ctx, s, d) })
+	})
+	stream.Handle(n.host.Libp2p(), syncProtocol, stream.Options{Idle: sessionIdle}, func(s *stream.Stream) {
+		n.serve(func(context.Context) { n.answerSession(s) })
+	})
+	if n.live, err = n.joinLive(n.ctx); err != nil {
+		return err
+	}
+	n.spawn(n.publishAll)
+	n.spawn(n.passOffers)
+	return nil
+}
+
+// seekNeighbours opens the port and starts to look for others.
+func (n *Node) seekNeighbours() error {
+	n.spawn(n.watchPeers)
+	if err := n.host.Listen(); err != nil {
+		return err
+	}
+	sources := n.cfg.Sources
+	if sources == nil {
+		sources = n.mdns
+		n.spawn(func(ctx context.Context) {
+			discovery.Watcher{Selection: n.selection}.Run(ctx, func(usable []discovery.Interface) {
+				_ = n.tell(ctx, func(c *core) { c.networkChanged(usable) })
+			})
+		})
+	}
+	list, err := sources(n.host)
+	if err != nil {
+		return err
+	}
+	for _, s := range list {
+		n.spawn(func(ctx context.Context) {
+			err := s.Run(ctx, func(ev discovery.Event) { _ = n.tell(ctx, func(c *core) { c.sighted(ev) }) })
+			if err != nil {
+				n.log.Error("looking for others failed", "source", s.Name(), "err", err)
+			}
+		})
+	}
+	return nil
+}
+
+func (n *Node) mdns(h *host.Host) ([]discovery.Source, error) {
+	s, err := mdns.New(mdns.Config{Peer: host.PeerID(n.device), Port: h.Port(), Selection: n.selection, Log: n.log})
+	return []discovery.Source{s}, err
+}
+
+// interfaceAllowed keeps addresses of interfaces that the person excluded, did not
+// pin, or that lead to no people from being told and used.
+func (n *Node) interfaceAllowed(name string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Contains(n.networks, name)
+}
+
+// spawn runs f in a goroutine that Close waits for. After Close has begun it does
+// nothing.
+func (n *Node) spawn(f func(context.Context)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.stopped {
+		n.wg.Go(func() { f(n.ctx) })
+	}
+}
+
+// serve runs f in the goroutine of a stream handler, which Close then waits for.
+func (n *Node) serve(f func(context.Context)) {
+	n.mu.Lock()
+	if n.stopped {
+		n.mu.Unlock()
+		return
+	}
+	n.wg.Add(1)
+	n.mu.Unlock()
+	defer n.wg.Done()
+	f(n.ctx)
+}
+
+// Close says goodbye to the neighbours, stores what is on its way, and ends every
+// goroutine of the node. It takes about a quarter of a second, and not much longer
+// than ctx allows. Only the first call does anything; the others wait for it.
+func (n *Node) Close(ctx context.Context) error {
+	n.closing.Do(func() {
+		defer close(n.done)
+		n.sayGoodbye(ctx)
+		n.mu.Lock()
+		n.stopped = true
+		n.mu.Unlock()
+		n.cancel()
+		var errs []error
+		if n.host != nil {
+			if n.live != nil {
+				n.live.Close()
+			}
+			errs = append(errs, n.host.Close(ctx))
+		}
+		n.wg.Wait()
+		if n.stopLoop != nil {
+			n.stopLoop()
+		}
+		if n.store != nil {
+			errs = append(errs, n.store.Close())
+		}
+		if n.feed != nil {
+			n.feed.Close()
+		}
+		if n.lock != nil {
+			errs = append(errs, n.lock.Release())
+		}
+		n.mu.Lock()
+		n.err = errors.Join(errs...)
+		n.mu.Unlock()
+	})
+	<-n.done
+	return n.Err()
+}
+
+// Done is closed when the node has ended.
+func (n *Node) Done() <-chan struct{} { return n.done }
+
+// Err returns what went wrong in Close, nil before it has ended.
+func (n *Node) Err() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.err
+}
+
+// sayGoodbye tells every neighbour that this node leaves on purpose, and waits a
+// moment for them to take it.
+func (n *Node) sayGoodbye(ctx context.Context) {
+	if n.host == nil || n.stopLoop == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, farewell)
+	defer cancel()
+	var wg sync.WaitGroup
+	_ = n.do(ctx, func(c *core) {
+		for _, nb := range c.neighbours {
+			if nb.peer != nil && nb.peer.TrySend(wire.EncodeFrame(wire.Goodbye{})) {
+				wg.Go(func() { _ = nb.peer.CloseSend(ctx) })
+			}
+		}
+	})
+	wg.Wait()
+}

@@ -1,0 +1,245 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/protocol"
+
+	"earshot/chat"
+	"earshot/chat/catchup"
+	"earshot/chat/wire"
+	"earshot/node/host"
+	"earshot/node/store"
+	"earshot/node/stream"
+)
+
+// The streams of chat/PROTOCOL.md.
+const (
+	peerProtocol protocol.ID = "/earshot/peer/1"
+	syncProtocol protocol.ID = "/earshot/sync/1"
+)
+
+// neighbour is a device this node has a connection to.
+type neighbour struct {
+	device  chat.DeviceID
+	address string
+	peer    *stream.Stream // nil until it has said hello
+}
+
+// watchPeers tells the loop who comes and goes, until the host closes.
+func (n *Node) watchPeers(ctx context.Context) {
+	for ev := range n.host.Events() {
+		if n.tell(ctx, func(c *core) { c.connection(ev) }) != nil {
+			return
+		}
+	}
+}
+
+// connection notes that a device came within reach or went out of it.
+func (c *core) connection(ev host.PeerEvent) {
+	if !ev.Up {
+		delete(c.neighbours, ev.Device)
+		c.gone(ev.Device)
+		c.lostSight(ev.Device)
+		return
+	}
+	nb := &neighbour{device: ev.Device}
+	if ev.Addr != nil {
+		nb.address = ev.Addr.String()
+	}
+	c.neighbours[ev.Device] = nb
+	c.inSight(ev.Device)
+	// One of the two opens the stream that both speak on.
+	if bytes.Compare(c.n.device[:], ev.Device[:]) < 0 {
+		c.n.spawn(func(ctx context.Context) { c.n.keepPeerStream(ctx, ev.Device) })
+	}
+}
+
+// keepPeerStream opens the peer stream, again if it breaks, while the device is
+// connected.
+func (n *Node) keepPeerStream(ctx context.Context, d chat.DeviceID) {
+	for wait := time.Second / 4; ctx.Err() == nil && n.host.Connected(d); wait = min(2*wait, 30*time.Second) {
+		s, err := stream.Open(ctx, n.host.Libp2p(), host.PeerID(d), peerProtocol, stream.Options{})
+		if err == nil {
+			n.talk(ctx, s, d)
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// talk says hello and listens, until the stream ends. Both sides run it.
+func (n *Node) talk(ctx context.Context, s *stream.Stream, d chat.DeviceID) {
+	defer s.Reset(stream.ReasonDone)
+	stop := context.AfterFunc(ctx, func() { s.Reset(stream.ReasonShutdown) })
+	defer stop()
+	late := time.AfterFunc(helloTimeout, func() { s.Reset(stream.ReasonProtocol) })
+	defer late.Stop()
+
+	hello := wire.Hello{
+		Certificate: n.keys.Cert.Bytes(), Name: n.Name(), Now: uint64(chat.HLCOf(time.Now())), Agent: "earshot " + n.cfg.Version,
+	}
+	if !s.TrySend(wire.EncodeFrame(hello)) {
+		return
+	}
+	greeted := false
+	for {
+		f, err := receiveFrame(s)
+		if err != nil {
+			if chat.CodeOf(err) == chat.CodeInvalid {
+				n.refuseFrom(d, err)
+			}
+			break
+		}
+		if h, ok := f.(wire.Hello); ok && !greeted {
+			person, device, err := certify(h.Certificate)
+			if err != nil || device != d {
+				n.refuseFrom(d, chat.Errorf(chat.CodeInvalid, "A device showed a certificate that is not its own. It was refused; nothing needs to be done."))
+				break
+			}
+			late.Stop()
+			greeted = true
+			if n.tell(ctx, func(c *core) { c.greeted(d, s, person, h) }) != nil {
+				break
+			}
+			continue
+		}
+		if !greeted {
+			break // who does not say who they are is not listened to
+		}
+		if n.tell(ctx, func(c *core) { c.heard(d, s, f) }) != nil {
+			break
+		}
+	}
+	if greeted {
+		_ = n.tell(ctx, func(c *core) {
+			if nb := c.neighbours[d]; nb != nil && nb.peer == s {
+				nb.peer = nil
+				c.gone(d)
+			}
+		})
+	}
+}
+
+func receiveFrame(s *stream.Stream) (wire.Frame, error) {
+	b, err := s.Receive()
+	if err != nil {
+		return nil, err
+	}
+	return wire.DecodeFrame(b)
+}
+
+// greeted: a neighbour has proved who it is and whose.
+func (c *core) greeted(d chat.DeviceID, s *stream.Stream, who chat.PersonID, h wire.Hello) {
+	nb := c.neighbours[d]
+	if nb == nil {
+		return
+	}
+	nb.peer = s
+	c.people.meet(d, who, chat.CleanName(h.Name), c.now)
+	dev := c.people.devices[d]
+	dev.connected, dev.address, dev.lastSeen = true, nb.address, c.now
+	c.keepDevice(d)
+	c.showPerson(who)
+	c.checkClock(who, chat.HLC(h.Now).Time())
+	c.sync(catchup.PeerUp{Device: d})
+}
+
+// heard takes a frame of a neighbour that has said hello.
+func (c *core) heard(d chat.DeviceID, s *stream.Stream, f wire.Frame) {
+	if nb := c.neighbours[d]; nb == nil || nb.peer != s {
+		return
+	}
+	switch f := f.(type) {
+	case wire.Have:
+		c.sync(catchup.Heard{Device: d, Have: f})
+	case wire.Typing:
+		if c.n.standings.allowTyping(c.now, d) {
+			c.typed(d, f)
+		}
+	case wire.Goodbye:
+		c.gone(d)
+	case wire.Unknown:
+		// From a newer version; it knows that we may not understand.
+	default:
+		c.refuse(d, chat.Errorf(chat.CodeInvalid, "A device sent a frame where it has no place. It was refused; nothing needs to be done."))
+	}
+}
+
+// gone: a neighbour took its leave, or its stream or connection is no more.
+func (c *core) gone(d chat.DeviceID) {
+	c.sync(catchup.PeerDown{Device: d})
+	dev := c.people.devices[d]
+	if dev == nil || !dev.connected {
+		return
+	}
+	dev.connected, dev.address, dev.lastSeen = false, "", c.now
+	c.stopTyping(dev.person.id)
+	c.keepDevice(d)
+	c.showPerson(dev.person.id)
+}
+
+// keepDevice has the store remember a device, its person and their name.
+func (c *core) keepDevice(d chat.DeviceID) {
+	dev := c.people.devices[d]
+	c.n.store.PutDevice(store.DeviceRow{Device: d, Person: dev.person.id, Name: dev.person.name, LastSeen: dev.lastSeen}, nil)
+}
+
+// showPerson tells faces how a person is now.
+func (c *core) showPerson(who chat.PersonID) {
+	if p, ok := c.people.person(who); ok {
+		c.n.feed.Publish(chat.PersonEvent{Person: p})
+	}
+}
+
+// checkClock warns when this clock and a neighbour's are far apart: what either
+// says would stand at the wrong time.
+func (c *core) checkClock(who chat.PersonID, theirs time.Time) {
+	off := theirs.Sub(c.now)
+	if off.Abs() <= chat.MaxFuture {
+		return
+	}
+	name := c.people.persons[who].name
+	side := "behind"
+	if off < 0 {
+		side = "ahead of"
+	}
+	c.n.warn(chat.Error{
+		Code: chat.CodeClock,
+		Text: "This computer's clock is " + off.Abs().Round(time.Minute).String() + " " + side + " " + name + "'s.",
+		Hint: "Set the clock of whichever is wrong; messages may stand at the wrong time until then.",
+	})
+}
+
+// refuse counts something that no honest device would have sent, and cuts off who
+// does it again and again.
+func (c *core) refuse(d chat.DeviceID, err error) { c.n.refuseFrom(d, err) }
+
+func (n *Node) refuseFrom(d chat.DeviceID, err error) {
+	n.log.Debug("refused", "device", d.Short(), "err", err) // a zero device: nobody is to blame
+	if d.IsZero() || d == n.device || !n.standings.refuse(time.Now(), d) {
+		return
+	}
+	n.log.Warn("a device breaks the protocol again and again; it is not listened to for a while",
+		"device", d.Short(), "minutes", banFor.Minutes(), "last", err)
+	n.spawn(func(context.Context) { _ = n.host.Disconnect(d) })
+}
+
+// sync hands an input to the catch-up engine and carries out what it wants.
+func (c *core) sync(in catchup.Input) {
+	for _, ef := range c.catchup.Handle(c.now, in) {
+		switch ef := ef.(type) {
+		case catchup.Tell:
+			if nb := c.neighbours[ef.Device]; nb != nil && nb.peer != nil {
+				nb.peer.TrySend(wire.EncodeFrame(ef.Have))
+			}
+		case catchup.Open:
+			states := c.roomStates()
+			c.n.spawn(func(ctx context.Context) { c.n.askSession(ctx, ef.Device, states) })
+		}
+	}
+}

@@ -1,0 +1,280 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"sync"
+
+	"earshot/chat"
+	"earshot/chat/catchup"
+	"earshot/chat/room"
+	"earshot/chat/wire"
+	"earshot/node/host"
+	"earshot/node/store"
+	"earshot/node/stream"
+)
+
+const (
+	// pageEntries and pageBytes bound what is read from the store at a time to be
+	// sent: a few frames.
+	pageEntries = 2 * chat.MaxBatch
+	pageBytes   = 512 << 10
+	// uncommitted bounds the batches of a session that wait for the disk: the
+	// other side is not read faster than this side can store.
+	uncommitted = 4
+)
+
+// roomStates is what this node holds, for a session.
+func (c *core) roomStates() []catchup.RoomState {
+	ids := c.rooms.Rooms()
+	out := make([]catchup.RoomState, 0, len(ids))
+	for _, id := range ids {
+		s := catchup.RoomState{Room: id, Root: c.rooms.Root(id)}
+		for _, l := range c.rooms.Frontier(id) {
+			s.Frontier = append(s.Frontier, wire.LogSeq{Log: l.Log[:], Seq: l.Seq})
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// askSession catches up with a neighbour that seems to hold something else.
+func (n *Node) askSession(ctx context.Context, d chat.DeviceID, states []catchup.RoomState) {
+	var ses session
+	var err error
+	defer func() { n.sessionEnded(ctx, d, true, &ses, err) }()
+	s, err := stream.Open(ctx, n.host.Libp2p(), host.PeerID(d), syncProtocol, stream.Options{Idle: sessionIdle})
+	if err != nil {
+		return
+	}
+	nonce := make([]byte, wire.NonceSize)
+	_, _ = rand.Read(nonce)
+	machine, effects := catchup.Ask(nonce, states)
+	ses.machine = machine
+	err = n.runSession(ctx, s, d, &ses, effects)
+}
+
+// answerSession is the other side of askSession.
+func (n *Node) answerSession(s *stream.Stream) {
+	ctx := n.ctx
+	d, ok := host.DeviceID(s.Peer())
+	if !ok {
+		s.Reset(stream.ReasonDenied)
+		return
+	}
+	select {
+	case n.answering <- struct{}{}:
+		defer func() { <-n.answering }()
+	default:
+		s.Reset(stream.ReasonBusy)
+		return
+	}
+	var states []catchup.RoomState
+	if n.do(ctx, func(c *core) {
+		c.sync(catchup.Begun{Device: d})
+		states = c.roomStates()
+	}) != nil {
+		s.Reset(stream.ReasonShutdown)
+		return
+	}
+	ses := session{machine: catchup.Answer(states)}
+	err := n.runSession(ctx, s, d, &ses, nil)
+	n.sessionEnded(ctx, d, false, &ses, err)
+}
+
+// session is one sync session and what came of it.
+type session struct {
+	machine *catchup.Session
+	fresh   int // entries that were new here; the loop counts them
+}
+
+func (n *Node) sessionEnded(ctx context.Context, d chat.DeviceID, asked bool, ses *session, err error) {
+	if err != nil {
+		n.log.Debug("a sync session ended early", "device", d.Short(), "err", err)
+		if chat.CodeOf(err) == chat.CodeInvalid {
+			n.refuseFrom(d, err)
+		}
+	}
+	_ = n.tell(ctx, func(c *core) {
+		c.sync(catchup.Ended{Device: d, Asked: asked, Received: ses.fresh, Failed: err != nil})
+		if ses.fresh > 0 {
+			n.feed.Publish(chat.SyncEvent{Device: d, Received: ses.fresh, Done: true})
+		}
+	})
+}
+
+// outgoing is work for a session's sender: frames, then perhaps a page to read.
+type outgoing struct {
+	frames []wire.Frame
+	load   *catchup.Load
+}
+
+type page struct {
+	entries []wire.Entry
+	more    bool
+	err     error
+}
+
+// runSession drives one session until both sides are done. Three goroutines take
+// part, all of which end before it returns: this one owns the machine, a reader
+// hands it frames, a sender writes and reads the store. Were this one to write,
+// two nodes with much to say could wait for each other for ever.
+func (n *Node) runSession(ctx context.Context, s *stream.Stream, d chat.DeviceID, ses *session, effects []catchup.SessionEffect) (err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	defer func() {
+		if err != nil {
+			s.Reset(stream.ReasonDone)
+		} else {
+			_ = s.Close()
+		}
+	}()
+	stop := context.AfterFunc(ctx, func() { s.Reset(stream.ReasonShutdown) })
+	defer stop()
+
+	frames := make(chan wire.Frame)
+	readErr := make(chan error, 1)
+	wg.Go(func() {
+		for {
+			f, err := receiveFrame(s)
+			if err != nil {
+				readErr <- err
+				return
+			}
+			select {
+			case frames <- f:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	jobs := make(chan outgoing, 16)
+	pages := make(chan page, 1)
+	sendErr := make(chan error, 1)
+	wg.Go(func() { n.sendSession(ctx, s, jobs, pages, sendErr) })
+	defer close(jobs)
+
+	credits := make(chan struct{}, uncommitted)
+	for {
+		var job outgoing
+		finished := false
+		for _, ef := range effects {
+			switch ef := ef.(type) {
+			case catchup.Send:
+				job.frames = append(job.frames, ef.Frame)
+			case catchup.Load:
+				job.load = &ef
+			case catchup.Take:
+				if err := n.ingest(ctx, d, ef, ses, credits); err != nil {
+					return err
+				}
+			case catchup.Finish:
+				finished = true
+			}
+		}
+		if len(job.frames) > 0 || job.load != nil {
+			select {
+			case jobs <- job:
+			case err := <-sendErr:
+				return err
+			}
+		}
+		if finished {
+			return s.CloseSend(ctx)
+		}
+		select {
+		case f := <-frames:
+			effects, err = ses.machine.Handle(f)
+		case p := <-pages:
+			effects, err = ses.machine.Loaded(p.entries, p.more), p.err
+		case err = <-sendErr:
+		case err = <-readErr:
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// sendSession writes frames and reads pages, one job after the other.
+func (n *Node) sendSession(ctx context.Context, s *stream.Stream, jobs <-chan outgoing, pages chan<- page, failed chan<- error) {
+	var at store.Position
+	for job := range jobs {
+		for _, f := range job.frames {
+			if err := s.Send(ctx, wire.EncodeFrame(f)); err != nil {
+				failed <- err
+				return
+			}
+		}
+		if job.load == nil {
+			continue
+		}
+		if job.load.First {
+			at = store.Position{}
+		}
+		entries, next, err := n.store.Missing(ctx, job.load.Room, job.load.Have, at, pageEntries, pageBytes)
+		at = next
+		pages <- page{entries: entries, more: len(entries) > 0, err: err}
+	}
+}
+
+// ingest checks the entries of a frame and hands them to the loop. It waits while
+// too many batches are on their way to the disk.
+func (n *Node) ingest(ctx context.Context, d chat.DeviceID, in catchup.Take, ses *session, credits chan struct{}) error {
+	entries := make([]wire.Entry, 0, len(in.Entries))
+	for _, raw := range in.Entries {
+		e, err := wire.DecodeEntry(raw.Head, raw.Sig, raw.Payload)
+		if err == nil {
+			err = e.Verify()
+		}
+		if err != nil {
+			return err
+		}
+		entries = append(entries, e)
+	}
+	select {
+	case credits <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return n.tell(ctx, func(c *core) {
+		var effects []room.Effect
+		for i := range entries {
+			effects = append(effects, c.rooms.Handle(c.now, room.Receive{Room: in.Room, Entry: entries[i], From: d, Solicited: true})...)
+		}
+		for _, ef := range effects {
+			if commit, ok := ef.(room.Commit); ok {
+				ses.fresh += len(commit.Records)
+			}
+		}
+		c.carryOut(coalesce(effects), func() { <-credits })
+		if ses.fresh > 0 {
+			n.feed.Publish(chat.SyncEvent{Device: d, Received: ses.fresh})
+		}
+	})
+}
+
+// coalesce makes one commit of those that follow each other for one room: one
+// write instead of hundreds.
+func coalesce(effects []room.Effect) []room.Effect {
+	var out []room.Effect
+	for _, ef := range effects {
+		next, ok := ef.(room.Commit)
+		if ok && len(out) > 0 {
+			if last, ok := out[len(out)-1].(room.Commit); ok && last.Ref == 0 && next.Ref == 0 && last.Records[0].Room == next.Records[0].Room {
+				last.Records = append(last.Records, next.Records...)
+				out[len(out)-1] = last
+				continue
+			}
+		}
+		out = append(out, ef)
+	}
+	return out
+}
