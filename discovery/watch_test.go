@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,7 @@ import (
 func TestWatcherReportsEachChangeOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		eth := iface(2, "eth0", lan, "10.0.0.1/24")
+		var mu sync.Mutex // guards the next three
 		var now []Interface
 		var broken error
 		var got []string
@@ -19,10 +21,18 @@ func TestWatcherReportsEachChangeOnce(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			Watcher{List: func() ([]Interface, error) { return now, broken }}.Run(ctx, func(usable []Interface) {
+			list := func() ([]Interface, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				return now, broken
+			}
+			Watcher{List: list}.Run(ctx, func(usable []Interface) {
+				mu.Lock()
+				defer mu.Unlock()
 				got = append(got, names(usable))
 			})
 		}()
+		time.Sleep(DefaultPoll / 2) // so that we change things while the watcher waits
 		for _, step := range []struct {
 			what string
 			now  []Interface
@@ -38,12 +48,16 @@ func TestWatcherReportsEachChangeOnce(t *testing.T) {
 			{"made again with the same name", []Interface{iface(9, "eth0", lan, "10.0.0.2/24")}, nil, []string{"", "eth0", "eth0", "eth0"}},
 			{"unplugged", nil, nil, []string{"", "eth0", "eth0", "eth0", ""}},
 		} {
+			mu.Lock()
 			now, broken = step.now, step.err
+			mu.Unlock()
 			time.Sleep(DefaultPoll) // in the bubble: until the watcher looked and waits again
 			synctest.Wait()
+			mu.Lock()
 			if !slices.Equal(got, step.want) {
 				t.Errorf("%s: reports %q, want %q", step.what, got, step.want)
 			}
+			mu.Unlock()
 		}
 		cancel()
 		<-done

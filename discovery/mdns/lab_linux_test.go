@@ -186,7 +186,7 @@ func (c nodeConfig) source(port int, log *slog.Logger) (*Source, error) {
 
 // A nodeEvent is one line a node process prints.
 type nodeEvent struct {
-	Kind   string // started, then as discovery.Kind
+	Kind   string // started, as discovery.Kind, ended
 	Peer   string // in base58
 	Addrs  []string
 	Dialed []string      // those of Addrs on which a TCP connection could be made
@@ -232,6 +232,7 @@ func nodeMain(raw string) {
 		}
 		enc.Encode(out)
 	}))
+	enc.Encode(nodeEvent{Kind: "ended"})
 }
 
 func dials(a ma.Multiaddr) bool {

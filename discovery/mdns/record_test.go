@@ -158,7 +158,7 @@ func FuzzParse(f *testing.F) {
 				t.Fatal(err)
 			}
 			tcp := na.(*net.TCPAddr)
-			addr := tcp.AddrPort().Addr()
+			addr := tcp.AddrPort().Addr().Unmap()
 			if tcp.Port != port || port < discovery.MinPort || !testNear.Allows(addr.WithZone("")) {
 				t.Fatalf("a stranger may make us dial %v", tcp)
 			}

@@ -137,7 +137,10 @@ func TestGoodbye(t *testing.T) {
 	n := w.start(a, nodeConfig{Seed: 1})
 	awaitMsg(t, msgs, "answer", func(m *dns.Msg) bool { return m.Response })
 	began := time.Now()
-	n.end(syscall.SIGTERM)
+	if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	n.await(5*time.Second, "ended", "")
 	if d := time.Since(began); d > time.Second {
 		t.Errorf("ending took %v", d)
 	}
