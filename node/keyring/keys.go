@@ -67,7 +67,7 @@ func readKeys(home string) (Keys, error) {
 	}
 	if openToOthers(info) {
 		return Keys{}, chat.Errorf(chat.CodeHomeBroken, "Others on this computer can read or change your keys in %s. "+
-			"Run: chmod 600 %s (and move the file away instead, to become a new person, if somebody may have copied it)", path, path)
+			"Close the file to them with: chmod 600 %s (or, if somebody may have copied it, move it away and start as a new person).", path, path)
 	}
 	b, err := readSmall(path)
 	if err != nil {
