@@ -41,6 +41,9 @@ type Page = api.Page
 // Version is what Client.Version returns, see api.Version.
 type Version = api.Version
 
+// MaxPage bounds the messages of one page, see api.MaxPage.
+const MaxPage = api.MaxPage
+
 // Client is a face's way to a node. Make one with Open.
 type Client struct {
 	home string

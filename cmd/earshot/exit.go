@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"earshot/chat"
+)
+
+// Exit codes are an interface that scripts rely on.
+const (
+	exitOK          = 0
+	exitFailure     = 1
+	exitUsage       = 2
+	exitUnreachable = 3
+	exitNotFound    = 4
+	exitRefused     = 5
+	exitHome        = 6
+	exitInterrupted = 130
+)
+
+// exits says what each exit code means and which errors end with it; those that no
+// row names end with exitFailure.
+var exits = []struct {
+	code    int
+	meaning string
+	codes   []chat.Code
+}{
+	{exitOK, "it worked", nil},
+	{exitFailure, "it failed for another reason", []chat.Code{chat.CodeInternal, chat.CodeInvalid}},
+	{exitUsage, "the command line is wrong", []chat.Code{chat.CodeUsage, chat.CodeBadID, chat.CodeEmpty}},
+	{exitUnreachable, "the node can't be reached or started", []chat.Code{chat.CodeUnreachable, chat.CodeNoNetwork, chat.CodePortTaken, chat.CodeStopping}},
+	{exitNotFound, "there is no such room, person or message", []chat.Code{chat.CodeNotFound, chat.CodeNotJoined}},
+	{exitRefused, "refused by a limit or a permission", []chat.Code{chat.CodeTooLong, chat.CodeDenied, chat.CodeBusy}},
+	{exitHome, "the home is locked, damaged, or its disk is full", []chat.Code{chat.CodeHomeLocked, chat.CodeHomeBroken, chat.CodeHomeNewer, chat.CodeDiskFull}},
+	{exitInterrupted, "it was interrupted, by Ctrl+C for example", nil},
+}
+
+// exitCode returns the exit code that tells a script about a failure.
+func exitCode(c chat.Code) int {
+	for _, e := range exits {
+		if slices.Contains(e.codes, c) {
+			return e.code
+		}
+	}
+	return exitFailure
+}
+
+// exitHelp is what `earshot help exit-codes` prints.
+func exitHelp() string {
+	var sb strings.Builder
+	sb.WriteString("Every command ends with one of these exit codes. An error is a sentence on\nstandard error, or with --json an object {\"error\":{\"code\",\"text\",\"hint\"}} whose\ncode stands here in brackets.\n\n")
+	for _, e := range exits {
+		var codes []string
+		for _, c := range e.codes {
+			codes = append(codes, string(c))
+		}
+		fmt.Fprintf(&sb, "  %3d  %s", e.code, e.meaning)
+		if len(codes) > 0 {
+			fmt.Fprintf(&sb, "\n       [%s]", strings.Join(codes, ", "))
+		}
+		sb.WriteByte('\n')
+	}
+	return sb.String()
+}

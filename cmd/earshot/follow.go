@@ -1,0 +1,236 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+
+	"earshot/chat"
+	"earshot/node/api/client"
+)
+
+// follower shows events of one room or of all.
+type follower struct {
+	p    *printer
+	room *chat.Room // nil for all
+	// skipTo, unless it is zero, is the message behind which to begin; before is
+	// the newest fact when the stream began, by which it must have come.
+	skipTo chat.EntryID
+	before chat.Cursor
+	// shown are the messages of -n, which may come again as events.
+	shown map[chat.EntryID]bool
+	// here is who is here: each is told once, when the stream begins or later.
+	here map[chat.PersonID]bool
+}
+
+func runFollow(ctx context.Context, a *app, args []string) (err error) {
+	f := &follower{p: a.p, shown: map[chat.EntryID]bool{}, here: map[chat.PersonID]bool{}}
+	from, err := f.parseFrom(a.opt)
+	if err != nil {
+		return err
+	}
+	closeLog, err := a.quietLog()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeLog()) }()
+	s, err := a.open(ctx, need{network: true, lasting: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	rooms, err := s.Rooms(ctx)
+	if err != nil {
+		return err
+	}
+	if len(args) > 0 {
+		room, err := findRoom(rooms, args[0])
+		if err != nil {
+			return err
+		}
+		f.room, rooms = &room, []chat.Room{room}
+	}
+	// The stream begins before history is read, so that nothing falls between.
+	events := s.Events(ctx, from)
+	defer events.Close()
+	if err := f.begin(ctx, events); err != nil {
+		return err
+	}
+	if err := f.history(ctx, s.Client, rooms, a.opt.first); err != nil {
+		return err
+	}
+	for {
+		e, err := events.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if err := f.show(e); err != nil {
+			return err
+		}
+	}
+}
+
+// parseFrom reads --since: a cursor or a message id.
+func (f *follower) parseFrom(o options) (client.EventsFrom, error) {
+	switch {
+	case o.first < 0:
+		return client.EventsFrom{}, chat.Errorf(chat.CodeUsage, "-n %d makes no sense. Give a number from 0.", o.first)
+	case o.since == "":
+		return client.EventsFrom{}, nil
+	case o.first > 0:
+		return client.EventsFrom{}, chat.Errorf(chat.CodeUsage, "-n and --since both say where to begin. Give only one of them.")
+	}
+	if n, err := strconv.ParseUint(o.since, 10, 63); err == nil {
+		return client.EventsFrom{Cursor: chat.Cursor(n), Beginning: n == 0}, nil
+	}
+	id, err := chat.ParseEntryID(o.since)
+	if err != nil {
+		return client.EventsFrom{}, err
+	}
+	f.skipTo = id
+	return client.EventsFrom{Beginning: true}, nil
+}
+
+func findRoom(rooms []chat.Room, ref string) (chat.Room, error) {
+	name, err := chat.CanonicalRoomName(ref)
+	for _, r := range rooms {
+		if r.Room == name || r.RoomID.String() == ref {
+			return r, nil
+		}
+	}
+	if err != nil {
+		return chat.Room{}, err
+	}
+	return chat.Room{}, chat.Errorf(chat.CodeNotFound, "You are not in %s. Join it with `earshot room join %s`.", name, name)
+}
+
+// begin takes the first event of the stream.
+func (f *follower) begin(ctx context.Context, events *client.Stream) error {
+	for {
+		e, err := events.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if ready, ok := e.(chat.ReadyEvent); ok {
+			f.before = ready.Cursor
+			return f.show(e)
+		}
+	}
+}
+
+// history shows the n newest messages of the rooms.
+func (f *follower) history(ctx context.Context, c *client.Client, rooms []chat.Room, n int) error {
+	var all []chat.Message
+	for _, r := range rooms {
+		messages, err := newest(ctx, c, r.RoomID.String(), n, chat.EntryID{})
+		if err != nil {
+			return err
+		}
+		all = append(all, messages...)
+	}
+	if len(rooms) > 1 {
+		slices.SortStableFunc(all, func(a, b chat.Message) int {
+			return cmp.Compare(a.SentAt.UnixNano(), b.SentAt.UnixNano())
+		})
+	}
+	for _, m := range all[max(0, len(all)-n):] {
+		f.shown[m.ID] = true
+		if err := f.p.message(m, f.room == nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// show prints one event, if it is of what is followed.
+func (f *follower) show(e chat.Event) error {
+	switch e := e.(type) {
+	case chat.MessageEvent:
+		if !f.skipTo.IsZero() {
+			return f.skip(e)
+		}
+		if f.shown[e.ID] {
+			delete(f.shown, e.ID)
+			return nil
+		}
+	case chat.RoomEvent:
+		if !f.skipTo.IsZero() {
+			return f.late(e.Cursor)
+		}
+	}
+	if f.room != nil && !concerns(e, f.room.RoomID) {
+		return nil
+	}
+	if f.p.json {
+		return f.p.event(e)
+	}
+	return f.tell(e)
+}
+
+// skip passes over a message that comes before the one to begin behind.
+func (f *follower) skip(e chat.MessageEvent) error {
+	if e.ID == f.skipTo {
+		f.skipTo = chat.EntryID{}
+		return nil
+	}
+	return f.late(e.Cursor)
+}
+
+// late ends the search when all stored facts have been seen.
+func (f *follower) late(c chat.Cursor) error {
+	if c >= f.before {
+		return chat.Errorf(chat.CodeNotFound, "There is no message with the id given to --since here. Use a cursor, or an id that `earshot history --json` shows.")
+	}
+	return nil
+}
+
+// concerns reports whether an event has to do with a room. People do not, nor do
+// those that are about the stream, which every reader needs.
+func concerns(e chat.Event, room chat.RoomID) bool {
+	switch e := e.(type) {
+	case chat.MessageEvent:
+		return e.RoomID == room
+	case chat.RoomEvent:
+		return e.RoomID == room
+	case chat.TypingEvent:
+		return e.RoomID == room
+	case chat.ReadEvent:
+		return e.RoomID == room
+	case chat.PersonEvent, chat.SyncEvent:
+		return false
+	}
+	return true
+}
+
+// tell prints an event for a person. Typing, progress and what was read are for
+// programs.
+func (f *follower) tell(e chat.Event) error {
+	now := f.p.stamp(f.p.now())
+	switch e := e.(type) {
+	case chat.MessageEvent:
+		return f.p.message(e.Message, f.room == nil)
+	case chat.PersonEvent:
+		was, known := f.here[e.Person.Person]
+		is := e.Presence == chat.Here
+		f.here[e.Person.Person] = is
+		switch {
+		case e.Me || known && was == is || !known && !is:
+			return nil
+		case is:
+			return f.p.line("%s %s is here", now, cell(e.Name))
+		}
+		return f.p.line("%s %s has gone", now, cell(e.Name))
+	case chat.RoomEvent:
+		if e.Joined {
+			return f.p.line("%s You joined %s", f.p.stamp(e.At), cell(e.Room))
+		}
+		return f.p.line("%s You left %s", f.p.stamp(e.At), cell(e.Room))
+	case chat.WarningEvent:
+		if !e.Clear {
+			f.p.note("%s %s", now, cell(e.Warning.Error()))
+		}
+	}
+	return nil
+}

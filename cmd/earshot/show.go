@@ -1,0 +1,356 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"earshot/chat"
+	"earshot/node/api/client"
+)
+
+// lookRound is how long `people` waits for others when it started the node itself;
+// peopleQuiet is how long nobody new may have appeared for it to end before.
+const (
+	lookRound   = 1500 * time.Millisecond
+	peopleQuiet = 400 * time.Millisecond
+)
+
+// with runs f in a session, which ends with it.
+func (a *app) with(ctx context.Context, need need, f func(*session) error) (err error) {
+	closeLog, err := a.quietLog()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeLog()) }()
+	s, err := a.open(ctx, need)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	return f(s)
+}
+
+func runMe(ctx context.Context, a *app, _ []string) error {
+	return a.with(ctx, need{}, func(s *session) error {
+		me, err := s.Me(ctx)
+		if err != nil {
+			return err
+		}
+		if a.p.json {
+			return a.p.object(me)
+		}
+		return a.p.fields(meFields(me, s.mine() == nil))
+	})
+}
+
+// meFields puts Me in words. running says that a node runs beside this command.
+func meFields(me chat.Me, running bool) [][2]string {
+	reach := strings.Join(me.Addresses, "\n")
+	switch {
+	case !running:
+		reach = "nowhere now: no node is running"
+	case reach == "":
+		reach = "nowhere now: the node is offline"
+	}
+	kept := "not protected: whoever can read the home can read your keys and history"
+	if me.Protected {
+		kept = "encrypted"
+	}
+	rows := [][2]string{
+		{"Name", me.Name},
+		{"Person", me.Person.String()},
+		{"Device", me.Device.String()},
+		{"Home", me.Home},
+		{"Kept", kept},
+		{"Reached at", reach},
+	}
+	if len(me.Networks) > 0 {
+		rows = append(rows, [2]string{"Networks", strings.Join(me.Networks, ", ")})
+	}
+	for _, w := range me.Warnings {
+		rows = append(rows, [2]string{"Warning", w.Error()})
+	}
+	return rows
+}
+
+func sayMe(ctx context.Context, c *client.Client, _ string) (string, error) {
+	me, err := c.Me(ctx)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("You are %s, person %s, on port %d.", me.Name, me.Person, me.Port), nil
+}
+
+func runPeople(ctx context.Context, a *app, args []string) error {
+	return a.with(ctx, need{network: true}, func(s *session) error {
+		if s.mine() != nil && !a.opt.offline {
+			if err := waitForPeople(ctx, s.Client); err != nil {
+				return err
+			}
+		}
+		people, err := s.People(ctx)
+		if err != nil {
+			return err
+		}
+		if len(args) > 0 {
+			if people = findPeople(people, args[0]); len(people) == 0 {
+				return chat.Errorf(chat.CodeNotFound, "Nobody here is called %q. `earshot people` lists whom you have met.", cell(args[0]))
+			}
+		}
+		if a.p.json {
+			for _, p := range people {
+				if err := a.p.object(p); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		if len(args) > 0 {
+			return a.p.fields(peopleFields(a.p, people))
+		}
+		var rows [][]string
+		for _, p := range people {
+			rows = append(rows, []string{p.Name, presence(a.p, p), p.Person.Short()})
+		}
+		return a.p.table([]string{"NAME", "WHERE", "PERSON"}, rows, "Nobody yet.")
+	})
+}
+
+// waitForPeople gives others time to be found.
+func waitForPeople(ctx context.Context, c *client.Client) error {
+	wait, cancel := context.WithTimeout(ctx, lookRound)
+	defer cancel()
+	stream := c.Events(wait, client.EventsFrom{})
+	defer stream.Close()
+	quiet := time.AfterFunc(lookRound, cancel)
+	defer quiet.Stop()
+	for {
+		e, err := stream.Next(wait)
+		if err != nil {
+			return ctx.Err() // the wait being over is no error
+		}
+		if p, ok := e.(chat.PersonEvent); ok && !p.Me && p.Presence == chat.Here {
+			quiet.Reset(peopleQuiet)
+		}
+	}
+}
+
+// findPeople returns those with this name, or this id or beginning of one.
+func findPeople(people []chat.Person, ref string) []chat.Person {
+	var out []chat.Person
+	plain := func(s string) string { return strings.ToUpper(strings.ReplaceAll(s, "-", "")) }
+	for _, p := range people {
+		byID := len(plain(ref)) >= 6 && strings.HasPrefix(plain(p.Person.String()), plain(ref))
+		if strings.EqualFold(p.Name, ref) || byID {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func presence(pr *printer, p chat.Person) string {
+	switch {
+	case p.Me:
+		return "you"
+	case p.Presence == chat.Here:
+		return "here"
+	case p.LastSeen.IsZero():
+		return "gone"
+	}
+	return "gone since " + pr.stamp(p.LastSeen)
+}
+
+func peopleFields(pr *printer, people []chat.Person) [][2]string {
+	var rows [][2]string
+	for _, p := range people {
+		rows = append(rows, [2]string{"Name", p.Name}, [2]string{"Person", p.Person.String()}, [2]string{"Where", presence(pr, p)})
+		for _, d := range p.Devices {
+			rows = append(rows, [2]string{"Device", strings.TrimSpace(d.Device.String() + "\n" + d.Address)})
+		}
+	}
+	return rows
+}
+
+func sayPeople(ctx context.Context, c *client.Client, name string) (string, error) {
+	people, err := c.People(ctx)
+	if err != nil {
+		return "", err
+	}
+	if name != "" {
+		people = findPeople(people, name)
+		if len(people) == 0 {
+			return "", chat.Errorf(chat.CodeNotFound, "Nobody here is called %q. /people lists whom you have met.", name)
+		}
+	}
+	var words []string
+	for _, p := range people {
+		switch {
+		case p.Me:
+			words = append(words, p.Name+" (you, "+p.Person.Short()+")")
+		default:
+			words = append(words, p.Name+" ("+string(p.Presence)+", "+p.Person.Short()+")")
+		}
+	}
+	return strings.Join(words, "; ") + ".", nil
+}
+
+func runRooms(ctx context.Context, a *app, _ []string) error {
+	return a.with(ctx, need{}, func(s *session) error {
+		rooms, err := s.Rooms(ctx)
+		if err != nil {
+			return err
+		}
+		var rows [][]string
+		for _, r := range rooms {
+			if a.p.json {
+				if err := a.p.object(r); err != nil {
+					return err
+				}
+				continue
+			}
+			who, last := "members", "nothing yet"
+			if r.Open {
+				who = "anyone on this network"
+			}
+			if !r.LastAt.IsZero() {
+				last = a.p.stamp(r.LastAt)
+			}
+			rows = append(rows, []string{r.Room, fmt.Sprint(r.Unread), last, who})
+		}
+		if a.p.json {
+			return nil
+		}
+		return a.p.table([]string{"ROOM", "UNREAD", "LAST", "READ BY"}, rows, "You are in no room.")
+	})
+}
+
+func sayRooms(ctx context.Context, c *client.Client, _ string) (string, error) {
+	rooms, err := c.Rooms(ctx)
+	if err != nil {
+		return "", err
+	}
+	var words []string
+	for _, r := range rooms {
+		words = append(words, fmt.Sprintf("%s (%d unread)", r.Room, r.Unread))
+	}
+	return strings.Join(words, ", ") + ".", nil
+}
+
+func runJoin(ctx context.Context, a *app, args []string) error {
+	return a.with(ctx, need{}, func(s *session) error {
+		room, err := s.Join(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		if a.p.json {
+			return a.p.object(room)
+		}
+		return a.p.line("You are in %s. Anyone on this network who knows its name can read it.", cell(room.Room))
+	})
+}
+
+func runLeave(ctx context.Context, a *app, args []string) error {
+	return a.with(ctx, need{}, func(s *session) error {
+		rooms, err := s.Rooms(ctx)
+		if err != nil {
+			return err
+		}
+		room, err := findRoom(rooms, args[0])
+		if err != nil {
+			return err
+		}
+		if err := s.Leave(ctx, room.RoomID.String()); err != nil {
+			return err
+		}
+		if a.p.json {
+			return a.p.object(struct {
+				Room   string      `json:"room"`
+				RoomID chat.RoomID `json:"room_id"`
+				Left   bool        `json:"left"`
+			}{room.Room, room.RoomID, true})
+		}
+		return a.p.line("You have left %s. What was said there is kept.", cell(room.Room))
+	})
+}
+
+func runHistory(ctx context.Context, a *app, args []string) error {
+	if a.opt.newest < 1 {
+		return chat.Errorf(chat.CodeUsage, "-n %d shows nothing. Give a number from 1.", a.opt.newest)
+	}
+	var before chat.EntryID
+	if a.opt.before != "" {
+		var err error
+		if before, err = chat.ParseEntryID(a.opt.before); err != nil {
+			return err
+		}
+	}
+	return a.with(ctx, need{}, func(s *session) error {
+		messages, err := newest(ctx, s.Client, args[0], a.opt.newest, before)
+		if err != nil {
+			return err
+		}
+		for _, m := range messages {
+			if err := a.p.message(m, false); err != nil {
+				return err
+			}
+		}
+		if len(messages) == 0 {
+			a.p.note("Nothing has been said there yet.")
+		}
+		return nil
+	})
+}
+
+// newest returns the n newest messages of a room before one, oldest first.
+func newest(ctx context.Context, c *client.Client, room string, n int, before chat.EntryID) ([]chat.Message, error) {
+	var pages [][]chat.Message
+	for n > 0 {
+		page, err := c.Messages(ctx, room, client.Page{Before: before, Limit: min(n, client.MaxPage)})
+		if err != nil {
+			return nil, err
+		}
+		if len(page) == 0 {
+			break
+		}
+		pages = append(pages, page)
+		n -= len(page)
+		before = page[0].ID
+	}
+	var out []chat.Message
+	for i := len(pages) - 1; i >= 0; i-- {
+		out = append(out, pages[i]...)
+	}
+	return out, nil
+}
+
+// release is set when a release is built: -ldflags "-X main.release=v1.2.3".
+var release string
+
+// version says which program this is.
+func version() string {
+	if release != "" {
+		return release
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := info.Main.Version
+	if v == "" || v == "(devel)" {
+		v = "devel"
+	}
+	return v
+}
+
+func runVersion(_ context.Context, a *app, _ []string) error {
+	v := map[string]string{"version": version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
+	if a.p.json {
+		return a.p.object(v)
+	}
+	return a.p.line("earshot %s (%s, %s)", v["version"], v["platform"], v["go"])
+}
