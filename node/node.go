@@ -379,8 +379,9 @@ func (n *Node) sayGoodbye(ctx context.Context) {
 	var wg sync.WaitGroup
 	_ = n.do(ctx, func(c *core) {
 		for _, nb := range c.neighbours {
-			if nb.peer != nil && nb.peer.TrySend(wire.EncodeFrame(wire.Goodbye{})) {
-				wg.Go(func() { _ = nb.peer.CloseSend(ctx) })
+			// The loop may set nb.peer anew while the goodbye is on its way.
+			if s := nb.peer; s != nil && s.TrySend(wire.EncodeFrame(wire.Goodbye{})) {
+				wg.Go(func() { _ = s.CloseSend(ctx) })
 			}
 		}
 	})
