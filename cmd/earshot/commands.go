@@ -107,6 +107,10 @@ func commands() []command {
 				c.Flags().StringVar(&o.since, "since", "", "show first what came after this `CURSOR` or message id; 0 for all")
 			},
 		},
+		{
+			name: "demo", run: runDemo, short: "Watch Earshot alive, with no network",
+			long: "Watch a few people come, talk, type and leave on a network that exists only in\nthis process, and talk with them. Where there is no terminal it prints what\nhappens for half a minute. Nothing of it is kept.",
+		},
 		{name: "version", run: runVersion, short: "Show the version of this program"},
 	}
 }
@@ -121,8 +125,8 @@ func newRoot(a *app) *cobra.Command {
 			"on your home, or starts one for as long as it needs it.",
 		SilenceErrors: true, SilenceUsage: true,
 		Version: version(), SuggestionsMinimumDistance: 2,
-		Args:    arguments(0, 0),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.prepare(cmd, runUI)(cmd.Context(), a, nil) },
+		Args: arguments(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.prepare(cmd, runUI)(cmd.Context(), a, nil) },
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -186,7 +190,7 @@ func arguments(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) < least:
-			return chat.Errorf(chat.CodeUsage, "`%s` needs more than that. Use: %s", cmd.CommandPath(), cmd.UseLine())
+			return chat.Errorf(chat.CodeUsage, "`%s` needs more than that: %s. A shell takes # for a comment: quote it, or leave it out.", cmd.CommandPath(), cmd.Use)
 		case most < 0 || len(args) <= most:
 			return nil
 		case cmd.HasSubCommands():
