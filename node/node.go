@@ -165,6 +165,9 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 	if c.people.meet(n.device, n.person, n.name, c.now) {
 		n.store.PutDevice(store.DeviceRow{Device: n.device, Person: n.person, Cert: n.keys.Cert.Bytes(), Name: n.name, LastSeen: c.now}, nil)
 	}
+	// Whoever runs this is at it.
+	self := c.people.devices[n.device]
+	self.connected, self.lastSeen = true, c.now
 	logs, err := n.store.Logs(ctx)
 	if err != nil {
 		return nil, err
