@@ -51,13 +51,14 @@ func (h *Host) Dial(ctx context.Context, d chat.DeviceID, addrs []ma.Multiaddr) 
 	for _, a := range addrs[:min(len(addrs), maxDialAddrs)] {
 		dialable = append(dialable, encodeLinkLocal(a))
 	}
-	if len(dialable) > 0 {
-		h.inner.Peerstore().ClearAddrs(p)
-	}
+	h.inner.Peerstore().ClearAddrs(p)
 	h.swarm.Backoff().Clear(p)
 	err := h.inner.Connect(ctx, peer.AddrInfo{ID: p, Addrs: dialable})
-	if err == nil || h.Connected(d) { // it may have dialled us meanwhile
+	switch {
+	case h.Connected(d): // it may have dialled us meanwhile
 		return nil
+	case err == nil: // it took our handshake and then refused us
+		err = io.ErrUnexpectedEOF
 	}
 	return explain(d, err)
 }

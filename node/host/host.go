@@ -162,7 +162,7 @@ func (h *Host) options(key crypto.PrivKey) ([]libp2p.Option, error) {
 		libp2p.ResourceManager(rm),
 		libp2p.ConnectionManager(cm),
 		libp2p.ConnectionGater(&gater{lan: h.lan, blocked: h.cfg.Blocked}),
-		libp2p.DialRanker(rankAddrs),
+		libp2p.SwarmOpts(swarm.WithDialRanker(rankAddrs)),
 		libp2p.WithDialTimeout(dialTimeout),
 		libp2p.AddrsFactory(h.lan.told),
 		libp2p.UserAgent(h.cfg.UserAgent),
