@@ -38,6 +38,9 @@ func visible(r rune) bool {
 }
 
 func clean(s string, limit int, lines bool) string {
+	if len(s) <= limit && plain(s) {
+		return s
+	}
 	// Twice the limit is more than any cut text needs, and bounds the work.
 	s = strings.ReplaceAll(strings.ToValidUTF8(cut(s, 2*limit), "\uFFFD"), "\r\n", "\n")
 	// What is dropped can bring together what composes, and what is composed can
@@ -49,6 +52,16 @@ func clean(s string, limit int, lines bool) string {
 		}
 		s = next
 	}
+}
+
+// plain reports whether s is printable ASCII, which passes as it is.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // cut returns the longest prefix of s of at most limit bytes that does not end

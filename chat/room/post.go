@@ -78,7 +78,8 @@ func (e *Engine) open(now time.Time, r *state) ([]Record, error) {
 	}
 	salt := e.cfg.NewSalt()
 	before := r.own
-	r.own = &log{Log: Log{Log: chat.NewLogID(e.device, salt[:]), Device: e.device, Person: e.cfg.Person}}
+	id := chat.NewLogID(e.device, salt[:])
+	r.own = &log{Log: Log{Log: id, Device: e.device, Person: e.cfg.Person}, ref: r.id.Ref(id)}
 	rec, err := e.append(now, r, wire.KindOpen, wire.Marshal(wire.Open{Certificate: e.cfg.Certificate, Name: e.cfg.Name, Salt: salt[:]}))
 	if err != nil {
 		r.own = before
@@ -87,7 +88,7 @@ func (e *Engine) open(now time.Time, r *state) ([]Record, error) {
 	if before != nil {
 		before.closed = true
 	}
-	r.logs[r.own.Log.Log] = r.own
+	r.logs[id] = r.own
 	r.devices[e.device]++
 	rec.Name = e.cfg.Name
 	return []Record{rec}, nil
@@ -97,7 +98,7 @@ func (e *Engine) open(now time.Time, r *state) ([]Record, error) {
 // caller commits it, or restores the room.
 func (e *Engine) append(now time.Time, r *state, kind wire.Kind, payload []byte) (Record, error) {
 	h := wire.Header{
-		Log: r.own.Log.Log, Ref: r.id.Ref(r.own.Log.Log), Seq: r.own.Seq + 1, Prev: r.own.LastID,
+		Log: r.own.Log.Log, Ref: r.own.ref, Seq: r.own.Seq + 1, Prev: r.own.LastID,
 		HLC: max(r.clock(now), r.own.HLC).Next(now), Kind: kind,
 	}
 	if kind != wire.KindOpen { // which shows nothing that could have a cause
@@ -107,7 +108,7 @@ func (e *Engine) append(now time.Time, r *state, kind wire.Kind, payload []byte)
 	if err != nil {
 		return Record{}, err
 	}
-	r.advance(r.own, &entry, now)
+	r.advance(r.own, &entry, entry.HLC, now)
 	if kind != wire.KindOpen {
 		clear(r.fresh)
 	}
@@ -142,8 +143,8 @@ func (r *state) deps() []wire.Dep {
 }
 
 // advance counts an entry as held.
-func (r *state) advance(l *log, e *wire.Entry, now time.Time) {
-	l.Seq, l.LastID, l.HLC = e.Seq, e.ID, e.HLC
+func (r *state) advance(l *log, e *wire.Entry, sort chat.HLC, now time.Time) {
+	l.Seq, l.LastID, l.HLC, l.Sort = e.Seq, e.ID, e.HLC, sort
 	r.rootValid = false
 	// A clock that is ahead must not carry ours with it.
 	if !ahead(e.HLC, now) {

@@ -16,7 +16,8 @@ func (e *Engine) receive(now time.Time, in Receive) []Effect {
 	}
 	w := waiting{entry: in.Entry, from: in.From, since: now, solicited: in.Solicited}
 	en := &w.entry
-	if en.Ref != r.id.Ref(en.Log) {
+	l := r.logs[en.Log]
+	if en.Ref != r.ref(l, en.Log) {
 		var guilty chat.DeviceID // whoever put the tag on it, which nobody signed
 		if in.Solicited {
 			guilty = in.From
@@ -26,7 +27,6 @@ func (e *Engine) receive(now time.Time, in Receive) []Effect {
 	if en.HLC > chat.HLCOf(now.Add(chat.MaxFarFuture)) {
 		return refuse(in.From, "an entry from the far future")
 	}
-	l := r.logs[en.Log]
 	switch {
 	case l == nil:
 		if r.devices[en.Device] >= chat.MaxLogsPerDevice || len(r.logs) >= chat.MaxLogsPerRoom {
@@ -54,6 +54,14 @@ func (e *Engine) receive(now time.Time, in Receive) []Effect {
 		r.await(en)
 	}
 	return []Effect{Lack{Room: r.id, From: in.From}}
+}
+
+// ref returns what the entries of a log must carry as their room.
+func (r *state) ref(l *log, id chat.LogID) chat.RoomRef {
+	if l != nil {
+		return l.ref
+	}
+	return r.id.Ref(id)
 }
 
 // extend appends an entry that is next in its log, and what waited for it.
@@ -144,10 +152,13 @@ func (e *Engine) settle(now time.Time, r *state, queue []chat.LogID) (records []
 func (e *Engine) accept(now time.Time, r *state, w *waiting) (Record, []Effect) {
 	en := &w.entry
 	rec := Record{Room: r.id, Entry: *en, ReceivedAt: now, Sort: en.HLC}
+	l := r.logs[en.Log]
 	if ahead(en.HLC, now) {
 		rec.Sort = chat.HLCOf(now)
 	}
-	l := r.logs[en.Log]
+	if l != nil {
+		rec.Sort = max(rec.Sort, l.Sort) // never before its predecessor
+	}
 	switch {
 	case l == nil:
 		return e.begin(now, r, w, rec)
@@ -172,7 +183,7 @@ func (e *Engine) accept(now time.Time, r *state, w *waiting) (Record, []Effect) 
 		rec.Name = chat.CleanName(p.Name)
 	}
 	rec.Person = l.Person
-	r.advance(l, en, now)
+	r.advance(l, en, rec.Sort, now)
 	return rec, nil
 }
 
@@ -190,7 +201,7 @@ func (e *Engine) begin(now time.Time, r *state, w *waiting, rec Record) (Record,
 	if err != nil || device != en.Device {
 		return rec, refuse(w.guilty(), "a log whose certificate is not its author's")
 	}
-	l := &log{Log: Log{Log: en.Log, Device: en.Device, Person: person}}
+	l := &log{Log: Log{Log: en.Log, Device: en.Device, Person: person}, ref: en.Ref}
 	r.logs[en.Log] = l
 	r.devices[en.Device]++
 	for at := range r.pending[en.Log] {
@@ -199,7 +210,7 @@ func (e *Engine) begin(now time.Time, r *state, w *waiting, rec Record) (Record,
 		}
 	}
 	rec.Person, rec.Name = person, chat.CleanName(open.Name)
-	r.advance(l, en, now)
+	r.advance(l, en, rec.Sort, now)
 	return rec, nil
 }
 

@@ -154,6 +154,7 @@ type Log struct {
 	Seq    uint64
 	LastID chat.EntryID
 	HLC    chat.HLC // of Seq
+	Sort   chat.HLC // of Seq's Record; zero if it is not remembered
 }
 
 // Engine holds the state of every room of one node. It is not safe for
@@ -189,6 +190,7 @@ type state struct {
 
 type log struct {
 	Log
+	ref    chat.RoomRef
 	frozen bool // forked: not continued
 	closed bool // this device's, but others hold more of it or another version
 }
@@ -274,7 +276,7 @@ func (e *Engine) restore(now time.Time, in Restore) {
 	clear(r.devices)
 	clear(r.fresh)
 	for _, l := range in.Logs {
-		held := &log{Log: l}
+		held := &log{Log: l, ref: in.Room.Ref(l.Log)}
 		if was := old[l.Log]; was != nil {
 			held.frozen, held.closed = was.frozen, was.closed
 		}
