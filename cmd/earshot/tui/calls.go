@@ -175,7 +175,7 @@ func (m *model) send(room chat.Room, o outgoing) tea.Cmd {
 }
 
 func (m *model) markRead(c *conversation, upTo chat.EntryID) tea.Cmd {
-	c.reading, c.readSent = true, upTo
+	c.reading = true
 	room := c.room
 	return m.call(callTimeout, func(ctx context.Context) tea.Msg {
 		return readMsg{room.RoomID, m.client.Read(ctx, room.Room, upTo)}
@@ -204,7 +204,14 @@ func (m *model) leave(room chat.Room) tea.Cmd {
 	})
 }
 
-func (m *model) retry() tea.Cmd { return m.after(retryAfter, retryMsg{}) }
+// retry wakes the model to try again what failed.
+func (m *model) retry() tea.Cmd {
+	if m.retrying {
+		return nil
+	}
+	m.retrying = true
+	return m.after(retryAfter, retryMsg{})
+}
 
 // after is the clock that wakes the model.
 func after(d time.Duration, msg tea.Msg) tea.Cmd {

@@ -19,19 +19,34 @@ type conversation struct {
 	in   input
 	out  []outgoing
 
-	loaded                              bool // the first page is there
-	opening, loadingOlder, loadingNewer bool // calls under way
-	follow                              bool // the reader is at the newest message
-	anchor                              anchor
-	below                               int          // messages that arrived unseen below
-	firstNew                            chat.EntryID // the "new messages" line stands above it
-	readAt                              time.Time    // when the newest message read was sent
-	readKnown, reading, typingOn, stale bool
-	readSent                            chat.EntryID
-	typedAt                             time.Time
-	typists                             map[chat.PersonID]typist
-	look                                look
-	blocks                              map[blockKey][]string
+	// What is loaded, and the calls for more that are under way.
+	loaded       bool // the first page is there
+	opening      bool
+	loadingOlder bool
+	loadingNewer bool
+	stale        bool           // the newest page must be read again
+	broken       bool           // a call failed: those under way wait for the retry
+	early        []chat.Message // arrived while a page was being read
+
+	// Where the reader is.
+	follow bool // at the newest message
+	anchor anchor
+	below  int // messages that arrived below the screen
+
+	// What was read.
+	firstNew   chat.EntryID // the "new messages" line stands above it
+	readKnown  bool
+	reading    bool      // the mark is on its way
+	readAt     time.Time // when the newest message read was shown
+	readBefore time.Time // the same before the mark that is on its way
+
+	// Who types.
+	typingOn bool // the room was told that the user types
+	typedAt  time.Time
+	typists  map[chat.PersonID]typist
+
+	look   look
+	blocks map[blockKey][]string // drawn messages
 }
 
 // outgoing is a message on its way to the node, or that did not get there.
@@ -73,6 +88,10 @@ type blockKey struct {
 	id                chat.EntryID
 	first, day, fresh bool
 }
+
+// maxEarly bounds the messages kept while a page is read; past it, reading the
+// newest page again finds them.
+const maxEarly = 1024
 
 // maxBlocks bounds the drawn messages kept per room.
 const maxBlocks = 2 * windowMessages
@@ -257,8 +276,10 @@ func (c *conversation) drawOutgoing(k int, who *directory) []string {
 		lines = append(lines, c.heading(who.me, true, o.at.In(who.local).Format("15:04"), who))
 	}
 	lines = append(lines, c.body(safeText(o.text))...)
-	if o.failed == "" {
-		return append(lines, c.note(c.look.style.pending+" sending", styleFaint.Styled)...)
+	if o.failed == "" { // the mark stands in the free last column, so that nothing moves when it goes
+		last := &lines[len(lines)-1]
+		*last = (*last)[:len(*last)-1] + styleFaint.Styled(c.look.style.pending)
+		return lines
 	}
 	return append(lines, c.note(c.look.style.warning+" Not sent. "+safeText(o.failed)+
 		" Ctrl+R sends it again, Up takes it back to edit.", styleAlert.Styled)...)

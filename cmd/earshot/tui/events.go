@@ -35,9 +35,7 @@ func (m *model) lose(err error) {
 func (m *model) onEvent(e chat.Event) tea.Cmd {
 	switch e := e.(type) {
 	case chat.ReadyEvent:
-		if m.loaded {
-			return m.reloadAll()
-		}
+		return m.reloadAll() // what came before it was not told
 	case chat.GapEvent:
 		return m.reloadAll()
 	case chat.MessageEvent:
@@ -90,6 +88,13 @@ func (m *model) onMessage(msg chat.Message) tea.Cmd {
 		c.room.LastAt = shownAt(&msg)
 	}
 	watched := c == m.conv() && m.focused && c.follow
+	if c.opening || c.loadingNewer { // the page under way may have been read before
+		if len(c.early) < maxEarly {
+			c.early = append(c.early, msg)
+		} else {
+			c.stale = true
+		}
+	}
 	if !c.loaded {
 		if !msg.Mine {
 			c.room.Unread++
@@ -248,36 +253,42 @@ func (m *model) onPage(r pageMsg) tea.Cmd {
 	if c == nil {
 		return nil
 	}
-	switch r.how {
-	case pageOpen:
-		c.opening = false
-	case pageOlder:
-		c.loadingOlder = false
-	case pageNewer:
-		c.loadingNewer = false
-	}
 	if r.err != nil {
 		m.say(sentence(r.err), true)
+		c.broken = true
 		return m.retry()
 	}
 	m.lost = ""
 	m.who.meetAuthors(r.msgs)
 	switch r.how {
 	case pageOpen:
+		c.opening = false
 		m.opened(c, r)
 	case pageOlder:
+		c.loadingOlder = false
 		c.tl.prepend(r.msgs, r.older)
 	case pageNewer:
+		c.loadingNewer = false
 		c.tl.extend(r.msgs, r.newer)
+		c.takeEarly()
 	}
 	return nil
+}
+
+// takeEarly puts what arrived while a page was being read in its place.
+func (c *conversation) takeEarly() {
+	for _, msg := range c.early {
+		c.tl.insert(msg, c.follow)
+	}
+	c.early = nil
 }
 
 // opened shows the page a room opens with, at the first unread message.
 func (m *model) opened(c *conversation, r pageMsg) {
 	again := c.loaded
 	c.tl.reset(r.msgs, r.older, r.newer)
-	c.loaded, c.stale, c.follow, c.below = true, false, true, 0
+	c.loaded, c.follow, c.below = true, true, 0
+	c.takeEarly()
 	for i := range r.msgs {
 		if r.msgs[i].Mine {
 			c.confirm(r.msgs[i])

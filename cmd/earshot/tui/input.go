@@ -139,7 +139,7 @@ func (in *input) rows(mt meter, width int) inputRows {
 	}
 	var rows inputRows
 	start, used := 0, 0
-	brk, brkUsed := -1, 0
+	brk := -1 // where the row may be broken
 	for at := 0; at < len(in.text); {
 		if in.text[at] == '\n' {
 			rows = append(rows, inputRow{start, at})
@@ -151,18 +151,18 @@ func (in *input) rows(mt meter, width int) inputRows {
 		if used+w > width && at > start {
 			if brk > start {
 				rows = append(rows, inputRow{start, brk})
-				start, used = brk, used-brkUsed
+				start, at, used = brk, brk, 0 // measured anew: a tab's width depends on where it stands
 			} else {
 				rows = append(rows, inputRow{start, at})
 				start, used = at, 0
 			}
 			brk = -1
-			continue // measure again: a tab's width depends on where it stands
+			continue
 		}
 		at += size
 		used += w
 		if in.text[at-1] == ' ' {
-			brk, brkUsed = at, used
+			brk = at
 		}
 	}
 	rows = append(rows, inputRow{start, len(in.text)})

@@ -51,8 +51,8 @@ type model struct {
 	roster    bool // the side column fills a narrow screen
 	completer completer
 	ticking   bool
+	retrying  bool
 	ids       int // client ids given out
-	clicks    []int
 }
 
 // notice is a sentence in the line above the input.

@@ -17,8 +17,7 @@ func (m *model) screen() (lines []string, x, y int) {
 	body := m.height - 2
 	lines = append(lines, m.header(m.width))
 	if m.roster && f.side == 0 {
-		side, targets := m.sidebar(m.width, body)
-		m.clicks = targets
+		side, _ := m.sidebar(m.width, body)
 		return append(append(lines, side...), m.helpLine(m.width)), 0, 0
 	}
 	main := m.talkLines(f)
@@ -26,10 +25,8 @@ func (m *model) screen() (lines []string, x, y int) {
 	typed, cx, cy := m.inputLines(f)
 	x, y = cx, 1+len(main)+cy
 	main = append(main, typed...)
-	m.clicks = nil
 	if f.side > 0 {
-		side, targets := m.sidebar(f.side, body)
-		m.clicks = targets
+		side, _ := m.sidebar(f.side, body)
 		for i := range main {
 			main[i] = side[i] + styleFaint.Styled(m.glyphs.vertical) + main[i]
 		}
@@ -117,10 +114,10 @@ func (m *model) talkLines(f frame) []string {
 func (m *model) stateLines(width, limit int) []string {
 	text, alert := m.stateText()
 	tail := ""
-	if c := m.conv(); c != nil && (c.below > 0 || !c.follow) {
-		tail = " " + m.glyphs.down + " End"
-		if c.below > 0 {
-			tail = fmt.Sprintf(" %d new below, End %s", c.below, m.glyphs.down)
+	if c := m.conv(); c != nil && !c.follow {
+		tail = " End " + m.glyphs.down
+		if n := max(c.below, c.room.Unread); n > 0 {
+			tail = fmt.Sprintf(" %s new below, End %s", unreadCount(n), m.glyphs.down)
 		}
 	}
 	room := width - m.meter.width(tail) - 2

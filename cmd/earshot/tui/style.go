@@ -26,7 +26,7 @@ var (
 	}
 	asciiGlyphs = glyphs{
 		here: "*", gone: "-", selected: ">", unread: "+", vertical: "|", horizontal: "-",
-		pointer: ">", warning: "!", pending: "...", down: "v",
+		pointer: ">", warning: "!", pending: "~", down: "v",
 	}
 )
 
@@ -36,9 +36,13 @@ func chooseGlyphs(getenv func(string) string) glyphs {
 	if ansi.StringWidth(unicodeGlyphs.vertical) != 1 {
 		return asciiGlyphs
 	}
-	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
+	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" { // no locale there, or one that says little
 		return unicodeGlyphs
 	}
+	return localeGlyphs(getenv)
+}
+
+func localeGlyphs(getenv func(string) string) glyphs {
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
 		v := strings.ToLower(getenv(name))
 		if v == "" {

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
@@ -29,6 +30,9 @@ func safeName(s string) string { return chat.CleanName(s) }
 // spaces and newlines at the end, where the next word will follow.
 func safeTyped(s string) string {
 	const guard = "."
+	if len(s) >= chat.MaxText { // no room for the guard, nor for a next word
+		return chat.CleanText(s)
+	}
 	return strings.TrimSuffix(chat.CleanText(s+guard), guard)
 }
 
@@ -57,10 +61,28 @@ func (mt meter) next(s string) (cluster string, width, size int) {
 			cluster, width = plain, mt.method.StringWidth(plain)
 		}
 	}
-	if width == 0 {
+	switch {
+	case width == 0:
 		cluster = ""
+	case leans(cluster), size == len(s) && mt.reaches(cluster), size < len(s) && s[size] < ' ' && mt.reaches(cluster):
+		cluster, width = "\uFFFD", 1
 	}
 	return cluster, width, size
+}
+
+// leans reports a cluster that begins with what belongs to a letter before it.
+// There is none, so that it would merge with whatever the screen has there.
+func leans(cluster string) bool {
+	r, _ := utf8.DecodeRuneInString(cluster)
+	return unicode.Is(unicode.M, r) || r >= 0x1F3FB && r <= 0x1F3FF || // skin tones
+		r == 0xFF9E || r == 0xFF9F || r == 0x0E33 || r == 0x0EB3 // letters that attach
+}
+
+// reaches reports a cluster that would merge with whatever follows it on the
+// screen: some signs of Indic scripts do.
+func (mt meter) reaches(cluster string) bool {
+	whole, _ := ansi.FirstGraphemeCluster(cluster+" ", mt.method)
+	return len(whole) > len(cluster)
 }
 
 // withoutJoins takes apart an emoji sequence for terminals that don't join them:

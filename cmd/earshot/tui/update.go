@@ -53,7 +53,7 @@ func (m *model) apply(msg tea.Msg) tea.Cmd {
 			m.scroll(wheelLines)
 		}
 	case tea.MouseClickMsg:
-		m.onClick(msg)
+		return m.onClick(msg)
 	case eventsMsg:
 		return m.onEvents(msg)
 	case allMsg:
@@ -64,6 +64,10 @@ func (m *model) apply(msg tea.Msg) tea.Cmd {
 		return m.onSent(msg)
 	case readMsg:
 		if c := m.find(msg.room); c != nil {
+			if msg.err != nil {
+				c.broken = true
+				return m.retry()
+			}
 			c.reading = false
 		}
 	case joinedMsg:
@@ -73,6 +77,7 @@ func (m *model) apply(msg tea.Msg) tea.Cmd {
 			m.say(sentence(msg.err), true)
 			return nil
 		}
+		m.notice = notice{}
 		return m.refresh()
 	case ranMsg:
 		if msg.err != nil {
@@ -81,9 +86,7 @@ func (m *model) apply(msg tea.Msg) tea.Cmd {
 			m.say(safeText(msg.text), false)
 		}
 	case retryMsg:
-		if !m.loaded || m.lost != "" {
-			return m.refresh()
-		}
+		return m.onRetry()
 	case tickMsg:
 		m.ticking = false
 		now := m.now()
@@ -95,6 +98,24 @@ func (m *model) apply(msg tea.Msg) tea.Cmd {
 			}
 		}
 		return m.tick()
+	}
+	return nil
+}
+
+// onRetry tries again what failed.
+func (m *model) onRetry() tea.Cmd {
+	m.retrying = false
+	for _, c := range m.rooms {
+		if !c.broken {
+			continue
+		}
+		if c.reading {
+			c.readAt = c.readBefore
+		}
+		c.broken, c.opening, c.loadingOlder, c.loadingNewer, c.reading = false, false, false, false, false
+	}
+	if !m.loaded || m.lost != "" {
+		return m.refresh()
 	}
 	return nil
 }
@@ -126,7 +147,11 @@ func (m *model) noteRead(c *conversation, last int) tea.Cmd {
 	if last < 0 || !m.focused || m.help || m.roster || !c.readKnown {
 		return nil
 	}
+	newest := last == len(c.tl.msgs)-1 && !c.tl.newer
 	at := shownAt(&c.tl.msgs[last])
+	if newest && !at.After(c.readAt) {
+		c.room.Unread = 0 // a count from before the mark arrived
+	}
 	if !at.After(c.readAt) || c.reading {
 		return nil
 	}
@@ -134,9 +159,9 @@ func (m *model) noteRead(c *conversation, last int) tea.Cmd {
 	if c.room.Unread == 0 && c.tl.msgs[last].Mine {
 		return nil
 	}
-	c.readAt = at
+	c.readBefore, c.readAt = c.readAt, at
 	c.room.ReadUpTo = &id
-	if last == len(c.tl.msgs)-1 && !c.tl.newer {
+	if newest {
 		c.room.Unread = 0
 	}
 	return m.markRead(c, id)
@@ -282,14 +307,20 @@ func (m *model) enter(i int) tea.Cmd {
 	return cmd
 }
 
-func (m *model) onClick(msg tea.MouseClickMsg) {
-	y := msg.Y - 1
-	f := m.layout()
-	inSide := msg.X < f.side || m.roster && f.side == 0
-	if msg.Button == tea.MouseLeft && !m.help && inSide && y >= 0 && y < len(m.clicks) && m.clicks[y] >= 0 {
-		m.enter(m.clicks[y])
-		m.roster = false
+func (m *model) onClick(msg tea.MouseClickMsg) tea.Cmd {
+	if msg.Button != tea.MouseLeft || m.help || m.width < minWidth || m.height < minHeight {
+		return nil
 	}
+	side := m.layout().side
+	if m.roster && side == 0 {
+		side = m.width
+	}
+	_, rooms := m.sidebar(side, m.height-2)
+	if y := msg.Y - 1; msg.X < side && y >= 0 && y < len(rooms) && rooms[y] >= 0 {
+		m.roster = false
+		return m.enter(rooms[y])
+	}
+	return nil
 }
 
 // onPaste puts pasted text into the input; newlines in it do not send.
@@ -298,7 +329,7 @@ func (m *model) onPaste(text string) tea.Cmd {
 	if c == nil || m.help {
 		return nil
 	}
-	tooLong := len(text) > 2*chat.MaxText
+	tooLong := len(text) > chat.MaxText
 	size := len(text)
 	if !tooLong {
 		text = safeTyped(text)

@@ -1,0 +1,508 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"earshot/chat"
+)
+
+func TestEnterShowsTheMessageAtOnceAndOnceOnly(t *testing.T) {
+	s := open(t, newFake(), 80, 24)
+	s.press("hello")
+	s.hold = true
+	s.press("enter")
+	if got := strings.Count(s.screen(), "hello"); got != 1 || !s.shows(unicodeGlyphs.pending) {
+		t.Fatalf("before the node has answered the message shows %d times, or has no mark:\n%s", got, s.screen())
+	}
+	s.release()
+	said := s.f.said[chat.OpenRoom(chat.Lobby)]
+	if len(said) != 1 || said[0].Text != "hello" {
+		t.Fatalf("the node was sent %v", said)
+	}
+	s.event(chat.MessageEvent{Message: said[0]})
+	if got := strings.Count(s.screen(), "hello"); got != 1 || s.shows("hello"+unicodeGlyphs.pending) {
+		t.Fatalf("the message shows %d times:\n%s", got, s.screen())
+	}
+}
+
+func TestTheEventMayComeBeforeTheAnswer(t *testing.T) {
+	s := open(t, newFake(), 80, 24)
+	s.hold = true
+	s.press("same", "enter", "same", "enter")
+	s.held, s.hold = nil, false // the calls never return
+	me := chat.Author{Person: s.f.me.Person, Name: "Mia", Device: s.f.me.Device}
+	s.hear(chat.Lobby, me, "same")
+	if got := strings.Count(s.screen(), " same"); got != 2 {
+		t.Fatalf("two sent messages show %d times:\n%s", got, s.screen())
+	}
+	s.hear(chat.Lobby, me, "same")
+	if got := strings.Count(s.screen(), " same"); got != 2 || len(s.m.conv().out) != 0 {
+		t.Fatalf("two stored messages show %d times:\n%s", got, s.screen())
+	}
+}
+
+func TestAFailedSendKeepsTheTextAndItsID(t *testing.T) {
+	s := open(t, newFake(), 80, 24)
+	s.f.fail["send"] = chat.Errorf(chat.CodeDiskFull, "There is no space left on the disk.")
+	s.press("precious", "enter")
+	s.want("precious", "Not sent. There is no space left")
+	id := s.m.conv().out[0].clientID
+	delete(s.f.fail, "send")
+	s.press("ctrl+r")
+	s.wantNot("Not sent")
+	if _, ok := s.f.sent[id]; !ok {
+		t.Fatal("it was sent again under another id, so it could arrive twice")
+	}
+
+	s.f.fail["send"] = errors.New("broken pipe")
+	s.press("again", "enter")
+	s.press("up")
+	s.wantNot("Not sent")
+	if got := s.m.conv().in.text; got != "again" {
+		t.Fatalf("Up took back %q", got)
+	}
+}
+
+func TestDraftsStayWithTheirRooms(t *testing.T) {
+	s := open(t, office(), 80, 24)
+	s.press("for the lobby", "ctrl+n")
+	s.want("Write to #kitchen")
+	s.press("for the kitchen", "alt+up")
+	s.want("for the lobby")
+	s.wantNot("for the kitchen")
+	s.press("tab") // completes nothing, and must not leave either
+	s.want("for the lobby")
+	s.press("ctrl+p", "ctrl+p", "ctrl+p")
+	s.want("for the kitchen")
+}
+
+func TestScrollingLoadsHistoryWithoutLimitAndBack(t *testing.T) {
+	f := newFake()
+	ann := f.person("Ann", chat.Here)
+	const n = 3 * windowMessages
+	for i := range n {
+		f.say(chat.Lobby, ann, fmt.Sprintf("message <%d>", i))
+	}
+	s := open(t, f, 80, 24)
+	s.want(fmt.Sprintf("<%d>", n-1))
+	c := s.m.conv()
+	for i := 0; !s.shows("<0>"); i++ {
+		s.press("pgup")
+		if len(c.tl.msgs) > windowMessages {
+			t.Fatalf("%d messages are loaded", len(c.tl.msgs))
+		}
+		if i > n {
+			t.Fatalf("the beginning never comes:\n%s", s.screen())
+		}
+	}
+	if !c.tl.newer {
+		t.Fatal("nothing was let go of at the newest end")
+	}
+	for i := 0; !c.follow; i++ {
+		s.press("pgdown")
+		if i > n {
+			t.Fatalf("the end never comes:\n%s", s.screen())
+		}
+	}
+	s.want(fmt.Sprintf("<%d>", n-1))
+	s.press("ctrl+home")
+	s.wantNot(fmt.Sprintf("<%d>", n-1))
+	s.press("end")
+	s.want(fmt.Sprintf("<%d>", n-1))
+}
+
+func TestEveryLineIsReachedScrollingOneByOne(t *testing.T) {
+	f := office()
+	script(f)
+	for i := range 40 {
+		f.say(chat.Lobby, f.author("Ann"), strings.Repeat(fmt.Sprintf("word%d ", i), i))
+	}
+	s := open(t, f, 64, 16)
+	c := s.m.conv()
+	var up []string
+	for {
+		before := s.screen()
+		s.send(tea.MouseWheelMsg{Button: tea.MouseWheelUp})
+		if s.screen() == before {
+			break
+		}
+		up = append(up, before)
+	}
+	if p, _ := c.top(s.m.layout().talk, s.m.who); p != (place{}) {
+		t.Fatalf("scrolling stopped at %v", p)
+	}
+	for i := len(up) - 1; i >= 0 && !c.follow; i-- {
+		s.send(tea.MouseWheelMsg{Button: tea.MouseWheelDown})
+	}
+	if !c.follow {
+		t.Fatal("going down the same way does not end at the newest message")
+	}
+}
+
+func TestTheReaderStaysWhenMessagesArrive(t *testing.T) {
+	f := newFake()
+	ann := f.person("Ann", chat.Here)
+	for i := range 200 {
+		f.say(chat.Lobby, ann, fmt.Sprintf("message <%d>", i))
+	}
+	s := open(t, f, 80, 24)
+	s.press("pgup", "pgup")
+	before := strings.Split(s.screen(), "\n")[:20]
+	for i := range 5 {
+		s.hear(chat.Lobby, ann, fmt.Sprintf("newer <%d>", i))
+	}
+	s.want("5 new below")
+	if after := strings.Split(s.screen(), "\n")[:20]; strings.Join(after, "\n") != strings.Join(before, "\n") {
+		t.Fatalf("the screen moved:\n%s\nto\n%s", strings.Join(before, "\n"), s.screen())
+	}
+	late := f.said[chat.OpenRoom(chat.Lobby)][0]
+	late.ID[0], late.Text = 0xFF, "late" // belongs above the screen
+	s.event(chat.MessageEvent{Message: late})
+	if after := strings.Split(s.screen(), "\n")[:20]; strings.Join(after, "\n") != strings.Join(before, "\n") {
+		t.Fatal("a late message above moved the screen")
+	}
+	s.send(tea.WindowSizeMsg{Width: 50, Height: 12})
+	s.send(tea.WindowSizeMsg{Width: 80, Height: 24})
+	if after := strings.Split(s.screen(), "\n")[:20]; strings.Join(after, "\n") != strings.Join(before, "\n") {
+		t.Fatalf("resizing there and back moved the screen to:\n%s", s.screen())
+	}
+	s.press("end")
+	s.want("newer <4>")
+	s.wantNot("new below")
+}
+
+func TestReadIsOnlyWhatWasSeenWithFocus(t *testing.T) {
+	f := newFake()
+	ann := f.person("Ann", chat.Here)
+	s := open(t, f, 80, 24)
+	seen := s.hear(chat.Lobby, ann, "seen")
+	if n := f.called("read #lobby " + seen.ID.Short()); n != 1 {
+		t.Fatalf("the message on the screen was marked read %d times: %v", n, f.calls)
+	}
+	s.send(tea.BlurMsg{})
+	unseen := s.hear(chat.Lobby, ann, "unseen")
+	s.hear(chat.Lobby, ann, "unseen too")
+	if f.called("read") != 1 {
+		t.Fatalf("something was marked read without focus: %v", f.calls)
+	}
+	s.want("new messages")
+	if !strings.HasPrefix(s.m.title(), "(2) ") {
+		t.Fatalf("the title is %q", s.m.title())
+	}
+	if s.m.conv().firstNew != unseen.ID {
+		t.Fatal("the line stands elsewhere")
+	}
+	s.send(tea.FocusMsg{})
+	if f.called("read") != 2 || strings.HasPrefix(s.m.title(), "(") {
+		t.Fatalf("coming back did not mark what is on the screen: %v", f.calls)
+	}
+	s.want("new messages")
+	s.press("reply", "enter")
+	s.wantNot("new messages")
+
+	for i := range 100 {
+		s.hear(chat.Lobby, ann, fmt.Sprint(i))
+	}
+	n := f.called("read")
+	s.press("pgup", "pgup")
+	s.hear(chat.Lobby, ann, "below the screen")
+	if f.called("read") != n {
+		t.Fatal("a message below the screen was marked read")
+	}
+}
+
+func TestAFailingNodeIsNotAskedInALoop(t *testing.T) {
+	f := newFake()
+	f.say(chat.Lobby, f.person("Ann", chat.Here), "hi")
+	lost := chat.Errorf(chat.CodeUnreachable, "The Earshot node does not answer.")
+	for _, call := range []string{"me", "messages", "read"} {
+		t.Run(call, func(t *testing.T) {
+			f.fail, f.calls = map[string]error{call: lost}, nil
+			s := open(t, f, 80, 24)
+			for range 10 {
+				s.event(chat.PersonEvent{Person: f.people[1]})
+			}
+			if n := f.called(call); n != 1 {
+				t.Fatalf("%q was asked %d times before the pause was over", call, n)
+			}
+			if len(s.wakes) == 0 {
+				t.Fatal("no other attempt is planned")
+			}
+			clear(f.fail)
+			s.send(retryMsg{})
+			s.want("hi")
+			if n := f.called("read"); n == 0 {
+				t.Fatal("it is not marked read after all")
+			}
+		})
+	}
+}
+
+func TestALostNodeIsSaidPlainlyAndForgottenWhenBack(t *testing.T) {
+	s := open(t, office(), 80, 24)
+	lost := chat.Error{Code: chat.CodeUnreachable, Text: "The Earshot node does not answer."}
+	s.event(chat.WarningEvent{Warning: lost})
+	s.want("does not answer", "keeps trying")
+	s.f.say(chat.Lobby, s.f.author("Ann"), "said meanwhile")
+	s.event(chat.WarningEvent{Warning: lost, Clear: true}, chat.ReadyEvent{Run: "b"}, chat.GapEvent{})
+	s.wantNot("does not answer")
+	s.want("said meanwhile")
+}
+
+func TestAMessageThatArrivesWhileAPageIsReadIsNotLost(t *testing.T) {
+	f := newFake()
+	ann := f.person("Ann", chat.Here)
+	s := &stage{t: t, f: f}
+	s.m = newModel(t.Context(), f, Options{Local: zone, Now: func() time.Time { return f.clock }})
+	s.m.after = func(time.Duration, tea.Msg) tea.Cmd { return nil }
+	s.run(s.m.Init())
+	s.hold = true
+	s.send(tea.WindowSizeMsg{Width: 80, Height: 24})
+	page := s.held[0]() // the node answers
+	s.held, s.hold = nil, false
+	s.hear(chat.Lobby, ann, "in between")
+	s.send(page)
+	s.want("in between")
+}
+
+func TestTypingIsToldRarelyAndShownUntilItLapses(t *testing.T) {
+	f := office()
+	s := open(t, f, 80, 24)
+	s.press("hello there")
+	if n := f.called("typing #lobby true"); n != 1 {
+		t.Fatalf("typing was told %d times in a moment", n)
+	}
+	f.clock = f.clock.Add(chat.TypingRenew)
+	s.press("!")
+	if n := f.called("typing #lobby true"); n != 2 {
+		t.Fatalf("typing was not renewed: %v", f.calls)
+	}
+	s.press("ctrl+u")
+	if n := f.called("typing #lobby false"); n != 1 {
+		t.Fatalf("the end of typing was told %d times", n)
+	}
+	s.press("/join #x")
+	if n := f.called("typing #lobby true"); n != 2 {
+		t.Fatal("a command was announced as typing")
+	}
+
+	s.event(chat.TypingEvent{Room: chat.Lobby, RoomID: chat.OpenRoom(chat.Lobby), From: f.author("王小明"), Typing: true})
+	s.want("王小明 is typing")
+	if last := s.wakes[len(s.wakes)-1]; last > chat.TypingExpiry {
+		t.Fatalf("the sign is looked at again after %v only", last)
+	}
+	f.clock = f.clock.Add(chat.TypingExpiry)
+	s.send(tickMsg{})
+	s.wantNot("is typing")
+}
+
+func TestCommands(t *testing.T) {
+	ran := ""
+	f := office()
+	s := open(t, f, 80, 24, Command{
+		Name: "echo", Args: "words", Help: "say them back",
+		Run: func(_ context.Context, room, args string) (string, error) {
+			ran = room + " " + args
+			return "You said \x1b[31m" + args, nil
+		},
+	})
+	s.press("/join #tea", "enter")
+	s.want("▸ #tea", "Write to #tea")
+	s.press("/leave", "enter")
+	s.wantNot("#tea")
+	s.press("/leave", "enter")
+	s.want("Everyone is in the lobby")
+	s.press("ctrl+u", "/nonsense", "enter")
+	s.want("no command /nonsense", "/nonsense")
+	s.press("ctrl+u", "/join not a room", "enter")
+	s.want("A room name can't hold")
+	s.press("ctrl+u", "/echo one two", "enter")
+	if ran != "#lobby one two" {
+		t.Fatalf("the command was given %q", ran)
+	}
+	s.want("You said [31mone two")
+	s.press("//slash", "enter")
+	if f.called("send #lobby /slash") != 1 {
+		t.Fatalf("two slashes did not send one: %v", f.calls)
+	}
+	s.press("/usr/bin is a path", "enter")
+	if f.called("send #lobby /usr/bin is a path") != 1 {
+		t.Fatalf("a path was taken for a command: %v", f.calls)
+	}
+	s.press("/help", "enter", "end")
+	s.want("/echo words", "say them back")
+	s.press("esc", "/quit", "enter")
+	if !s.quit {
+		t.Fatal("/quit does not quit")
+	}
+}
+
+func TestTabCompletes(t *testing.T) {
+	s := open(t, office(), 80, 24)
+	for _, c := range []struct {
+		typed string
+		tabs  int
+		want  string
+	}{
+		{"/jo", 1, "/join "},
+		{"/join #k", 1, "/join #kitchen "},
+		{"see #p", 1, "see #printer-jams "},
+		{"see #放", 1, "see #放課後 "},
+		{"an", 1, "Ann: "},
+		{"ask an", 1, "ask Ann "},
+		{"@王", 1, "@王小明 "},
+		{"/", 2, "/leave "},
+		{"/", 5, "/"},
+		{"xyz", 1, "xyz"},
+		{"word ", 1, "word "},
+	} {
+		s.m.conv().in.set(c.typed)
+		for range c.tabs {
+			s.press("tab")
+		}
+		if got := s.m.conv().in.text; got != c.want {
+			t.Errorf("%q and %d tabs became %q, want %q", c.typed, c.tabs, got, c.want)
+		}
+		s.m.completer = completer{}
+	}
+	s.m.conv().in.set("/")
+	s.press("tab", "tab", "shift+tab")
+	if got := s.m.conv().in.text; got != "/join " {
+		t.Errorf("Shift+Tab does not go back: %q", got)
+	}
+}
+
+func TestPaste(t *testing.T) {
+	s := open(t, newFake(), 80, 24)
+	s.send(tea.PasteMsg{Content: "one\r\ntwo\rthree\x1b[2J\x07 "})
+	if got := s.m.conv().in.text; got != "one\ntwo\nthree[2J " {
+		t.Fatalf("the paste became %q", got)
+	}
+	if s.f.called("send") != 0 {
+		t.Fatal("a newline in a paste sent the message")
+	}
+	s.press("enter")
+	if got := s.f.said[chat.OpenRoom(chat.Lobby)][0].Text; got != "one\ntwo\nthree[2J" {
+		t.Fatalf("sent %q", got)
+	}
+	for _, size := range []int{chat.MaxText + 1, 50 << 20} {
+		s.send(tea.PasteMsg{Content: strings.Repeat("x", size)})
+		s.want("15,360")
+		if s.m.conv().in.text != "" {
+			t.Fatal("part of it was taken")
+		}
+	}
+	s.send(tea.PasteMsg{Content: strings.Repeat("x", chat.MaxText)})
+	s.press("y")
+	s.want("has no room")
+}
+
+func TestQuitting(t *testing.T) {
+	s := open(t, newFake(), 80, 24)
+	s.press("ctrl+c")
+	s.want("Ctrl+C again")
+	s.press("x", "ctrl+c")
+	if s.quit {
+		t.Fatal("Ctrl+C quit although another key came between")
+	}
+	s.press("ctrl+c")
+	if !s.quit {
+		t.Fatal("Ctrl+C twice does not quit")
+	}
+	s = open(t, newFake(), 20, 5)
+	s.want("Earshot needs")
+	s.press("ctrl+q")
+	if !s.quit {
+		t.Fatal("Ctrl+Q does not quit")
+	}
+}
+
+func TestNamesThatCollideAreToldApart(t *testing.T) {
+	f := newFake()
+	ann := f.person("Ann", chat.Here)
+	s := open(t, f, 80, 24)
+	s.hear(chat.Lobby, ann, "first")
+	s.wantNot("Ann [")
+	other := f.person("ＡＮＮ", chat.Here)
+	s.event(chat.PersonEvent{Person: f.people[len(f.people)-1]})
+	s.hear(chat.Lobby, other, "second")
+	s.want("Ann ["+ann.Person.Short()+"]", "ＡＮＮ ["+other.Person.Short()+"]")
+	fake := f.person("Mia (you)", chat.Here)
+	s.hear(chat.Lobby, fake, "I am you")
+	s.want("Mia (you) [" + fake.Person.Short() + "]")
+	p := f.people[2]
+	p.Name = "Bob"
+	s.event(chat.PersonEvent{Person: p})
+	s.want("Bob")
+	s.wantNot("Ann [")
+}
+
+func TestUnreadRoomsAreMarkedAndOpenAtTheFirstNewMessage(t *testing.T) {
+	f := office()
+	ann := f.author("Ann")
+	var read chat.Message
+	for i := range 1000 {
+		m := f.say("#kitchen", ann, fmt.Sprintf("<%d>", i))
+		if i == 500 {
+			read = m
+		}
+	}
+	f.rooms[1].ReadUpTo, f.rooms[1].Unread = &read.ID, 499
+	s := open(t, f, 80, 24)
+	s.want("•499")
+	s.press("ctrl+n")
+	s.want("new messages", "<501>")
+	s.wantNot("<999>")
+	s.event(chat.ReadEvent{Room: chat.Lobby, RoomID: chat.OpenRoom(chat.Lobby), Unread: 4})
+	s.want("•4")
+	s.press("ctrl+end")
+	s.want("<999>")
+}
+
+func TestAGapReadsEverythingAgain(t *testing.T) {
+	f := office()
+	s := open(t, f, 80, 24)
+	f.room("#added")
+	f.person("Newcomer", chat.Here)
+	f.say(chat.Lobby, f.author("Ann"), "missed")
+	s.event(chat.GapEvent{Missed: 10})
+	s.want("#added", "Newcomer", "missed")
+}
+
+func TestClicksAndTheNarrowRoster(t *testing.T) {
+	s := open(t, office(), 80, 24)
+	s.send(tea.MouseClickMsg{X: 3, Y: 3, Button: tea.MouseLeft})
+	s.want("Write to #kitchen")
+	s.send(tea.WindowSizeMsg{Width: 40, Height: 10})
+	s.wantNot("Rooms")
+	s.press("f2")
+	s.want("Rooms", "People")
+	s.send(tea.MouseClickMsg{X: 3, Y: 2, Button: tea.MouseLeft})
+	s.want("Write to #lobby")
+}
+
+func TestRunEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	f := newFake()
+	in, keyboard := io.Pipe()
+	defer keyboard.Close()
+	done := make(chan error)
+	go func() {
+		done <- Run(ctx, f, Options{Input: in, Output: io.Discard, Environ: []string{"TERM=xterm"}})
+	}()
+	for range cap(f.events) + 1 + pumpBuffer { // more than fits anywhere: Run takes them
+		f.events <- chat.ReadyEvent{}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
