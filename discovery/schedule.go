@@ -67,7 +67,7 @@ func (c ScheduleConfig) withDefaults() ScheduleConfig {
 //	}
 //
 // Of two devices that find each other the one with the lower peer id dials, because two connections cost twice the
-// keep-alives; the other one dials too if nothing came.
+// keep-alives; the other one dials too if nothing came. See PROTOCOL.md#who-dials.
 type Schedule struct {
 	self     peer.ID
 	cfg      ScheduleConfig

@@ -3,6 +3,7 @@ package discovery
 import (
 	"context"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 )
@@ -22,7 +23,7 @@ type Watcher struct {
 }
 
 // Run calls changed with the usable interfaces, once at the start (also when there are none) and again whenever an
-// interface or one of its addresses came, went or was replaced, until ctx ends. It calls from its own goroutine only,
+// interface, its carrier or one of its addresses came, went or was replaced, until ctx ends. It calls from its own goroutine only,
 // one call at a time. A list that cannot be read counts as no news.
 func (w Watcher) Run(ctx context.Context, changed func(usable []Interface)) {
 	poll, list := w.Poll, w.List
@@ -51,12 +52,13 @@ func (w Watcher) Run(ctx context.Context, changed func(usable []Interface)) {
 	}
 }
 
-// fingerprint is equal for two lists exactly if sockets joined to the first still serve the second. The index is part
-// of it: an interface that was removed and made again has the same name and address but deaf sockets.
+// fingerprint is equal for two lists exactly if what was learnt and joined on the first still holds on the second. The
+// index is part of it, because an interface that was removed and made again has the same name and address but deaf
+// sockets; and so is whether it has a carrier, because a cable that is plugged in again may lead to another network.
 func fingerprint(ifaces []Interface) string {
 	var b strings.Builder
 	for _, it := range ifaces {
-		fmt.Fprintf(&b, "%d/%q/%v;", it.Index, it.Name, it.Prefixes)
+		fmt.Fprintf(&b, "%d/%q/%t/%v;", it.Index, it.Name, it.Flags&net.FlagRunning != 0, it.Prefixes)
 	}
 	return b.String()
 }

@@ -3,6 +3,7 @@ package discovery
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
 	"sync"
 	"testing"
@@ -46,7 +47,8 @@ func TestWatcherReportsEachChangeOnce(t *testing.T) {
 			{"an unreadable list is no news", nil, errors.New("no"), []string{"", "eth0"}},
 			{"another address", []Interface{iface(2, "eth0", lan, "10.0.0.2/24")}, nil, []string{"", "eth0", "eth0"}},
 			{"made again with the same name", []Interface{iface(9, "eth0", lan, "10.0.0.2/24")}, nil, []string{"", "eth0", "eth0", "eth0"}},
-			{"unplugged", nil, nil, []string{"", "eth0", "eth0", "eth0", ""}},
+			{"cable pulled or plugged", []Interface{iface(9, "eth0", lan|net.FlagRunning, "10.0.0.2/24")}, nil, []string{"", "eth0", "eth0", "eth0", "eth0"}},
+			{"adapter pulled", nil, nil, []string{"", "eth0", "eth0", "eth0", "eth0", ""}},
 		} {
 			mu.Lock()
 			now, broken = step.now, step.err

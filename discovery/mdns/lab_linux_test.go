@@ -133,13 +133,15 @@ func (w *wire) host(name string) string {
 	return name
 }
 
-// plug connects a host to the wire by an interface with the given addresses. "no6" among them means no IPv6 at all.
-func (w *wire) plug(host, iface string, addrs ...string) {
+// plug connects a host to the wire by an interface with the given addresses, and returns the name of the wire's end of
+// the cable. "no6" among the addresses means no IPv6 at all.
+func (w *wire) plug(host, iface string, addrs ...string) (port string) {
 	w.t.Helper()
-	outer := uniqueName("port")
-	ip(w.t, "link add %s type veth peer name %s netns %s", outer, iface, host)
-	ip(w.t, "link set %s master %s up", outer, w.name)
+	port = uniqueName("port")
+	ip(w.t, "link add %s type veth peer name %s netns %s", port, iface, host)
+	ip(w.t, "link set %s master %s up", port, w.name)
 	configure(w.t, host, iface, addrs...)
+	return port
 }
 
 // lone gives a host an interface that leads nowhere.
@@ -304,6 +306,16 @@ func (n *node) end(sig os.Signal) {
 		}
 		n.cmd.Wait()
 	})
+}
+
+// awaitLog waits until the node's log has a text that many times.
+func (n *node) awaitLog(within time.Duration, text string, times int) {
+	n.t.Helper()
+	for deadline := time.Now().Add(within); strings.Count(n.stderr.String(), text) < times; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			n.t.Fatalf("the log does not have %q %d times within %v", text, times, within)
+		}
+	}
 }
 
 // await returns the next event of the given kind (any, if empty) about the given peer (likewise).

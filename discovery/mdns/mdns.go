@@ -63,7 +63,7 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// DefaultWindow is 1, 4, 16 and 64 s at first, because multicast is lossy, then 5 minutes or 6 s for each known
+// DefaultWindow is the interval of PROTOCOL.md#timing: 1, 4, 16 and 64 s at first, because multicast is lossy, then 5 minutes or 6 s for each known
 // instance, at most 15 minutes. Each window starts with one query that makes every instance on the LAN answer by
 // multicast; every open window hears those answers, so together N nodes look much more often than each alone. While
 // nobody is known a window is at most one minute.

@@ -204,6 +204,24 @@ func TestInterfaceRecreatedAndNoNetworkAtStart(t *testing.T) {
 	}
 }
 
+// A cable that is plugged in again starts a new round of short windows, long before the open one would end.
+func TestCablePulledAndPlugged(t *testing.T) {
+	t.Parallel()
+	w := newWire(t)
+	a, b := w.host("a"), w.host("b")
+	port := w.plug(a, "eth0", "10.7.0.1/24")
+	w.plug(b, "eth0", "10.7.0.2/24")
+	slow := []time.Duration{time.Second, time.Hour}
+	na := w.start(a, nodeConfig{Seed: 1, Poll: 100 * time.Millisecond, Windows: slow})
+	nb := w.start(b, nodeConfig{Seed: 2, Poll: 100 * time.Millisecond, Windows: slow})
+	na.await(3*time.Second, "found", nb.peer)
+	na.await(3*time.Second, "refreshed", nb.peer) // by the window of an hour
+	ip(t, "link set %s down", port)
+	na.awaitLog(3*time.Second, "announcing and browsing", 2) // a pull shorter than the poll goes unseen, and may
+	ip(t, "link set %s up", port)
+	na.await(5*time.Second, "refreshed", nb.peer)
+}
+
 func TestDeadPeerIsLostAndRestartedOneFound(t *testing.T) {
 	t.Parallel()
 	w := newWire(t)

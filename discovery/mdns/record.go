@@ -41,7 +41,7 @@ var (
 	errAddrs    = errors.New("no TCP address that a stranger may name")
 )
 
-// encodeTXT returns the TXT strings that announce id.
+// encodeTXT returns the TXT strings that announce id: PROTOCOL.md#records.
 func encodeTXT(id peer.ID) ([]string, error) {
 	if _, err := decodePeerID(id.String()); err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ type record struct {
 	addrs    []ma.Multiaddr
 }
 
-// parse turns what zeroconf heard into a record. Everything in e was chosen by a stranger. self names the instance and
+// parse turns what zeroconf heard into a record, as PROTOCOL.md#what-is-believed says. Everything in e was chosen by a stranger. self names the instance and
 // the peer id that are our own.
 func parse(e *zeroconf.ServiceEntry, self record, near discovery.Neighbourhood) (record, error) {
 	if !validInstance(e.Instance) {

@@ -1,6 +1,7 @@
 package mdns
 
 import (
+	"encoding/hex"
 	"errors"
 	"net"
 	"net/netip"
@@ -124,6 +125,27 @@ func TestEncodeTXT(t *testing.T) {
 		if _, err := encodeTXT(bad); err == nil {
 			t.Errorf("peer id %q can be announced", bad)
 		}
+	}
+}
+
+// The bytes of the TXT record's data, as PROTOCOL.md#records shows them.
+func TestTXTBytes(t *testing.T) {
+	id, err := peer.Decode("12D3KooWCmBiXQRKqTPiQFZ7YKCxvewPEqWaUyGgemowB5mpeUBC")
+	if err != nil {
+		t.Fatal(err)
+	}
+	txt, err := encodeTXT(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []byte
+	for _, s := range txt {
+		got = append(append(got, byte(len(s))), s...)
+	}
+	const want = "03763d3136703d313244334b6f6f57436d42695851524b71545069" +
+		"51465a37594b437876657750457157615579476765" + "6d6f7742356d7065554243"
+	if hex.EncodeToString(got) != want {
+		t.Errorf("TXT data\n%x, want\n%s", got, want)
 	}
 }
 
