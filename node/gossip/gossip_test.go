@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p"
-	pubsub "github.com/libp2p/go-libp2p-pubsub"
-	pb "github.com/libp2p/go-libp2p-pubsub/pb"
 	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -362,20 +360,6 @@ func TestBlockedPeerIsNotHeard(t *testing.T) {
 	heard := b.await(t, "a message after unblocking", func(h []uint64) bool { return len(h) > 0 })
 	if heard[0] == 1 {
 		t.Error("heard what was said while blocked")
-	}
-}
-
-// A peer's PRUNE must not make this node dial the addresses in it.
-func TestPeerExchangeIsIgnored(t *testing.T) {
-	victim := newNode(t, nil)
-	rpc := &pubsub.RPC{RPC: pb.RPC{Control: &pb.ControlMessage{
-		Prune: []*pb.ControlPrune{{Peers: []*pb.PeerInfo{{PeerID: []byte(victim.host.ID())}}}},
-	}}}
-	if err := inspect(victim.host.ID(), rpc); err != nil {
-		t.Fatal(err)
-	}
-	if left := rpc.GetControl().GetPrune()[0].GetPeers(); len(left) != 0 {
-		t.Fatalf("%d peers left in a PRUNE", len(left))
 	}
 }
 
