@@ -75,6 +75,9 @@ func (w *writer) append(rec *Record) (chat.Cursor, error) {
 	if e.Seq <= log.lastSeq {
 		return 0, nil
 	}
+	if e.Seq > log.lastSeq+1 && w.failure != nil {
+		return 0, w.failure
+	}
 	if e.Seq != log.lastSeq+1 || (e.Seq > 1 && e.HLC <= log.lastHLC) {
 		return 0, fmt.Errorf("entry %v does not follow %s/%d", e, e.Log.Short(), log.lastSeq)
 	}

@@ -51,11 +51,9 @@ func (s *Store) Search(ctx context.Context, query string, room *chat.RoomID, lim
 // matchWords turns a person's words into an FTS5 expression. Each word becomes a
 // quoted string, so that nothing in it is syntax; "" if there is no word.
 func matchWords(query string) string {
-	if len(query) > maxQuery {
-		query = strings.ToValidUTF8(query[:maxQuery], "")
-	}
+	query = strings.ToValidUTF8(query[:min(len(query), maxQuery)], "")
 	var words []string
-	for _, word := range strings.Fields(query) {
+	for _, word := range strings.FieldsFunc(query, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
 		if strings.IndexFunc(word, wordRune) >= 0 && len(words) < maxWords {
 			words = append(words, `"`+strings.ReplaceAll(strings.TrimSpace(spaced(word)), `"`, `""`)+`"`)
 		}

@@ -547,4 +547,3 @@ func TestReadsEndWithTheirContext(t *testing.T) {
 		}
 	}
 }
-

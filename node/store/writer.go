@@ -32,6 +32,9 @@ type writer struct {
 		rooms []*roomState
 		logs  []*logState
 	}
+	// failure is why the latest operation was not stored; nil if it was. It is the
+	// reason for holes in logs whose next entries were already queued behind it.
+	failure error
 }
 
 type logKey struct {
@@ -145,11 +148,15 @@ func (w *writer) commit(batch []op) (n int, err error) {
 		if n == 0 {
 			n = len(batch) // not even begun
 		}
+		if n == 1 && w.failure == nil {
+			w.failure = err
+		}
 		if err := w.reset(); err != nil {
 			return n, err
 		}
 		return n, err
 	}
+	w.failure = nil
 	if len(w.logs) > maxCached {
 		clear(w.logs)
 	}
