@@ -103,7 +103,7 @@ func findRoom(rooms []chat.Room, ref string) (chat.Room, error) {
 	if err != nil {
 		return chat.Room{}, err
 	}
-	return chat.Room{}, chat.Errorf(chat.CodeNotFound, "You are not in %s. Join it with `earshot room join %s`.", name, name)
+	return chat.Room{}, chat.Errorf(chat.CodeNotFound, "You are not in %s. Join it with `earshot room join %s`.", name, name[1:])
 }
 
 // begin takes the first event of the stream.

@@ -10,7 +10,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"os/signal"
 	"slices"
@@ -19,24 +18,25 @@ import (
 	"earshot/chat"
 )
 
-func main() {
-	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, startNode))
-}
+func main() { os.Exit(runProcess(startNode)) }
 
-// run carries out one command line and returns the exit code.
-func run(args []string, in io.Reader, out, errs io.Writer, start starter) int {
+// runProcess carries out this process's command line.
+func runProcess(start starter) int {
 	// A reader that has seen enough (earshot follow | head) is no reason to die
 	// with the store open: writing fails instead, and the command ends.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer restore()
 	context.AfterFunc(ctx, restore) // the second one kills
+	a := &app{in: os.Stdin, p: newPrinter(os.Stdout, os.Stderr), start: start}
+	return run(ctx, a, os.Args[1:])
+}
 
-	a := &app{in: in, p: newPrinter(out, errs), start: start}
+// run carries out one command line and returns the exit code.
+func run(ctx context.Context, a *app, args []string) int {
 	root := newRoot(a)
 	root.SetArgs(args)
-	root.SetOut(out)
-	root.SetErr(errs)
+	root.SetOut(a.p.out)
+	root.SetErr(a.p.errs)
 	err := root.ExecuteContext(ctx)
 	switch {
 	case err == nil, errors.Is(err, syscall.EPIPE):
