@@ -60,8 +60,9 @@ type (
 	}
 	// ranMsg answers a slash command that is not built in.
 	ranMsg struct {
-		text string
-		err  error
+		title string // the command
+		text  string
+		err   error
 	}
 	// retryMsg says that it is time to try again.
 	retryMsg struct{}

@@ -63,7 +63,7 @@ func (m *model) runCommand(c *conversation, name, args string) tea.Cmd {
 		room := c.room.Room
 		return m.call(sendTimeout, func(ctx context.Context) tea.Msg {
 			text, err := cmd.Run(ctx, room, args)
-			return ranMsg{text, err}
+			return ranMsg{"/" + name, text, err}
 		})
 	}
 	switch name {
@@ -85,7 +85,7 @@ func (m *model) runCommand(c *conversation, name, args string) tea.Cmd {
 		return m.leave(c.room)
 	case "help":
 		c.in.set("")
-		m.help, m.helpTop = true, 0
+		m.openHelp()
 	case "quit":
 		return tea.Quit
 	}

@@ -57,22 +57,21 @@ func (in *input) kill(from, to int) {
 	}
 }
 
-func (in *input) backspace(mt meter)  { in.cutRange(in.before(mt), in.cur) }
-func (in *input) delete(mt meter)     { in.cutRange(in.cur, in.after(mt)) }
-func (in *input) left(mt meter)       { in.cur, in.goal = in.before(mt), -1 }
-func (in *input) right(mt meter)      { in.cur, in.goal = in.after(mt), -1 }
-func (in *input) home()               { in.cur, in.goal = in.lineStart(), -1 }
-func (in *input) end()                { in.cur, in.goal = in.lineEnd(), -1 }
-func (in *input) wordLeft()           { in.cur, in.goal = in.wordStart(), -1 }
-func (in *input) wordRight()          { in.cur, in.goal = in.wordEnd(), -1 }
-func (in *input) killWordLeft()       { in.kill(in.wordStart(), in.cur) }
-func (in *input) killWordRight()      { in.kill(in.cur, in.wordEnd()) }
-func (in *input) killToLineStart()    { in.kill(in.lineStart(), in.cur) }
-func (in *input) killToLineEnd()      { in.kill(in.cur, in.lineEnd()) }
-func (in *input) yank() bool          { return in.insert(in.killed) }
-func (in *input) lineStart() int      { return strings.LastIndexByte(in.text[:in.cur], '\n') + 1 }
-func (in *input) blank() bool         { return strings.TrimSpace(in.text) == "" }
-func (in *input) word() (int, string) { s := in.wordStart(); return s, in.text[s:in.cur] }
+func (in *input) backspace(mt meter) { in.cutRange(in.before(mt), in.cur) }
+func (in *input) delete(mt meter)    { in.cutRange(in.cur, in.after(mt)) }
+func (in *input) left(mt meter)      { in.cur, in.goal = in.before(mt), -1 }
+func (in *input) right(mt meter)     { in.cur, in.goal = in.after(mt), -1 }
+func (in *input) home()              { in.cur, in.goal = in.lineStart(), -1 }
+func (in *input) end()               { in.cur, in.goal = in.lineEnd(), -1 }
+func (in *input) wordLeft()          { in.cur, in.goal = in.wordStart(), -1 }
+func (in *input) wordRight()         { in.cur, in.goal = in.wordEnd(), -1 }
+func (in *input) killWordLeft()      { in.kill(in.wordStart(), in.cur) }
+func (in *input) killWordRight()     { in.kill(in.cur, in.wordEnd()) }
+func (in *input) killToLineStart()   { in.kill(in.lineStart(), in.cur) }
+func (in *input) killToLineEnd()     { in.kill(in.cur, in.lineEnd()) }
+func (in *input) yank() bool         { return in.insert(in.killed) }
+func (in *input) lineStart() int     { return strings.LastIndexByte(in.text[:in.cur], '\n') + 1 }
+func (in *input) blank() bool        { return strings.TrimSpace(in.text) == "" }
 
 func (in *input) lineEnd() int {
 	if i := strings.IndexByte(in.text[in.cur:], '\n'); i >= 0 {

@@ -21,7 +21,17 @@ func TestMain(m *testing.M) {
 		goleak.VerifyTestMain(m)
 		return
 	}
-	if err := Run(context.Background(), tryFake(os.Getenv("EARSHOT_TUI_TRY")), Options{}); err != nil {
+	opt := Options{}
+	if os.Getenv("EARSHOT_TUI_TRY") == "panic" { // to see whether the terminal survives it
+		left := 150
+		opt.Now = func() time.Time {
+			if left--; left == 0 {
+				panic("as asked")
+			}
+			return time.Now()
+		}
+	}
+	if err := Run(context.Background(), tryFake(os.Getenv("EARSHOT_TUI_TRY")), opt); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -46,8 +46,7 @@ type model struct {
 	reload    bool         // read them again when that is done
 	syncing   int          // entries received while catching up, 0 when idle
 	quitArmed bool         // Ctrl+C was pressed once
-	help      bool
-	helpTop   int
+	overlay   overlay
 	roster    bool // the side column fills a narrow screen
 	completer completer
 	ticking   bool
@@ -117,10 +116,13 @@ func (m *model) layout() frame {
 	if c := m.conv(); c != nil {
 		f.input = min(len(c.in.rows(m.meter, f.main-prompt-1)), max(1, min(8, body/3)))
 	}
-	f.state = len(m.stateLines(f.main, max(1, min(3, body/4))))
+	f.state = len(m.stateLines(f.main, m.stateLimit()))
 	f.talk = body - f.input - f.state
 	return f
 }
+
+// stateLimit is how many lines there may be above the input.
+func (m *model) stateLimit() int { return max(1, min(3, m.height/5)) }
 
 // View draws the screen: exactly width by height cells.
 func (m *model) View() tea.View {
@@ -132,8 +134,8 @@ func (m *model) View() tea.View {
 	case m.width == 0:
 	case m.width < minWidth || m.height < minHeight:
 		v.SetContent(joinLines(m.tooSmall()))
-	case m.help:
-		v.SetContent(joinLines(m.helpScreen()))
+	case m.overlay.open():
+		v.SetContent(joinLines(m.overlayScreen()))
 	default:
 		lines, x, y := m.screen()
 		v.SetContent(joinLines(lines))

@@ -339,6 +339,8 @@ func TestCommands(t *testing.T) {
 	}
 	s.press("/help", "enter", "end")
 	s.want("/echo words", "say them back")
+	s.press("esc", "/echo "+strings.Repeat("long ", 100), "enter")
+	s.want(" /echo", "Esc back")
 	s.press("esc", "/quit", "enter")
 	if !s.quit {
 		t.Fatal("/quit does not quit")

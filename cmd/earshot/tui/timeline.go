@@ -2,6 +2,7 @@ package tui
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"time"
 
@@ -146,9 +147,9 @@ func shownAt(m *chat.Message) time.Time {
 }
 
 // compareMessages orders messages as they are shown; the id separates those of
-// one microsecond.
+// one microsecond, which is all that the node keeps of a time.
 func compareMessages(a, b chat.Message) int {
-	if c := shownAt(&a).Compare(shownAt(&b)); c != 0 {
+	if c := cmp.Compare(shownAt(&a).UnixMicro(), shownAt(&b).UnixMicro()); c != 0 {
 		return c
 	}
 	return bytes.Compare(a.ID[:], b.ID[:])

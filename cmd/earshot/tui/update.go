@@ -83,7 +83,7 @@ func (m *model) apply(msg tea.Msg) tea.Cmd {
 		if msg.err != nil {
 			m.say(sentence(msg.err), true)
 		} else {
-			m.say(safeText(msg.text), false)
+			m.answer(msg.title, safeText(msg.text))
 		}
 	case retryMsg:
 		return m.onRetry()
@@ -144,7 +144,7 @@ func (m *model) settle() tea.Cmd {
 
 // noteRead sends the read mark when the user has had a newer message in sight.
 func (m *model) noteRead(c *conversation, last int) tea.Cmd {
-	if last < 0 || !m.focused || m.help || m.roster || !c.readKnown {
+	if last < 0 || !m.focused || m.overlay.open() || m.roster || !c.readKnown {
 		return nil
 	}
 	newest := last == len(c.tl.msgs)-1 && !c.tl.newer
@@ -181,8 +181,8 @@ func (m *model) onKey(k tea.KeyPressMsg) tea.Cmd {
 	if m.quitArmed {
 		return nil
 	}
-	if m.help {
-		return m.onHelpKey(key)
+	if m.overlay.open() {
+		return m.onOverlayKey(key)
 	}
 	if m.notice.text != "" && m.now().Sub(m.notice.at) >= noticeStays {
 		m.notice = notice{}
@@ -192,7 +192,7 @@ func (m *model) onKey(k tea.KeyPressMsg) tea.Cmd {
 	}
 	switch key {
 	case "f1":
-		m.help, m.helpTop = true, 0
+		m.openHelp()
 		return nil
 	case "f2":
 		m.roster = !m.roster && m.width < sideFrom
@@ -250,8 +250,8 @@ func (m *model) scroll(delta int) {
 	if c == nil || m.width < minWidth || m.height < minHeight {
 		return
 	}
-	if m.help {
-		m.scrollHelp(delta)
+	if m.overlay.open() {
+		m.scrollOverlay(delta)
 		return
 	}
 	f := m.layout()
@@ -308,7 +308,7 @@ func (m *model) enter(i int) tea.Cmd {
 }
 
 func (m *model) onClick(msg tea.MouseClickMsg) tea.Cmd {
-	if msg.Button != tea.MouseLeft || m.help || m.width < minWidth || m.height < minHeight {
+	if msg.Button != tea.MouseLeft || m.overlay.open() || m.width < minWidth || m.height < minHeight {
 		return nil
 	}
 	side := m.layout().side
@@ -326,7 +326,7 @@ func (m *model) onClick(msg tea.MouseClickMsg) tea.Cmd {
 // onPaste puts pasted text into the input; newlines in it do not send.
 func (m *model) onPaste(text string) tea.Cmd {
 	c := m.conv()
-	if c == nil || m.help {
+	if c == nil || m.overlay.open() {
 		return nil
 	}
 	tooLong := len(text) > chat.MaxText

@@ -75,7 +75,7 @@ func (m *model) onInputKey(c *conversation, k tea.KeyPressMsg) tea.Cmd {
 		}
 	default:
 		if k.Text == "?" && in.text == "" {
-			m.help, m.helpTop = true, 0
+			m.openHelp()
 			return nil
 		}
 		m.write(c, safeTyped(k.Text))
