@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"github.com/ncruces/go-sqlite3"
 
@@ -20,14 +21,14 @@ func wrap(dir string, err error) error {
 	}
 	text := func(format string) string { return fmt.Sprintf(format, dir) }
 	switch {
-	case errors.Is(err, sqlite3.FULL), diskFull(err):
-		return chat.Wrap(chat.CodeDiskFull, err, text("The disk that holds %s is full, so nothing more can be stored."),
-			"Free some space; Earshot goes on by itself.")
 	case errors.Is(err, sqlite3.CORRUPT), errors.Is(err, sqlite3.NOTADB), errors.Is(err, sqlite3.IOERR_DATA),
 		errors.Is(err, sqlite3.IOERR_SHORT_READ), errors.Is(err, sqlite3.IOERR_CORRUPTFS), errors.Is(err, errDecode):
 		return chat.Wrap(chat.CodeHomeBroken, err, text("The history in %s is damaged; nothing in it was changed."),
 			"Check the disk, then put "+FileName+" back from a backup, or move it away to start with an empty history.")
-	case errors.Is(err, sqlite3.READONLY), errors.Is(err, sqlite3.CANTOPEN), errors.Is(err, sqlite3.PERM), errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, sqlite3.FULL), diskFull(err), errors.Is(err, sqlite3.IOERR) && noSpace(dir):
+		return chat.Wrap(chat.CodeDiskFull, err, text("The disk that holds %s is full, so nothing more can be stored."),
+			"Free some space; Earshot goes on by itself.")
+	case errors.Is(err, sqlite3.READONLY), errors.Is(err, sqlite3.CANTOPEN), errors.Is(err, sqlite3.PERM), errors.Is(err, fs.ErrPermission), readOnly(err):
 		return chat.Wrap(chat.CodeHomeBroken, err, text("Earshot may not write its history in %s."),
 			"Make that directory and its files writable for you, or choose another home with --home.")
 	case errors.Is(err, sqlite3.BUSY), errors.Is(err, sqlite3.LOCKED):
@@ -44,6 +45,19 @@ func wrap(dir string, err error) error {
 func isPathError(err error) bool {
 	var p *fs.PathError
 	return errors.As(err, &p)
+}
+
+// noSpace tries whether dir's file system takes a few pages more. Of an I/O error
+// the driver often loses the cause: it keeps only that of the last system call,
+// and SQLite makes others before it reports the failure.
+func noSpace(dir string) bool {
+	f, err := os.CreateTemp(dir, "space-*.tmp")
+	if err != nil {
+		return diskFull(err)
+	}
+	_, err = f.Write(make([]byte, 256<<10))
+	_, _ = f.Close(), os.Remove(f.Name())
+	return diskFull(err)
 }
 
 // errDecode marks a stored entry that no longer decodes.

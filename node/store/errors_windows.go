@@ -11,3 +11,6 @@ func diskFull(err error) bool {
 	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL) ||
 		errors.Is(err, windows.ERROR_DISK_QUOTA_EXCEEDED)
 }
+
+// readOnly reports whether the file system takes no writes at all.
+func readOnly(err error) bool { return errors.Is(err, windows.ERROR_WRITE_PROTECT) }

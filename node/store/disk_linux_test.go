@@ -1,0 +1,149 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"earshot/chat"
+)
+
+func init() {
+	children["full"] = fillDisk
+	children["read-only"] = readOnlyDisk
+}
+
+func TestAFullDiskIsSaidAndSurvived(t *testing.T) { mounting(t, "full") }
+
+func TestAReadOnlyDiskIsSaid(t *testing.T) { mounting(t, "read-only") }
+
+// mounting runs a child in namespaces of its own, where it may mount a small disk.
+func mounting(t *testing.T, what string) {
+	cmd := child(t.Context(), what, t.TempDir())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	if os.Getuid() != 0 {
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+	}
+	if err := cmd.Start(); errors.Is(err, syscall.EPERM) && os.Getenv("CI") != "true" {
+		t.Skip("this system allows no mount namespaces, so no small disk can be made: ", err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// smallDisk mounts a disk of 4 MB at dir that nobody else sees.
+func smallDisk(dir string) error {
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		return err
+	}
+	return syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=4m")
+}
+
+// readOnlyDisk opens an old and a new history on a disk that takes no writes.
+func readOnlyDisk(dir string) error {
+	if err := smallDisk(dir); err != nil {
+		return err
+	}
+	old := filepath.Join(dir, "old")
+	s, err := Open(context.Background(), old, Options{})
+	if err != nil {
+		return err
+	}
+	if err := s.Close(); err != nil {
+		return err
+	}
+	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+		return err
+	}
+	for _, home := range []string{old, filepath.Join(dir, "new")} {
+		_, err := Open(context.Background(), home, Options{})
+		if chat.CodeOf(err) != chat.CodeHomeBroken || !strings.Contains(err.Error(), "may not write") {
+			return fmt.Errorf("opening %s: %w", home, err)
+		}
+	}
+	return nil
+}
+
+// fillDisk appends until a disk of 4 MB is full, makes room, and goes on.
+func fillDisk(dir string) error {
+	if err := smallDisk(dir); err != nil {
+		return err
+	}
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 8<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		return fmt.Errorf("the disk is not full: %w", err)
+	}
+	home := filepath.Join(dir, "home")
+	if _, err := Open(context.Background(), home, Options{}); chat.CodeOf(err) != chat.CodeDiskFull {
+		return fmt.Errorf("opening on a full disk: %w", err)
+	}
+	if err := os.Truncate(ballast, 2<<20); err != nil {
+		return err
+	}
+	s, err := Open(context.Background(), home, Options{})
+	if err != nil {
+		return fmt.Errorf("opening after space returned: %w", err)
+	}
+	lobby := chat.OpenRoom("#lobby")
+	ann := newWriter(lobby, "ann")
+	text := make([]byte, 1000)
+	for i := range text {
+		text[i] = "abcdefghij "[i*7%11]
+	}
+	// In batches, so that operations behind the first one to fail are under way.
+	var stored uint64
+	var failed []Record
+	for failed == nil {
+		if ann.seq > 10_000 {
+			return errors.New("a disk of 4 MB took 10 MB")
+		}
+		answers := make(chan error, 20)
+		var recs []Record
+		for range cap(answers) {
+			recs = append(recs, ann.say(noon+chat.HLC(ann.seq), string(text)))
+			s.Append(recs[len(recs)-1:], func(_ []chat.Cursor, err error) { answers <- err })
+		}
+		for i := range recs {
+			err := <-answers
+			if err == nil && failed == nil {
+				stored++
+				continue
+			}
+			if chat.CodeOf(err) != chat.CodeDiskFull {
+				return fmt.Errorf("entry %d on a full disk: %w", recs[i].Entry.Seq, err)
+			}
+			failed = append(failed, recs[i])
+		}
+	}
+	if page, err := s.Messages(context.Background(), lobby, MessageQuery{}); err != nil || len(page) != defaultPage {
+		return fmt.Errorf("reading on a full disk: %d messages, %w", len(page), err)
+	}
+	if err := os.Truncate(ballast, 0); err != nil {
+		return err
+	}
+	if _, err := s.store(failed...); err != nil {
+		return fmt.Errorf("after space returned: %w", err)
+	}
+	stored += uint64(len(failed))
+	if err := s.Close(); err != nil {
+		return err
+	}
+	if s, err = Open(context.Background(), home, Options{}); err != nil {
+		return err
+	}
+	logs, err := s.Logs(context.Background())
+	if err != nil || len(logs) != 1 || logs[0].LastSeq != stored || stored != ann.seq {
+		return fmt.Errorf("logs = %+v, %w, want %d entries stored of %d", logs, err, stored, ann.seq)
+	}
+	return s.Close()
+}
