@@ -246,7 +246,7 @@ func (n *Node) goOnline() error {
 		n.serve(func(ctx context.Context) { n.talk(ctx, s, d) })
 	})
 	stream.Handle(n.host.Libp2p(), syncProtocol, stream.Options{Idle: sessionIdle}, func(s *stream.Stream) {
-		n.serve(func(context.Context) { n.answerSession(s) })
+		n.serve(func(ctx context.Context) { n.answerSession(ctx, s) })
 	})
 	if n.live, err = n.joinLive(n.ctx); err != nil {
 		return err

@@ -45,11 +45,17 @@ func (c *core) connection(ev host.PeerEvent) {
 		c.lostSight(ev.Device)
 		return
 	}
-	nb := &neighbour{device: ev.Device}
+	nb := c.neighbours[ev.Device]
+	if nb == nil {
+		nb = &neighbour{device: ev.Device}
+		c.neighbours[ev.Device] = nb
+	}
 	if ev.Addr != nil {
 		nb.address = ev.Addr.String()
+		if dev := c.people.devices[ev.Device]; dev != nil && nb.peer != nil {
+			dev.address = nb.address
+		}
 	}
-	c.neighbours[ev.Device] = nb
 	c.inSight(ev.Device)
 	// One of the two opens the stream that both speak on.
 	if bytes.Compare(c.n.device[:], ev.Device[:]) < 0 {
@@ -136,8 +142,14 @@ func receiveFrame(s *stream.Stream) (wire.Frame, error) {
 // greeted: a neighbour has proved who it is and whose.
 func (c *core) greeted(d chat.DeviceID, s *stream.Stream, who chat.PersonID, h wire.Hello) {
 	nb := c.neighbours[d]
-	if nb == nil {
+	switch {
+	case nb == nil && c.n.host.Connected(d): // its stream was faster than the news of its connection
+		nb = &neighbour{device: d}
+		c.neighbours[d] = nb
+	case nb == nil:
 		return
+	case nb.peer != nil: // it has opened another one
+		c.sync(catchup.PeerDown{Device: d})
 	}
 	nb.peer = s
 	c.people.meet(d, who, chat.CleanName(h.Name), c.now)
@@ -238,8 +250,13 @@ func (c *core) sync(in catchup.Input) {
 				nb.peer.TrySend(wire.EncodeFrame(ef.Have))
 			}
 		case catchup.Open:
+			nb := c.neighbours[ef.Device]
+			if nb == nil {
+				continue
+			}
+			ses := &session{device: ef.Device, asked: true, during: nb.peer}
 			states := c.roomStates()
-			c.n.spawn(func(ctx context.Context) { c.n.askSession(ctx, ef.Device, states) })
+			c.n.spawn(func(ctx context.Context) { c.n.askSession(ctx, ses, states) })
 		}
 	}
 }

@@ -40,25 +40,32 @@ func (c *core) roomStates() []catchup.RoomState {
 	return out
 }
 
+// session is one sync session and what comes of it.
+type session struct {
+	device chat.DeviceID
+	asked  bool // by this node
+	// during is the peer stream that was there when the session began: with
+	// another one the catch-up engine has begun anew, too.
+	during  *stream.Stream
+	machine *catchup.Session
+	fresh   int // entries that were new here; the loop counts them
+}
+
 // askSession catches up with a neighbour that seems to hold something else.
-func (n *Node) askSession(ctx context.Context, d chat.DeviceID, states []catchup.RoomState) {
-	var ses session
-	var err error
-	defer func() { n.sessionEnded(ctx, d, true, &ses, err) }()
-	s, err := stream.Open(ctx, n.host.Libp2p(), host.PeerID(d), syncProtocol, stream.Options{Idle: sessionIdle})
-	if err != nil {
-		return
+func (n *Node) askSession(ctx context.Context, ses *session, states []catchup.RoomState) {
+	s, err := stream.Open(ctx, n.host.Libp2p(), host.PeerID(ses.device), syncProtocol, stream.Options{Idle: sessionIdle})
+	if err == nil {
+		nonce := make([]byte, wire.NonceSize)
+		_, _ = rand.Read(nonce)
+		var effects []catchup.SessionEffect
+		ses.machine, effects = catchup.Ask(nonce, states)
+		err = n.runSession(ctx, s, ses, effects)
 	}
-	nonce := make([]byte, wire.NonceSize)
-	_, _ = rand.Read(nonce)
-	machine, effects := catchup.Ask(nonce, states)
-	ses.machine = machine
-	err = n.runSession(ctx, s, d, &ses, effects)
+	n.sessionEnded(ctx, ses, err)
 }
 
 // answerSession is the other side of askSession.
-func (n *Node) answerSession(s *stream.Stream) {
-	ctx := n.ctx
+func (n *Node) answerSession(ctx context.Context, s *stream.Stream) {
 	d, ok := host.DeviceID(s.Peer())
 	if !ok {
 		s.Reset(stream.ReasonDenied)
@@ -71,36 +78,40 @@ func (n *Node) answerSession(s *stream.Stream) {
 		s.Reset(stream.ReasonBusy)
 		return
 	}
+	ses := &session{device: d}
 	var states []catchup.RoomState
 	if n.do(ctx, func(c *core) {
-		c.sync(catchup.Begun{Device: d})
+		// Their hello may still be on its way on the other stream.
+		if nb := c.neighbours[d]; nb != nil && nb.peer != nil {
+			ses.during = nb.peer
+			c.sync(catchup.Begun{Device: d})
+		}
 		states = c.roomStates()
 	}) != nil {
 		s.Reset(stream.ReasonShutdown)
 		return
 	}
-	ses := session{machine: catchup.Answer(states)}
-	err := n.runSession(ctx, s, d, &ses, nil)
-	n.sessionEnded(ctx, d, false, &ses, err)
+	ses.machine = catchup.Answer(states)
+	n.sessionEnded(ctx, ses, n.runSession(ctx, s, ses, nil))
 }
 
-// session is one sync session and what came of it.
-type session struct {
-	machine *catchup.Session
-	fresh   int // entries that were new here; the loop counts them
-}
-
-func (n *Node) sessionEnded(ctx context.Context, d chat.DeviceID, asked bool, ses *session, err error) {
+func (n *Node) sessionEnded(ctx context.Context, ses *session, err error) {
 	if err != nil {
-		n.log.Debug("a sync session ended early", "device", d.Short(), "err", err)
+		n.log.Debug("a sync session ended early", "device", ses.device.Short(), "err", err)
 		if chat.CodeOf(err) == chat.CodeInvalid {
-			n.refuseFrom(d, err)
+			n.refuseFrom(ses.device, err)
 		}
 	}
+	sent := 0
+	if ses.machine != nil {
+		sent = ses.machine.Sent()
+	}
 	_ = n.tell(ctx, func(c *core) {
-		c.sync(catchup.Ended{Device: d, Asked: asked, Received: ses.fresh, Failed: err != nil})
+		if nb := c.neighbours[ses.device]; nb != nil && ses.during != nil && nb.peer == ses.during {
+			c.sync(catchup.Ended{Device: ses.device, Asked: ses.asked, Received: ses.fresh, Sent: sent, Failed: err != nil})
+		}
 		if ses.fresh > 0 {
-			n.feed.Publish(chat.SyncEvent{Device: d, Received: ses.fresh, Done: true})
+			n.feed.Publish(chat.SyncEvent{Device: ses.device, Received: ses.fresh, Done: true})
 		}
 	})
 }
@@ -121,7 +132,7 @@ type page struct {
 // part, all of which end before it returns: this one owns the machine, a reader
 // hands it frames, a sender writes and reads the store. Were this one to write,
 // two nodes with much to say could wait for each other for ever.
-func (n *Node) runSession(ctx context.Context, s *stream.Stream, d chat.DeviceID, ses *session, effects []catchup.SessionEffect) (err error) {
+func (n *Node) runSession(ctx context.Context, s *stream.Stream, ses *session, effects []catchup.SessionEffect) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -169,7 +180,7 @@ func (n *Node) runSession(ctx context.Context, s *stream.Stream, d chat.DeviceID
 			case catchup.Load:
 				job.load = &ef
 			case catchup.Take:
-				if err := n.ingest(ctx, d, ef, ses, credits); err != nil {
+				if err := n.ingest(ctx, ef, ses, credits); err != nil {
 					return err
 				}
 			case catchup.Finish:
@@ -227,7 +238,7 @@ func (n *Node) sendSession(ctx context.Context, s *stream.Stream, jobs <-chan ou
 
 // ingest checks the entries of a frame and hands them to the loop. It waits while
 // too many batches are on their way to the disk.
-func (n *Node) ingest(ctx context.Context, d chat.DeviceID, in catchup.Take, ses *session, credits chan struct{}) error {
+func (n *Node) ingest(ctx context.Context, in catchup.Take, ses *session, credits chan struct{}) error {
 	entries := make([]wire.Entry, 0, len(in.Entries))
 	for _, raw := range in.Entries {
 		e, err := wire.DecodeEntry(raw.Head, raw.Sig, raw.Payload)
@@ -247,7 +258,7 @@ func (n *Node) ingest(ctx context.Context, d chat.DeviceID, in catchup.Take, ses
 	return n.tell(ctx, func(c *core) {
 		var effects []room.Effect
 		for i := range entries {
-			effects = append(effects, c.rooms.Handle(c.now, room.Receive{Room: in.Room, Entry: entries[i], From: d, Solicited: true})...)
+			effects = append(effects, c.rooms.Handle(c.now, room.Receive{Room: in.Room, Entry: entries[i], From: ses.device, Solicited: true})...)
 		}
 		for _, ef := range effects {
 			if commit, ok := ef.(room.Commit); ok {
@@ -256,7 +267,7 @@ func (n *Node) ingest(ctx context.Context, d chat.DeviceID, in catchup.Take, ses
 		}
 		c.carryOut(coalesce(effects), func() { <-credits })
 		if ses.fresh > 0 {
-			n.feed.Publish(chat.SyncEvent{Device: d, Received: ses.fresh})
+			n.feed.Publish(chat.SyncEvent{Device: ses.device, Received: ses.fresh})
 		}
 	})
 }

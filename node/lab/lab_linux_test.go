@@ -423,6 +423,9 @@ func TestProcesses(t *testing.T) {
 		if rss, err := p.Resident(); err != nil || rss < 100<<10 {
 			t.Errorf("a shell is said to hold %d bytes: %v", rss, err)
 		}
+		if cpu, err := p.CPU(); err != nil || cpu < 0 || cpu > time.Since(p.Started()) {
+			t.Errorf("a shell is said to have used %v: %v", cpu, err)
+		}
 		took, err := p.Terminate(within(t, 10*time.Second))
 		if err != nil || took <= 0 {
 			t.Errorf("terminated in %v: %v", took, err)

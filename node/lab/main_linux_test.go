@@ -36,6 +36,9 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(lab.Main(func() int {
 		code := m.Run()
+		if builtInto != "" {
+			_ = os.RemoveAll(builtInto)
+		}
 		if err := goleak.Find(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = max(code, 1)
