@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 )
 
 // A Host is one computer: a network namespace with a host name and a directory.
@@ -56,11 +57,13 @@ type NIC struct {
 	wire wire
 }
 
-// wire is the state of the cable between an adapter and its LAN.
+// wire is the state of an adapter and of the cable between it and its LAN.
 type wire struct {
-	side      int  // which half of a split LAN the port is in
+	absent    bool // the host has no such adapter
+	disabled  bool // it is down
 	unplugged bool // the port is off: the adapter has no carrier
 	silent    bool // the port forwards nothing, but the adapter has a carrier
+	side      int  // which half of a split LAN the port is in
 }
 
 // Attach gives the host an adapter called name, plugged into the LAN. It is up
@@ -109,32 +112,50 @@ func (h *Host) AttachNowhere(name string, address netip.Prefix) (*NIC, error) {
 // Create makes the adapter again after Remove, with the name and the addresses
 // it had. The operating system takes it for a new one.
 func (n *NIC) Create() error {
-	err := n.host.lab.core.ip([]string{fmt.Sprintf(
-		"link add %s type veth peer name %s address %s netns /proc/self/fd/3", n.port, n.Name, n.mac)}, n.host.ns.file)
-	if err != nil {
-		return fmt.Errorf("adapter %s of host %s: %w", n.Name, n.host.Name, err)
-	}
-	if !n.ipv6 {
-		err := n.host.ns.set("ipv6/conf/"+n.Name+"/disable_ipv6", "1")
-		if err != nil && !os.IsNotExist(err) {
+	return n.update(func(w *wire) error {
+		err := n.host.lab.core.ip([]string{fmt.Sprintf(
+			"link add %s type veth peer name %s address %s netns /proc/self/fd/3", n.port, n.Name, n.mac)}, n.host.ns.file)
+		if err != nil {
 			return err
 		}
-	}
-	if err := n.Enable(); err != nil {
-		return err
-	}
-	return n.update(func(*wire) {})
+		if !n.ipv6 {
+			err := n.host.ns.set("ipv6/conf/"+n.Name+"/disable_ipv6", "1")
+			if err != nil && !os.IsNotExist(err) {
+				return err
+			}
+		}
+		w.absent, w.disabled = false, false
+		return n.raise()
+	})
 }
 
 // Remove takes the adapter out of the host, as when a USB adapter is pulled.
-func (n *NIC) Remove() error { return n.host.ns.ip([]string{"link del " + n.Name}) }
+func (n *NIC) Remove() error {
+	return n.update(func(w *wire) error {
+		w.absent = true
+		return n.host.ns.ip([]string{"link del " + n.Name})
+	})
+}
 
 // Disable takes the adapter down on the host, as its administrator would. The
 // operating system forgets its IPv6 addresses and all its routes.
-func (n *NIC) Disable() error { return n.host.ns.ip([]string{"link set " + n.Name + " down"}) }
+func (n *NIC) Disable() error {
+	return n.update(func(w *wire) error {
+		w.disabled = true
+		return n.host.ns.ip([]string{"link set " + n.Name + " down"})
+	})
+}
 
 // Enable ends Disable and gives the adapter its addresses back.
 func (n *NIC) Enable() error {
+	return n.update(func(w *wire) error {
+		w.disabled = false
+		return n.raise()
+	})
+}
+
+// raise takes the adapter up on the host, with its addresses.
+func (n *NIC) raise() error {
 	lines := []string{"link set " + n.Name + " up"}
 	for _, a := range n.addr {
 		line := fmt.Sprintf("addr replace %s dev %s", a, n.Name)
@@ -148,37 +169,77 @@ func (n *NIC) Enable() error {
 
 // Unplug pulls the cable out of the switch: the adapter loses its carrier but
 // keeps its addresses.
-func (n *NIC) Unplug() error { return n.update(func(s *wire) { s.unplugged = true }) }
+func (n *NIC) Unplug() error {
+	return n.update(func(w *wire) error { w.unplugged = true; return nil })
+}
 
 // Silence makes the network swallow every frame from and to the adapter while
 // its carrier stays, as when a cable is pulled further away. Nothing tells the
 // host.
-func (n *NIC) Silence() error { return n.update(func(s *wire) { s.silent = true }) }
+func (n *NIC) Silence() error {
+	return n.update(func(w *wire) error { w.silent = true; return nil })
+}
 
 // Plug ends Unplug and Silence.
 func (n *NIC) Plug() error {
-	return n.update(func(s *wire) { s.unplugged, s.silent = false, false })
+	return n.update(func(w *wire) error { w.unplugged, w.silent = false, false; return nil })
 }
 
-// update changes the state of the wire and makes it so.
-func (n *NIC) update(change func(*wire)) error {
+// update makes a change to the adapter, makes its port what the wire's state
+// then says, and waits until the kernel has followed.
+func (n *NIC) update(change func(*wire) error) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	change(&n.wire)
-	var lines []string
-	switch {
-	case n.lan == nil:
-	case n.wire.silent:
-		lines = append(lines, "link set "+n.port+" nomaster")
-	default:
-		lines = append(lines, "link set "+n.port+" master "+n.lan.bridges[n.wire.side])
+	err := change(&n.wire)
+	if err == nil && !n.wire.absent {
+		var lines []string
+		switch {
+		case n.lan == nil:
+		case n.wire.silent:
+			lines = append(lines, "link set "+n.port+" nomaster")
+		default:
+			lines = append(lines, "link set "+n.port+" master "+n.lan.bridges[n.wire.side])
+		}
+		if n.wire.unplugged {
+			lines = append(lines, "link set "+n.port+" down")
+		} else {
+			lines = append(lines, "link set "+n.port+" up")
+		}
+		err = n.host.lab.core.ip(lines)
+		if err == nil {
+			err = n.settle()
+		}
 	}
-	if n.wire.unplugged {
-		lines = append(lines, "link set "+n.port+" down")
-	} else {
-		lines = append(lines, "link set "+n.port+" up")
+	if err != nil {
+		return fmt.Errorf("adapter %s of host %s: %w", n.Name, n.host.Name, err)
 	}
-	return n.host.lab.core.ip(lines)
+	return nil
+}
+
+// settle waits for what the kernel does in its own time, much later when the
+// machine is busy: carriers come and go, the bridge starts to forward, and the
+// adapter gets its link-local address.
+func (n *NIC) settle() error {
+	const patience = 5 * time.Second
+	carrier := !n.wire.disabled && !n.wire.unplugged
+	forwards := carrier && !n.wire.silent && n.lan != nil
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		adapter, err := n.host.ns.state(n.Name)
+		if err != nil {
+			return err
+		}
+		port, err := n.host.lab.core.state(n.port)
+		if err != nil {
+			return err
+		}
+		located := !carrier || !n.ipv6 || adapter.located()
+		if (adapter.Operstate == "UP") == carrier && located && (port.bridgePort() == "forwarding") == forwards {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("after %v it is %+v, and its port %+v", patience, adapter, port)
+		}
+	}
 }
 
 // Limit slows the adapter down to so many bits a second in each direction, with

@@ -272,7 +272,7 @@ func (lan *LAN) Split(away ...*NIC) error {
 	nics := lan.nics
 	lan.mu.Unlock()
 	for _, n := range nics {
-		if err := n.update(func(s *wire) { s.side = side[n] }); err != nil {
+		if err := n.update(func(w *wire) error { w.side = side[n]; return nil }); err != nil {
 			return err
 		}
 	}

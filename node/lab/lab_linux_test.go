@@ -332,9 +332,18 @@ func TestALimitSlowsAndCountersCount(t *testing.T) {
 		return took, after.Sub(before)
 	}
 
-	if took, _ := transfer(); took > 400*time.Millisecond {
-		t.Errorf("1 MiB took %v without a limit", took)
+	// A busy machine may be slow for once, but not every time.
+	unlimited := func(when string) {
+		t.Helper()
+		var took time.Duration
+		for range 5 {
+			if took, _ = transfer(); took < 400*time.Millisecond {
+				return
+			}
+		}
+		t.Errorf("1 MiB took %v %s", took, when)
 	}
+	unlimited("without a limit")
 	if err := nic.Limit(16_000_000); err != nil { // 1 MiB is 8.4 Mbit
 		t.Fatal(err)
 	}
@@ -348,9 +357,7 @@ func TestALimitSlowsAndCountersCount(t *testing.T) {
 	if err := nic.Limit(0); err != nil {
 		t.Fatal(err)
 	}
-	if took, _ := transfer(); took > 400*time.Millisecond {
-		t.Errorf("1 MiB took %v after the limit was lifted", took)
-	}
+	unlimited("after the limit was lifted")
 }
 
 func TestACaptureHoldsWhatCrossedTheWire(t *testing.T) {

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -162,6 +163,47 @@ func (n *netns) ip(lines []string, files ...*os.File) error {
 	return n.do(func() error {
 		return run("ip", []byte(strings.Join(lines, "\n")+"\n"), files, "-batch", "-")
 	})
+}
+
+// A linkState is what ip tells of an interface, as far as it matters here.
+type linkState struct {
+	Operstate string
+	Linkinfo  struct {
+		SlaveData struct{ State string } `json:"info_slave_data"`
+	}
+	Addrs []struct{ Family, Scope string } `json:"addr_info"`
+}
+
+// bridgePort is what the interface does as a port of a bridge.
+func (s linkState) bridgePort() string { return s.Linkinfo.SlaveData.State }
+
+// located reports whether the interface has its IPv6 link-local address.
+func (s linkState) located() bool {
+	for _, a := range s.Addrs {
+		if a.Family == "inet6" && a.Scope == "link" {
+			return true
+		}
+	}
+	return false
+}
+
+// state asks for the state of an interface of the namespace.
+func (n *netns) state(dev string) (linkState, error) {
+	var links []linkState
+	err := n.do(func() error {
+		out, err := exec.Command("ip", "-json", "-details", "addr", "show", "dev", dev).Output()
+		if err != nil {
+			return fmt.Errorf("ip addr show dev %s: %w", dev, err)
+		}
+		return json.Unmarshal(out, &links)
+	})
+	if err == nil && len(links) != 1 {
+		err = fmt.Errorf("ip shows %d interfaces called %s", len(links), dev)
+	}
+	if err != nil {
+		return linkState{}, err
+	}
+	return links[0], nil
 }
 
 // tc runs one tc command in the namespace.
