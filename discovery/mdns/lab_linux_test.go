@@ -155,14 +155,26 @@ func (w *wire) lone(host, iface string, addrs ...string) {
 
 func configure(t testing.TB, host, iface string, addrs ...string) {
 	t.Helper()
+	hasIPv6 := true
 	for _, a := range addrs {
 		if a == "no6" {
+			hasIPv6 = false
 			run(t, "ip", "netns", "exec", host, "sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/"+iface+"/disable_ipv6")
 			continue
 		}
 		ip(t, "-n %s addr add %s dev %s", host, a, iface)
 	}
 	ip(t, "-n %s link set %s up multicast on", host, iface)
+	// The kernel adds the link-local address a moment after the carrier is there.
+	for deadline := time.Now().Add(5 * time.Second); hasIPv6; time.Sleep(5 * time.Millisecond) {
+		out, err := exec.Command("ip", "-n", host, "-6", "addr", "show", "dev", iface, "scope", "link").Output()
+		if err == nil && len(out) > 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s in %s got no link-local address", iface, host)
+		}
+	}
 }
 
 func (w *wire) unplug(host, iface string) {
