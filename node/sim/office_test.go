@@ -101,6 +101,16 @@ func (d *desk) hears(text string) chat.MessageEvent {
 
 func (d *desk) sees(name string, p chat.Presence) {
 	d.t.Helper()
+	// Weather is not told to those who come later: they ask.
+	people, err := d.People(d.ctx)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for _, who := range people {
+		if who.Name == name && who.Presence == p {
+			return
+		}
+	}
 	d.await(fmt.Sprintf("%s %s", name, p), func(e chat.Event) bool {
 		who, ok := e.(chat.PersonEvent)
 		return ok && who.Name == name && who.Presence == p
