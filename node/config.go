@@ -20,7 +20,7 @@ type Config struct {
 	// Port is the TCP port to listen on; 0 means the default or, where that is
 	// taken, any free one.
 	Port int
-	// Interfaces pins or, with '!', excludes network interfaces by name.
+	// Interfaces pins or, with '-', excludes network interfaces by name.
 	Interfaces []string
 	// Offline keeps the node off the network altogether.
 	Offline bool

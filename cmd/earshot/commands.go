@@ -138,7 +138,7 @@ func newRoot(a *app) *cobra.Command {
 	f.BoolVar(&o.json, "json", false, "print JSON: one object, or one on each line")
 	f.StringVar(&o.name, "name", "", "what others see you as; it is remembered")
 	f.IntVar(&o.port, "port", 0, "TCP port to listen on (default 9327, or any free one)")
-	f.StringArrayVar(&o.interfaces, "interface", nil, "network interface `NAME` to use, or with ! before it to leave out; may be repeated")
+	f.StringArrayVar(&o.interfaces, "interface", nil, "network interface `NAME` to use, or with - before it to leave out; may be repeated")
 	f.BoolVar(&o.offline, "offline", false, "start no network: read and write the home only")
 	f.StringVar(&o.logLevel, "log-level", "", "debug, info, warn or error (default warn)")
 	f.StringVar(&o.logFile, "log", "", "write the log to this `FILE`")
