@@ -34,6 +34,7 @@ type (
 		how          pageKind
 		msgs         []chat.Message
 		older, newer bool
+		jump         bool // the reader asked to see it
 		err          error
 	}
 	// sentMsg answers send.
@@ -66,8 +67,8 @@ type (
 	}
 	// retryMsg says that it is time to try again.
 	retryMsg struct{}
-	// tickMsg says that time passed.
-	tickMsg struct{}
+	// tickMsg says that time passed; only the last one that was asked for counts.
+	tickMsg struct{ n int }
 )
 
 type pageKind int
@@ -128,12 +129,13 @@ func (m *model) open(c *conversation) tea.Cmd {
 	})
 }
 
-// openEnd reads the newest page in place of what is loaded.
-func (m *model) openEnd(c *conversation) tea.Cmd {
+// openEnd reads the newest page in place of what is loaded; jump says that the
+// reader wants to go there.
+func (m *model) openEnd(c *conversation, jump bool) tea.Cmd {
 	c.opening = true
 	room := c.room
 	return m.call(callTimeout, func(ctx context.Context) tea.Msg {
-		r := pageMsg{room: room.RoomID, how: pageOpen}
+		r := pageMsg{room: room.RoomID, how: pageOpen, jump: jump}
 		r.msgs, r.err = m.client.Messages(ctx, room.Room, Page{Limit: pageSize})
 		r.older = len(r.msgs) == pageSize
 		return r
@@ -222,10 +224,7 @@ func after(d time.Duration, msg tea.Msg) tea.Cmd {
 // tick wakes the model when what is shown may change by time alone: a typing sign
 // that lapses, or midnight.
 func (m *model) tick() tea.Cmd {
-	if m.ticking {
-		return nil
-	}
-	m.ticking = true
+	m.ticks++
 	wait := time.Minute
 	now := m.now()
 	for _, c := range m.rooms {
@@ -233,5 +232,5 @@ func (m *model) tick() tea.Cmd {
 			wait = min(wait, max(50*time.Millisecond, t.until.Sub(now)))
 		}
 	}
-	return m.after(wait, tickMsg{})
+	return m.after(wait, tickMsg{m.ticks})
 }

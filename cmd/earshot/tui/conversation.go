@@ -40,6 +40,8 @@ type conversation struct {
 	readAt     time.Time // when the newest message read was shown
 	readBefore time.Time // the same before the mark that is on its way
 
+	late map[chat.EntryID]bool // came in among messages that were read already
+
 	// Who types.
 	typingOn bool // the room was told that the user types
 	typedAt  time.Time
@@ -87,6 +89,7 @@ type look struct {
 type blockKey struct {
 	id                chat.EntryID
 	first, day, fresh bool
+	late              bool
 }
 
 // maxEarly bounds the messages kept while a page is read; past it, reading the
@@ -101,7 +104,7 @@ type place struct{ i, off int }
 
 func newConversation(room chat.Room) *conversation {
 	return &conversation{
-		room: room, follow: true, typists: map[chat.PersonID]typist{},
+		room: room, follow: true, typists: map[chat.PersonID]typist{}, late: map[chat.EntryID]bool{},
 		blocks: map[blockKey][]string{}, in: input{goal: -1},
 	}
 }
@@ -128,12 +131,12 @@ func (c *conversation) block(i int, who *directory) []string {
 		return c.drawOutgoing(i-len(c.tl.msgs), who)
 	}
 	m := &c.tl.msgs[i]
-	key := blockKey{id: m.ID, first: true, day: true, fresh: m.ID == c.firstNew}
+	key := blockKey{id: m.ID, first: true, day: true, fresh: m.ID == c.firstNew, late: c.late[m.ID]}
 	if i > 0 {
 		prev := &c.tl.msgs[i-1]
 		key.day = !sameDay(shownAt(prev), shownAt(m), who.local)
 		key.first = key.day || key.fresh || prev.From.Person != m.From.Person || prev.Mine != m.Mine ||
-			shownAt(m).Sub(shownAt(prev)) > groupGap || m.ClockAhead != prev.ClockAhead
+			shownAt(m).Sub(shownAt(prev)) > groupGap || m.ClockAhead != prev.ClockAhead || key.late != c.late[prev.ID]
 	}
 	if lines, ok := c.blocks[key]; ok {
 		return lines
@@ -253,6 +256,9 @@ func (c *conversation) draw(m *chat.Message, key blockKey, who *directory) []str
 		when := at.Format("15:04")
 		if m.ClockAhead {
 			when += " (their clock is ahead)"
+		}
+		if key.late {
+			when += " (arrived late)"
 		}
 		lines = append(lines, c.heading(m.From, m.Mine, when, who))
 	}

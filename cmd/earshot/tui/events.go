@@ -107,6 +107,9 @@ func (m *model) onMessage(msg chat.Message) tea.Cmd {
 		return nil
 	}
 	newest := inside && c.tl.msgs[len(c.tl.msgs)-1].ID == msg.ID
+	if inside && !newest && !msg.Mine && c.readKnown && !shownAt(&msg).After(c.readAt) {
+		c.setLate(msg.ID)
+	}
 	if !msg.Mine && !watched {
 		if c.readKnown && shownAt(&msg).After(c.readAt) {
 			c.room.Unread++
@@ -122,6 +125,14 @@ func (m *model) onMessage(msg chat.Message) tea.Cmd {
 		return tea.Raw("\a")
 	}
 	return nil
+}
+
+// setLate notes a message that took its place among some that were read already.
+func (c *conversation) setLate(id chat.EntryID) {
+	if len(c.late) > windowMessages {
+		clear(c.late)
+	}
+	c.late[id] = true
 }
 
 // confirm takes the outgoing message that msg is off the list: it was stored
@@ -150,7 +161,6 @@ func (m *model) onTyping(e chat.TypingEvent) tea.Cmd {
 		e.Until = limit
 	}
 	c.typists[e.From.Person] = typist{e.From, e.Until}
-	m.ticking = false // wake sooner than planned
 	return m.tick()
 }
 
@@ -286,6 +296,11 @@ func (c *conversation) takeEarly() {
 // opened shows the page a room opens with, at the first unread message.
 func (m *model) opened(c *conversation, r pageMsg) {
 	again := c.loaded
+	if again && !c.follow && !r.jump { // the reader has gone up meanwhile
+		c.tl.newer = true
+		c.early = nil
+		return
+	}
 	c.tl.reset(r.msgs, r.older, r.newer)
 	c.loaded, c.follow, c.below = true, true, 0
 	c.takeEarly()

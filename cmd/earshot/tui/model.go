@@ -49,7 +49,7 @@ type model struct {
 	overlay   overlay
 	roster    bool // the side column fills a narrow screen
 	completer completer
-	ticking   bool
+	ticks     int // ticks asked for
 	retrying  bool
 	ids       int // client ids given out
 }
@@ -82,7 +82,7 @@ func newModel(ctx context.Context, c Client, opt Options) *model {
 // Init begins to read the rooms, the people and the events.
 func (m *model) Init() tea.Cmd {
 	m.loading = true
-	return tea.Batch(m.loadAll(), nextEvents(m.events))
+	return tea.Batch(m.loadAll(), nextEvents(m.events), m.tick())
 }
 
 // conv returns the conversation on the screen, nil before there is one.

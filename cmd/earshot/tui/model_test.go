@@ -169,6 +169,10 @@ func TestTheReaderStaysWhenMessagesArrive(t *testing.T) {
 	if after := strings.Split(s.screen(), "\n")[:20]; strings.Join(after, "\n") != strings.Join(before, "\n") {
 		t.Fatal("a late message above moved the screen")
 	}
+	s.press("ctrl+home")
+	s.want("(arrived late)", "late")
+	s.press("ctrl+end", "pgup", "pgup")
+	before = strings.Split(s.screen(), "\n")[:20]
 	s.send(tea.WindowSizeMsg{Width: 50, Height: 12})
 	s.send(tea.WindowSizeMsg{Width: 80, Height: 24})
 	if after := strings.Split(s.screen(), "\n")[:20]; strings.Join(after, "\n") != strings.Join(before, "\n") {
@@ -300,7 +304,8 @@ func TestTypingIsToldRarelyAndShownUntilItLapses(t *testing.T) {
 		t.Fatalf("the sign is looked at again after %v only", last)
 	}
 	f.clock = f.clock.Add(chat.TypingExpiry)
-	s.send(tickMsg{})
+	s.send(tickMsg{s.m.ticks - 1}) // an earlier one, of no meaning any more
+	s.send(tickMsg{s.m.ticks})
 	s.wantNot("is typing")
 }
 
@@ -507,4 +512,35 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestReloadingDoesNotPullTheReaderDown(t *testing.T) {
+	f := newFake()
+	ann := f.person("Ann", chat.Here)
+	for i := range 300 {
+		f.say(chat.Lobby, ann, fmt.Sprintf("message <%d>", i))
+	}
+	s := open(t, f, 80, 24)
+	s.hold = true
+	s.event(chat.GapEvent{})
+	for len(s.held) > 0 && !s.m.conv().opening { // until the page is on its way
+		cmd := s.held[0]
+		s.held = s.held[1:]
+		if msg := cmd(); msg != nil {
+			if batch, ok := msg.(tea.BatchMsg); ok {
+				s.held = append(s.held, batch...)
+			} else {
+				s.send(msg)
+			}
+		}
+	}
+	s.press("pgup")
+	before := s.screen()
+	f.say(chat.Lobby, ann, "missed")
+	s.release()
+	if s.screen() != before {
+		t.Fatalf("the reader was moved from\n%s\nto\n%s", before, s.screen())
+	}
+	s.press("end")
+	s.want("missed")
 }

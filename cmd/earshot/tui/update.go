@@ -88,7 +88,9 @@ func (m *model) apply(msg tea.Msg) tea.Cmd {
 	case retryMsg:
 		return m.onRetry()
 	case tickMsg:
-		m.ticking = false
+		if msg.n != m.ticks {
+			return nil
+		}
 		now := m.now()
 		for _, c := range m.rooms {
 			for p, t := range c.typists {
@@ -131,7 +133,7 @@ func (m *model) settle() tea.Cmd {
 	}
 	if c.stale && !c.opening {
 		c.stale = false
-		return m.openEnd(c)
+		return m.openEnd(c, false)
 	}
 	if !c.loaded || len(c.tl.msgs) == 0 {
 		return nil
@@ -276,7 +278,7 @@ func (m *model) jump(newest bool) tea.Cmd {
 		}
 	case c.tl.newer:
 		if !c.opening {
-			return m.openEnd(c)
+			return m.openEnd(c, true)
 		}
 	default:
 		c.toEnd()
@@ -375,7 +377,7 @@ func (m *model) submit(c *conversation) tea.Cmd {
 	c.typingOn, c.typedAt = false, time.Time{} // the message itself says it
 	cmds := []tea.Cmd{m.send(c.room, o)}
 	if c.tl.newer && !c.opening {
-		cmds = append(cmds, m.openEnd(c))
+		cmds = append(cmds, m.openEnd(c, true))
 	}
 	c.toEnd()
 	return tea.Batch(cmds...)
