@@ -337,7 +337,7 @@ func (c *conversation) rule(words string, style func(string) string) string {
 
 // margin is the space at the left of names.
 func (l look) margin() int {
-	if l.width < 50 {
+	if l.width < 44 { // no side column, and no cell to spare
 		return 0
 	}
 	return 1

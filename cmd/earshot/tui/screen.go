@@ -84,10 +84,15 @@ func (m *model) talkLines(f frame) []string {
 		words = []string{"Earshot's node does not answer yet. This window keeps trying by itself."}
 	case c == nil || !c.loaded:
 		words = []string{"Reading what is here" + m.glyphs.pending}
-	case m.who.here() > 0:
+	case m.who.here() > 0 && c.room.Room == chat.Lobby:
 		words = []string{
 			"Nothing has been said in " + safeName(c.room.Room) + " yet.",
 			"Write a line and press Enter: those here see it at once, the others when they come.",
+		}
+	case m.who.here() > 0:
+		words = []string{
+			"Nothing has been said in " + safeName(c.room.Room) + " yet.",
+			"Others read it once they are in the room too: tell them to write /join " + safeName(c.room.Room) + ".",
 		}
 	default:
 		words = []string{
