@@ -10,25 +10,26 @@ import (
 type Code string
 
 const (
-	CodeInternal    Code = "internal"    // a defect in Earshot
-	CodeUsage       Code = "usage"       // the call itself is wrong
-	CodeBadID       Code = "bad_id"      // an id that cannot be read
-	CodeNotFound    Code = "not_found"   // no such room, person or message
-	CodeTooLong     Code = "too_long"    // text or name over its limit
-	CodeEmpty       Code = "empty"       // nothing to send
-	CodeNotJoined   Code = "not_joined"  // a room this node is not in
-	CodeHomeLocked  Code = "home_locked" // another node holds the home
-	CodeHomeBroken  Code = "home_broken" // the home cannot be read or written
-	CodeHomeNewer   Code = "home_newer"  // the home was written by a newer version
-	CodeDiskFull    Code = "disk_full"   // no space left
-	CodeUnreachable Code = "unreachable" // the node or a peer does not answer
-	CodeDenied      Code = "denied"      // the caller may not do this
-	CodeBusy        Code = "busy"        // a bound was reached; try again later
-	CodeNoNetwork   Code = "no_network"  // no usable network interface
-	CodePortTaken   Code = "port_taken"  // the pinned port belongs to another program
-	CodeInvalid     Code = "invalid"     // a stranger's bytes break the protocol
-	CodeStopping    Code = "stopping"    // the node is shutting down
-	CodeClock       Code = "clock"       // this clock and a neighbour's are far apart
+	CodeInternal    Code = "internal"     // a defect in Earshot
+	CodeUsage       Code = "usage"        // the call itself is wrong
+	CodeBadID       Code = "bad_id"       // an id that cannot be read
+	CodeNotFound    Code = "not_found"    // no such room, person or message
+	CodeTooLong     Code = "too_long"     // text or name over its limit
+	CodeEmpty       Code = "empty"        // nothing to send
+	CodeNotJoined   Code = "not_joined"   // a room this node is not in
+	CodeHomeLocked  Code = "home_locked"  // another node holds the home
+	CodeHomeBroken  Code = "home_broken"  // the home cannot be read or written
+	CodeHomeNewer   Code = "home_newer"   // the home was written by a newer version
+	CodeDiskFull    Code = "disk_full"    // no space left
+	CodeUnreachable Code = "unreachable"  // the node or a peer does not answer
+	CodeDenied      Code = "denied"       // the caller may not do this
+	CodeBusy        Code = "busy"         // a bound was reached; try again later
+	CodeNoNetwork   Code = "no_network"   // no usable network interface
+	CodePortTaken   Code = "port_taken"   // the pinned port belongs to another program
+	CodeInvalid     Code = "invalid"      // a stranger's bytes break the protocol
+	CodeStopping    Code = "stopping"     // the node is shutting down
+	CodeNoInterface Code = "no_interface" // an interface that was named is not there
+	CodeClock       Code = "clock"        // this clock and a neighbour's are far apart
 )
 
 // Error is a failure as a person, a program and an operator each need it: Text

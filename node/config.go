@@ -52,8 +52,13 @@ const (
 	sessionIdle = 30 * time.Second
 	// maxAnswered bounds the sync sessions that others have asked for.
 	maxAnswered = 8
-	// stopTimeout bounds a clean stop; systemd and people wait no longer.
-	stopTimeout = 1500 * time.Millisecond
+	// maxTrusted bounds the devices that are looked for without end (guess: an
+	// office's worth).
+	maxTrusted = 512
+	// expireEvery is how often hints that are too old are forgotten.
+	expireEvery = time.Minute
+	// rescanEvery spaces the questions of a node that has lost everybody.
+	rescanEvery = 10 * time.Second
 	// farewell bounds how long neighbours are waited for to take a goodbye.
 	farewell = 100 * time.Millisecond
 )

@@ -28,9 +28,12 @@ type core struct {
 	posts      map[uint64]*post
 	nextRef    uint64
 
-	book     *discovery.Book
-	schedule *discovery.Schedule
-	seekAt   time.Time // when the schedule has something to do; zero: never
+	book      *discovery.Book
+	schedule  *discovery.Schedule
+	expireAt  time.Time // when the book is next cleared of what is too old
+	trusted   int       // devices that are looked for without end
+	rescanned time.Time // when the sources were last asked to look at once
+	seekAt    time.Time // when the schedule has something to do; zero: never
 }
 
 // do runs f in the loop and waits until it has run. It fails if the node stops or

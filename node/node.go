@@ -42,6 +42,7 @@ type Node struct {
 	live      *gossip.Topic // nil while Offline
 	standings *standings
 	selection discovery.Selection
+	sources   []discovery.Source // the loop's, once it runs
 
 	inbox     chan func(*core)
 	outbox    chan []byte        // committed entries on their way to gossip
@@ -273,6 +274,9 @@ func (n *Node) seekNeighbours() error {
 	}
 	list, err := sources(n.host)
 	if err != nil {
+		return err
+	}
+	if err := n.do(n.ctx, func(c *core) { n.sources = list }); err != nil {
 		return err
 	}
 	for _, s := range list {

@@ -56,7 +56,7 @@ func (c *core) connection(ev host.PeerEvent) {
 			dev.address = nb.address
 		}
 	}
-	c.inSight(ev.Device)
+	c.inSight(ev)
 	// One of the two opens the stream that both speak on.
 	if bytes.Compare(c.n.device[:], ev.Device[:]) < 0 {
 		c.n.spawn(func(ctx context.Context) { c.n.keepPeerStream(ctx, ev.Device) })
@@ -158,6 +158,7 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, who chat.PersonID, h w
 	c.keepDevice(d)
 	c.showPerson(who)
 	c.checkClock(who, chat.HLC(h.Now).Time())
+	c.trust(d)
 	c.sync(catchup.PeerUp{Device: d})
 }
 

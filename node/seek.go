@@ -2,6 +2,9 @@ package node
 
 import (
 	"context"
+	"errors"
+	"strconv"
+	"strings"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -24,6 +27,7 @@ func (c *core) sighted(ev discovery.Event) {
 
 // seek dials whoever is due.
 func (c *core) seek() {
+	c.expire()
 	due, wake := c.schedule.Next(c.now)
 	c.seekAt = wake
 	for _, p := range due {
@@ -61,17 +65,53 @@ func (c *core) dialled(p peer.ID, d chat.DeviceID, err error) {
 }
 
 // inSight: a connection to the device is there.
-func (c *core) inSight(d chat.DeviceID) {
-	p := host.PeerID(d)
+func (c *core) inSight(ev host.PeerEvent) {
+	p := host.PeerID(ev.Device)
 	c.schedule.Connected(p)
-	c.book.Confirm(c.now, p, nil)
+	if ev.Inbound {
+		c.book.Confirm(c.now, p, nil) // their port is not one they listen on
+	} else {
+		c.book.Confirm(c.now, p, ev.Addr)
+	}
 	c.seek()
 }
 
-// lostSight: the last connection to it is gone.
+// trust has a device that has said who it is be looked for without end. A flood
+// of strangers who do so gets no more than a share of that.
+func (c *core) trust(d chat.DeviceID) {
+	if c.trusted < maxTrusted {
+		c.trusted++
+		c.schedule.Trust(host.PeerID(d), true)
+	}
+}
+
+// lostSight: the last connection to it is gone. Who is alone now asks the network
+// once more, since its next question may be minutes away; if all asked whenever
+// one left, a large network would be busy with that.
 func (c *core) lostSight(d chat.DeviceID) {
 	c.schedule.Disconnected(c.now, host.PeerID(d))
+	if len(c.neighbours) == 0 && c.now.Sub(c.rescanned) > rescanEvery {
+		c.rescanned = c.now
+		for _, s := range c.n.sources {
+			if r, ok := s.(interface{ Rescan() }); ok {
+				r.Rescan()
+			}
+		}
+	}
 	c.seek()
+}
+
+// expire forgets hints that are too old.
+func (c *core) expire() {
+	if c.now.Before(c.expireAt) {
+		return
+	}
+	c.expireAt = c.now.Add(expireEvery)
+	for _, p := range c.book.Expire(c.now) {
+		if d, ok := host.DeviceID(p); ok && c.neighbours[d] == nil {
+			c.schedule.Forget(p)
+		}
+	}
 }
 
 // networkChanged: interfaces or their addresses came or went.
@@ -86,6 +126,18 @@ func (c *core) networkChanged(usable []discovery.Interface) {
 		c.n.warn(none)
 	} else {
 		c.n.unwarn(none.Code)
+	}
+	if all, err := discovery.SystemInterfaces(); err == nil {
+		var unknown *discovery.UnknownInterfaceError
+		if errors.As(c.n.selection.Check(all), &unknown) {
+			c.n.warn(chat.Error{
+				Code: chat.CodeNoInterface,
+				Text: "There is no network interface called " + strconv.Quote(unknown.Name) + ".",
+				Hint: "This computer has: " + strings.Join(unknown.Have, ", ") + ". Check the spelling, or plug it in: it is used as soon as it is there.",
+			})
+		} else {
+			c.n.unwarn(chat.CodeNoInterface)
+		}
 	}
 	c.n.host.NetworkChanged()
 	c.schedule.NetworkChanged(c.now)

@@ -136,7 +136,7 @@ func large(b *testing.B) (dir string, room chat.RoomID) {
 		recs := records(writers, k, &hlc, w)
 		for len(recs) > 0 {
 			m := min(len(recs), maxBatch)
-			s.Append(recs[:m:m], nil)
+			mustStore(b, s, recs[:m]...)
 			recs = recs[m:]
 		}
 		left -= k

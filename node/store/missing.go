@@ -24,10 +24,13 @@ func (p Position) compare(q Position) int {
 	return cmp.Or(cmp.Compare(p.hlc, q.hlc), cmp.Compare(p.log, q.log), cmp.Compare(p.seq, q.seq))
 }
 
-// maxSkip is how many entries that the other side has are walked over before
-// looking up where the next missing one is: a step costs 0.5 us, a look-up some
-// 5 us for every log with something missing.
-const maxSkip = 512
+// A walk steps over this many entries that the other side has before looking up
+// where the next missing one is: a step costs about 0.5 us, a look-up about 5 us
+// for every log with a gap.
+const (
+	skipPerGap = 10
+	maxSkip    = 512
+)
 
 // Missing returns entries of a room that have does not hold: those whose Seq is
 // greater than have of their log, oldest first, at least one and at most
@@ -75,7 +78,8 @@ type walk struct {
 	full    bool
 }
 
-// gap is what is missing of one log: what comes behind have, up to last.
+// gap is what is missing of one log: what comes behind have, up to last. have
+// grows as entries are taken.
 type gap struct {
 	have uint64
 	last Position
@@ -96,8 +100,14 @@ func (w *walk) findGaps(have map[chat.LogID]uint64) error {
 	}, `SELECT id, log, last_seq, last_hlc FROM log WHERE room = ?`, w.room)
 }
 
-// run walks from gap to gap until it is full or past them.
+// run walks from gap to gap until it is full or past them. A walk that goes on
+// starts where it stopped, since most likely the next missing entry is near.
 func (w *walk) run() error {
+	if w.at != (Position{}) && len(w.gaps) > 0 {
+		if err := w.scan(Position{w.at.hlc, w.at.log, w.at.seq + 1}); err != nil {
+			return err
+		}
+	}
 	for !w.full {
 		from, ok, err := w.nextMissing()
 		if err != nil || !ok {
@@ -113,13 +123,13 @@ func (w *walk) run() error {
 // scan takes entries from there on, until the walk is full or has met too many
 // that are not missing.
 func (w *walk) scan(from Position) error {
-	skipped := 0
+	skipped, most := 0, min(skipPerGap*(1+len(w.gaps)), maxSkip)
 	err := w.query(func(s *sqlite3.Stmt) error {
 		p := Position{chat.HLC(s.ColumnInt64(1)), s.ColumnInt64(2), uint64(s.ColumnInt64(3))}
 		g, ok := w.gaps[p.log]
 		if !ok || p.seq <= g.have {
 			w.at = p
-			if skipped++; skipped > maxSkip {
+			if skipped++; skipped > most {
 				return errEnough
 			}
 			return nil
@@ -135,7 +145,8 @@ func (w *walk) scan(from Position) error {
 		}
 		w.entries = append(w.entries, e)
 		w.bytes += size
-		w.at = p
+		w.at, g.have = p, p.seq
+		w.gaps[p.log] = g
 		if w.full = len(w.entries) == w.maxEntries; w.full {
 			return errEnough
 		}

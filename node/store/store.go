@@ -72,6 +72,9 @@ func Open(ctx context.Context, dir string, opt Options) (*Store, error) {
 	if err := checkFiles(path); err != nil {
 		return nil, wrap(dir, err)
 	}
+	if err := private(path); err != nil {
+		return nil, wrap(dir, err)
+	}
 	c, err := openWriter(ctx, path)
 	if err != nil {
 		return nil, wrap(dir, err)
@@ -157,6 +160,19 @@ func checkFiles(path string) error {
 	}
 	return chat.Errorf(chat.CodeHomeBroken, "The history's file %s is missing or empty, but %s-wal beside it still holds messages. "+
 		"Put the file back from a backup, or move both away to start with an empty history.", path, FileName)
+}
+
+// private makes the file where it is missing, for its owner only: SQLite would let
+// everybody read it.
+func private(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // size returns a file's size, or -1 where there is none.
