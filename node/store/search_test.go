@@ -1,7 +1,6 @@
 package store
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -110,7 +109,7 @@ func FuzzSearch(f *testing.F) {
 		}
 		for _, m := range hits {
 			if !utf8.ValidString(m.Text) {
-				t.Fatal(fmt.Sprintf("%q", m.Text))
+				t.Fatalf("%q", m.Text)
 			}
 		}
 	})
