@@ -62,6 +62,21 @@ func BenchmarkArrival(b *testing.B) {
 	}
 }
 
+// BenchmarkPeople is what it costs that 1,000 people come into sight at once.
+func BenchmarkPeople(b *testing.B) {
+	s := loaded(b, 1000)
+	var events []chat.Event
+	for i := range 1000 {
+		s.f.person(fmt.Sprintf("Colleague %d", i%900), chat.Here)
+		events = append(events, chat.PersonEvent{Person: s.f.people[len(s.f.people)-1]})
+	}
+	for b.Loop() {
+		s.m.who = newDirectory(zone)
+		s.m.Update(eventsMsg{events: events})
+		s.m.View()
+	}
+}
+
 // BenchmarkResize is what drawing everything at another width costs.
 func BenchmarkResize(b *testing.B) {
 	s := loaded(b, 10_000)

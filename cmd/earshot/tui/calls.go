@@ -216,9 +216,20 @@ func (m *model) retry() tea.Cmd {
 	return m.after(retryAfter, retryMsg{})
 }
 
-// after is the clock that wakes the model.
-func after(d time.Duration, msg tea.Msg) tea.Cmd {
-	return tea.Tick(d, func(time.Time) tea.Msg { return msg })
+// wake is the clock that wakes the model. Unlike tea.Tick it ends with ctx.
+func wake(ctx context.Context) func(time.Duration, tea.Msg) tea.Cmd {
+	return func(d time.Duration, msg tea.Msg) tea.Cmd {
+		return func() tea.Msg {
+			t := time.NewTimer(d)
+			defer t.Stop()
+			select {
+			case <-t.C:
+				return msg
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	}
 }
 
 // tick wakes the model when what is shown may change by time alone: a typing sign

@@ -149,8 +149,9 @@ func (m *model) complete(in *input) completer {
 	default:
 		at := strings.HasPrefix(word, "@")
 		prefix := fold(strings.TrimPrefix(word, "@"))
-		for i := range m.who.people {
-			p := &m.who.people[i]
+		people := m.who.list()
+		for i := range people {
+			p := &people[i]
 			name := safeName(p.Name)
 			if p.Me || !strings.HasPrefix(fold(name), prefix) {
 				continue

@@ -15,37 +15,46 @@ import (
 type directory struct {
 	me     chat.Author
 	local  *time.Location
-	people []chat.Person // others and me, sorted for the side column
-	called map[chat.PersonID]string
+	people []chat.Person // others and me; list returns them in order
+	sorted bool
+	called map[chat.PersonID]calling
 	shared map[string]int // how many people are called this, by folded name
 	gen    int            // rises when any name may have changed
 }
 
+// calling is what a person calls themselves: as shown, and as compared.
+type calling struct{ name, folded string }
+
 func newDirectory(local *time.Location) *directory {
-	return &directory{local: local, called: map[chat.PersonID]string{}, shared: map[string]int{}}
+	return &directory{local: local, called: map[chat.PersonID]calling{}, shared: map[string]int{}}
 }
 
 // setPeople replaces what the node knows of people.
 func (d *directory) setPeople(people []chat.Person) {
-	d.people = slices.Clone(people)
+	d.people, d.sorted = slices.Clone(people), false
 	for i := range d.people {
 		d.meet(d.people[i].Person, d.people[i].Name)
 	}
-	d.sort()
 }
 
 // setPerson replaces what the node knows of one person.
 func (d *directory) setPerson(p chat.Person) {
 	d.meet(p.Person, p.Name)
+	d.sorted = false
 	if i := slices.IndexFunc(d.people, func(q chat.Person) bool { return q.Person == p.Person }); i >= 0 {
 		d.people[i] = p
 	} else {
 		d.people = append(d.people, p)
 	}
-	d.sort()
 }
 
-func (d *directory) sort() {
+// list returns everybody: the user, then who is here, then the others, by name. A
+// thousand changes between two screens are sorted once.
+func (d *directory) list() []chat.Person {
+	if d.sorted {
+		return d.people
+	}
+	d.sorted = true
 	slices.SortStableFunc(d.people, func(a, b chat.Person) int {
 		if a.Me != b.Me {
 			return one(b.Me) - one(a.Me)
@@ -53,11 +62,12 @@ func (d *directory) sort() {
 		if ah, bh := a.Presence == chat.Here, b.Presence == chat.Here; ah != bh {
 			return one(bh) - one(ah)
 		}
-		if c := strings.Compare(fold(a.Name), fold(b.Name)); c != 0 {
+		if c := strings.Compare(d.called[a.Person].folded, d.called[b.Person].folded); c != 0 {
 			return c
 		}
 		return slices.Compare(a.Person[:], b.Person[:])
 	})
+	return d.people
 }
 
 func one(b bool) int {
@@ -71,15 +81,19 @@ func one(b bool) int {
 func (d *directory) meet(p chat.PersonID, name string) {
 	name = safeName(name)
 	old, known := d.called[p]
-	if known && old == name {
+	if known && old.name == name {
 		return
 	}
 	if known {
-		d.shared[fold(old)]--
+		if d.shared[old.folded]--; d.shared[old.folded] == 0 {
+			delete(d.shared, old.folded)
+		}
 	}
-	d.called[p] = name
-	d.shared[fold(name)]++
+	now := calling{name, fold(name)}
+	d.called[p] = now
+	d.shared[now.folded]++
 	d.gen++
+	d.sorted = false
 }
 
 // meetAuthors notes the authors of messages whom the node did not list.
@@ -91,22 +105,19 @@ func (d *directory) meetAuthors(msgs []chat.Message) {
 	}
 }
 
-// name returns what an author is called on this screen.
+// name returns what an author is called on this screen. It adds the start of the
+// id where the name alone would mislead: shared by two, or made to look like a
+// remark of ours.
 func (d *directory) name(a chat.Author) string {
-	if name, known := d.called[a.Person]; known {
-		return d.distinct(a.Person, name)
+	c, known := d.called[a.Person]
+	if !known {
+		name := safeName(a.Name)
+		c = calling{name, fold(name)}
 	}
-	return d.distinct(a.Person, safeName(a.Name))
-}
-
-// distinct adds the start of the id where a name alone would mislead: shared by
-// two, or made to look like a remark of ours.
-func (d *directory) distinct(p chat.PersonID, name string) string {
-	folded := fold(name)
-	if d.shared[folded] < 2 && !strings.Contains(folded, "(you)") {
-		return name
+	if d.shared[c.folded] < 2 && !strings.Contains(c.folded, "(you)") {
+		return c.name
 	}
-	return name + " [" + p.Short() + "]"
+	return c.name + " [" + a.Person.Short() + "]"
 }
 
 // here counts the people who are reachable now, without the user.

@@ -74,7 +74,7 @@ func newModel(ctx context.Context, c Client, opt Options) *model {
 	opt.Commands = withBuiltins(opt.Commands)
 	g := environmentGlyphs()
 	return &model{
-		ctx: ctx, client: c, opt: opt, now: opt.Now, after: after, focused: true, mouse: true,
+		ctx: ctx, client: c, opt: opt, now: opt.Now, after: wake(ctx), focused: true, mouse: true,
 		glyphs: &g, who: newDirectory(opt.Local), meter: meter{ansi.WcWidth},
 	}
 }

@@ -92,7 +92,7 @@ func unreadCount(n int) string {
 
 // peopleLines draws n lines of people: those here first.
 func (m *model) peopleLines(width, n int, put func(string, int)) {
-	people := m.who.people
+	people := m.who.list()
 	left := 0
 	if len(people) > n {
 		left = len(people) - max(0, n-1)

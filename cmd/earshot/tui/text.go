@@ -54,6 +54,9 @@ func (mt meter) next(s string) (cluster string, width, size int) {
 	if c := s[0]; c >= ' ' && c < utf8.RuneSelf && (len(s) == 1 || s[1] < utf8.RuneSelf) {
 		return s[:1], 1, 1
 	}
+	if size := ideograph(s); size > 0 && (len(s) == size || s[size] < utf8.RuneSelf || ideograph(s[size:]) > 0) {
+		return s[:size], 2, size
+	}
 	cluster, width = ansi.FirstGraphemeCluster(s, mt.method)
 	size = len(cluster)
 	if mt.method == ansi.WcWidth && size > utf8.UTFMax-1 {
@@ -83,6 +86,19 @@ func leans(cluster string) bool {
 func (mt meter) reaches(cluster string) bool {
 	whole, _ := ansi.FirstGraphemeCluster(cluster+" ", mt.method)
 	return len(whole) > len(cluster)
+}
+
+// ideograph returns the bytes of the kana, ideograph or Hangul syllable that s
+// begins with, 0 if it is none. They are most of a Chinese, Japanese or Korean
+// text, always wide, and never merge with one another.
+func ideograph(s string) int {
+	switch r, size := utf8.DecodeRuneInString(s); {
+	case r < 0x3041:
+		return 0
+	case r <= 0x3096, r >= 0x30A1 && r <= 0x30FA, r >= 0x4E00 && r <= 0x9FFF, r >= 0xAC00 && r <= 0xD7A3:
+		return size
+	}
+	return 0
 }
 
 // withoutJoins takes apart an emoji sequence for terminals that don't join them:

@@ -98,6 +98,22 @@ func TestFit(t *testing.T) {
 	}
 }
 
+// TestIdeographsAreWhatTheRendererThinks holds the short cut to the library.
+func TestIdeographsAreWhatTheRendererThinks(t *testing.T) {
+	for r := rune(0x3000); r < 0xE000; r++ {
+		s := string(r) + "漢"
+		if ideograph(s) == 0 {
+			continue
+		}
+		for _, mt := range meters {
+			cluster, w := ansi.FirstGraphemeCluster(s, mt.method)
+			if got, gotW, size := mt.next(s); got != cluster || gotW != w || size != len(cluster) {
+				t.Fatalf("%U is taken for %q of %d cells, the renderer has %q of %d", r, got, gotW, cluster, w)
+			}
+		}
+	}
+}
+
 // FuzzScreen: whatever a stranger sends, as text, as a name, as a room, the screen
 // keeps its shape and nothing but our own colours reaches the terminal.
 func FuzzScreen(f *testing.F) {
