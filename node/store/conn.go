@@ -7,6 +7,8 @@ import (
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/ext/fts5"
+
+	"earshot/chat"
 )
 
 // Settings of every connection. temp_store keeps what is said out of temporary
@@ -54,7 +56,18 @@ func (c *conn) setUp() error {
 			return err
 		}
 	}
-	if err := c.db.Exec("PRAGMA journal_mode = WAL;" + writerPragmas); err != nil {
+	var mode string
+	if _, err := c.queryRow(func(s *sqlite3.Stmt) error {
+		mode = s.ColumnText(0)
+		return nil
+	}, "PRAGMA journal_mode = WAL"); err != nil {
+		return err
+	}
+	if mode != "wal" {
+		return chat.Errorf(chat.CodeHomeBroken, "The disk that holds Earshot's home can't share memory between readers and writers (journal mode %s). "+
+			"Choose a home on a local disk with --home.", mode)
+	}
+	if err := c.db.Exec(writerPragmas); err != nil {
 		return err
 	}
 	return c.migrate(version)

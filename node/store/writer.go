@@ -16,7 +16,8 @@ const (
 	maxHold  = 20 * time.Millisecond // from the first row to the commit
 )
 
-// maxCached bounds the writer's table of logs; past it the table is read anew.
+// maxCached bounds what the writer remembers of logs and of devices, each; past it
+// they are read anew.
 const maxCached = 1 << 16
 
 // writer is the writing connection and what its goroutine remembers between
@@ -117,6 +118,7 @@ func (s *Store) write() {
 					s.finish(o, err)
 				}
 			}
+			clear(batch[:n]) // the queue's array would keep their records alive
 			batch = batch[n:]
 		}
 	}
@@ -159,6 +161,9 @@ func (w *writer) commit(batch []op) (n int, err error) {
 	w.failure = nil
 	if len(w.logs) > maxCached {
 		clear(w.logs)
+	}
+	if len(w.devices) > maxCached {
+		clear(w.devices)
 	}
 	return n, nil
 }
