@@ -1,0 +1,294 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"earshot/chat"
+	"earshot/cmd/dev/floor"
+	"earshot/node/lab"
+)
+
+const (
+	messageSize = 200 // bytes of text, about three lines
+	rate        = 20  // messages a second, about as fast as a large room ever is
+)
+
+// text is a message of messageSize bytes that begins with a number.
+func text(number int) string {
+	s := strconv.Itoa(number) + " "
+	return s + strings.Repeat("x", messageSize-len(s))
+}
+
+// latency measures how long a message takes from one face to another, beside
+// what the same bytes take over a bare stream and bare gossipsub.
+func (b *bench) latency(ctx context.Context) error {
+	f, err := newFleet(ctx, b.program, 2)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	count := scale(b, 600, 100)
+
+	stream, err := f.floorStream(ctx, count)
+	if err != nil {
+		return err
+	}
+	gossip, err := f.floorGossip(ctx, 2, 1, count, time.Second/rate)
+	if err != nil {
+		return err
+	}
+	bare := row("floor_gossip", "floor: bare gossipsub, one way", "ms", milliseconds(gossip[1].OneWay))
+
+	nodes, err := f.startAll(ctx, []int{0, 1}, "home")
+	if err != nil {
+		return err
+	}
+	defer stopAll(ctx, nodes)
+	if _, err := allMet(ctx, nodes); err != nil {
+		return err
+	}
+	var oneWay, stored []time.Duration
+	sent := map[chat.EntryID]time.Time{}
+	tick := time.NewTicker(time.Second / rate)
+	defer tick.Stop()
+	for i := range count {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		begin := time.Now()
+		m, err := nodes[0].api.Send(ctx, chat.Lobby, text(i), "")
+		if err != nil {
+			return err
+		}
+		stored = append(stored, time.Since(begin))
+		sent[m.ID] = begin
+	}
+	deadline, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	seen := nodes[1].seen
+	if _, _, err := seen.messages(deadline, count); err != nil {
+		return err
+	}
+	seen.mu.Lock()
+	for id, begin := range sent {
+		oneWay = append(oneWay, seen.arrived[id].Sub(begin))
+	}
+	seen.mu.Unlock()
+	what := fmt.Sprintf("message of %d B at %d/s, send to event, one way", messageSize, rate)
+	b.add(
+		row("floor_stream", "floor: bare stream, one way", "ms", milliseconds(stream.OneWay)),
+		bare,
+		row("latency", what, "ms", milliseconds(oneWay)).p50Below(1.5*bare.P50),
+		row("send", "the same, send to stored", "ms", milliseconds(stored)),
+	)
+	return nil
+}
+
+// throughput measures how many messages a room of ten can take, all speaking at
+// once, with nothing lost.
+func (b *bench) throughput(ctx context.Context) error {
+	const (
+		size    = 10
+		writers = 8 // on each node, each waiting for one message to be stored before it sends the next
+	)
+	each := scale(b, 500, 100) // messages of each node
+	f, err := newFleet(ctx, b.program, size)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+
+	bare, err := f.floorGossip(ctx, size, size, each, 0)
+	if err != nil {
+		return err
+	}
+	floorRow, err := deliveries(bare, size*each)
+	if err != nil {
+		return err
+	}
+	b.add(floorRow)
+
+	all := make([]int, size)
+	for i := range all {
+		all[i] = i
+	}
+	nodes, err := f.startAll(ctx, all, "home")
+	if err != nil {
+		return err
+	}
+	defer stopAll(ctx, nodes)
+	if _, err := allMet(ctx, nodes); err != nil {
+		return err
+	}
+	begin := time.Now()
+	group, groupCtx := errgroup.WithContext(ctx)
+	for _, n := range nodes {
+		numbers := make(chan int, each)
+		for i := range each {
+			numbers <- i
+		}
+		close(numbers)
+		for range writers {
+			group.Go(func() error {
+				for i := range numbers {
+					if _, err := n.api.Send(groupCtx, chat.Lobby, text(i), ""); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	stored := time.Since(begin)
+	deadline, cancel := context.WithTimeout(ctx, 2*patience)
+	defer cancel()
+	var last time.Time
+	twice := 0
+	for _, n := range nodes {
+		_, newest, err := n.seen.messages(deadline, (size-1)*each)
+		if err != nil {
+			return fmt.Errorf("%s lacks messages: %w", n.me.Name, err)
+		}
+		if newest.After(last) {
+			last = newest
+		}
+		n.seen.mu.Lock()
+		twice += n.seen.twice
+		n.seen.mu.Unlock()
+	}
+	if twice > 0 {
+		return fmt.Errorf("%d messages were told more than once", twice)
+	}
+	total := float64(size * (size - 1) * each)
+	b.add(single("throughput", fmt.Sprintf("room of %d, all speak: messages delivered", size), "1/s", total/last.Sub(begin).Seconds()).
+		noted("%d messages to %d others each; lost 0; all stored by their authors after %.1f s", size*each, size-1, stored.Seconds()))
+	return nil
+}
+
+// deliveries sums up a bare run in which so many messages were sent in all.
+func deliveries(results []floor.Result, sent int) (Row, error) {
+	var began, ended time.Time
+	received := 0
+	for _, r := range results {
+		received += r.Received
+		if r.Received == 0 {
+			return Row{}, errors.New("a node of the floor received nothing")
+		}
+		if began.IsZero() || r.Began.Before(began) {
+			began = r.Began
+		}
+		if r.Ended.After(ended) {
+			ended = r.Ended
+		}
+	}
+	expected := sent * (len(results) - 1)
+	return single("floor_throughput", fmt.Sprintf("floor: bare gossipsub, %d nodes: messages delivered", len(results)), "1/s",
+		float64(received)/ended.Sub(began).Seconds()).
+		noted("of %d lost %.1f%%; nothing is stored or signed by us", expected, 100-100*float64(received)/float64(expected)), nil
+}
+
+// floorStream runs the bare ping-pong between the first two hosts.
+func (f *fleet) floorStream(ctx context.Context, count int) (floor.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*patience)
+	defer cancel()
+	var r floor.Result
+	for self := range 2 {
+		p, err := f.startFloor(ctx, self, "floor-stream",
+			"-hosts", strings.Join(f.addresses()[:2], ","), "-self", strconv.Itoa(self),
+			"-count", strconv.Itoa(count), "-size", strconv.Itoa(messageSize), "-interval", (time.Second / rate).String())
+		if err != nil {
+			return r, err
+		}
+		defer p.Kill()
+		if self == 0 {
+			err = awaitStage(ctx, p, floor.Listening)
+		} else {
+			r, err = awaitResult(ctx, p)
+		}
+		if err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// floorGossip runs bare gossipsub on the first size hosts, of which the first
+// senders publish count messages each, one every interval.
+func (f *fleet) floorGossip(ctx context.Context, size, senders, count int, interval time.Duration) ([]floor.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*patience)
+	defer cancel()
+	var procs []*lab.Process
+	for self := range size {
+		p, err := f.startFloor(ctx, self, "floor-gossip",
+			"-hosts", strings.Join(f.addresses()[:size], ","), "-self", strconv.Itoa(self), "-senders", strconv.Itoa(senders),
+			"-count", strconv.Itoa(count), "-size", strconv.Itoa(messageSize), "-interval", interval.String())
+		if err != nil {
+			return nil, err
+		}
+		defer p.Kill()
+		if err := awaitStage(ctx, p, floor.Listening); err != nil {
+			return nil, err
+		}
+		procs = append(procs, p)
+	}
+	for _, p := range procs {
+		if err := awaitStage(ctx, p, floor.Connected); err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range procs {
+		if err := p.Signal(floor.Begin); err != nil { // begin
+			return nil, err
+		}
+	}
+	results := make([]floor.Result, size)
+	errs := make([]error, size)
+	var wait sync.WaitGroup
+	for i, p := range procs {
+		wait.Go(func() { results[i], errs[i] = awaitResult(ctx, p) })
+	}
+	wait.Wait()
+	return results, errors.Join(errs...)
+}
+
+// startFloor runs one of this program's own hidden commands on host i.
+func (f *fleet) startFloor(ctx context.Context, i int, args ...string) (*lab.Process, error) {
+	return f.hosts[i].Start(ctx, lab.Command{Path: "/proc/self/exe", Args: args})
+}
+
+// awaitStage waits until a floor program has come so far.
+func awaitStage(ctx context.Context, p *lab.Process, want string) error {
+	_, err := stageOf(ctx, p, want)
+	return err
+}
+
+// awaitResult waits until a floor program is done.
+func awaitResult(ctx context.Context, p *lab.Process) (floor.Result, error) {
+	s, err := stageOf(ctx, p, floor.Done)
+	if err != nil {
+		return floor.Result{}, err
+	}
+	return *s.Result, nil
+}
+
+func stageOf(ctx context.Context, p *lab.Process, want string) (s floor.Stage, err error) {
+	_, err = p.Await(ctx, func(line string) bool {
+		s = floor.Stage{}
+		return json.Unmarshal([]byte(line), &s) == nil && s.Stage == want
+	})
+	return s, err
+}
