@@ -23,7 +23,7 @@ type command struct {
 	example  string
 	complete completer // what an argument may be, nil for nothing known
 	flags    func(*cobra.Command, *options)
-	run      func(ctx context.Context, a *app, args []string) error
+	run      verb
 
 	// slash is its name in the terminal UI without the slash, "" if it is not
 	// offered there. say carries it out there; it is nil for what the UI does
@@ -126,7 +126,7 @@ func newRoot(a *app) *cobra.Command {
 		SilenceErrors: true, SilenceUsage: true,
 		Version: version(), SuggestionsMinimumDistance: 2,
 		Args: arguments(0, 0),
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.prepare(cmd, runUI)(cmd.Context(), a, nil) },
+		RunE: a.cobra(runUI),
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -174,10 +174,7 @@ func newGroup(name string) *cobra.Command {
 func (a *app) newCommand(name string, c command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: strings.TrimSpace(name + " " + c.args), Short: c.short, Long: c.long, Example: c.example,
-		Args: arguments(c.min, c.max), ValidArgsFunction: a.completion(c),
-	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return a.prepare(cmd, c.run)(cmd.Context(), a, args)
+		Args: arguments(c.min, c.max), ValidArgsFunction: a.completion(c), RunE: a.cobra(c.run),
 	}
 	if c.flags != nil {
 		c.flags(cmd, &a.opt)

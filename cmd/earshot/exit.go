@@ -28,9 +28,9 @@ var exits = []struct {
 	codes   []chat.Code
 }{
 	{exitOK, "it worked", nil},
-	{exitFailure, "it failed for another reason", []chat.Code{chat.CodeInternal, chat.CodeInvalid}},
+	{exitFailure, "it failed for another reason", []chat.Code{chat.CodeInternal, chat.CodeInvalid, chat.CodeClock}},
 	{exitUsage, "the command line is wrong", []chat.Code{chat.CodeUsage, chat.CodeBadID, chat.CodeEmpty}},
-	{exitUnreachable, "the node can't be reached or started", []chat.Code{chat.CodeUnreachable, chat.CodeNoNetwork, chat.CodePortTaken, chat.CodeStopping}},
+	{exitUnreachable, "the node can't be reached or started", []chat.Code{chat.CodeUnreachable, chat.CodeNoNetwork, chat.CodeNoInterface, chat.CodePortTaken, chat.CodeStopping}},
 	{exitNotFound, "there is no such room, person or message", []chat.Code{chat.CodeNotFound, chat.CodeNotJoined}},
 	{exitRefused, "refused by a limit or a permission", []chat.Code{chat.CodeTooLong, chat.CodeDenied, chat.CodeBusy}},
 	{exitHome, "the home is locked, damaged, or its disk is full", []chat.Code{chat.CodeHomeLocked, chat.CodeHomeBroken, chat.CodeHomeNewer, chat.CodeDiskFull}},

@@ -146,9 +146,9 @@ func wantLine(t *testing.T, lines *bufio.Scanner, pattern string) string {
 // Exit codes are promised to scripts: this table does not change, it only grows.
 func TestExitCodes(t *testing.T) {
 	want := map[chat.Code]int{
-		chat.CodeInternal: 1, chat.CodeInvalid: 1, "from the future": 1,
+		chat.CodeInternal: 1, chat.CodeInvalid: 1, chat.CodeClock: 1, "from the future": 1,
 		chat.CodeUsage: 2, chat.CodeBadID: 2, chat.CodeEmpty: 2,
-		chat.CodeUnreachable: 3, chat.CodeNoNetwork: 3, chat.CodePortTaken: 3, chat.CodeStopping: 3,
+		chat.CodeUnreachable: 3, chat.CodeNoNetwork: 3, chat.CodeNoInterface: 3, chat.CodePortTaken: 3, chat.CodeStopping: 3,
 		chat.CodeNotFound: 4, chat.CodeNotJoined: 4,
 		chat.CodeTooLong: 5, chat.CodeDenied: 5, chat.CodeBusy: 5,
 		chat.CodeHomeLocked: 6, chat.CodeHomeBroken: 6, chat.CodeHomeNewer: 6, chat.CodeDiskFull: 6,
@@ -157,6 +157,19 @@ func TestExitCodes(t *testing.T) {
 		if got := exitCode(code); got != exit {
 			t.Errorf("%s ends with %d, want %d", code, got, exit)
 		}
+	}
+	source, err := os.ReadFile("../../chat/error.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared := regexp.MustCompile(`Code = "(\w+)"`).FindAllSubmatch(source, -1)
+	for _, m := range declared {
+		if _, ok := want[chat.Code(m[1])]; !ok {
+			t.Errorf("%s has no row in this test", m[1])
+		}
+	}
+	if len(declared) != len(want)-1 {
+		t.Errorf("found %d codes in package chat, and %d rows here", len(declared), len(want)-1)
 	}
 	help := exitHelp()
 	for _, e := range exits {

@@ -24,9 +24,9 @@ const (
 	attachTimeout = 8 * time.Second
 	// attachRetry is how often it looks.
 	attachRetry = 25 * time.Millisecond
-	// stopTimeout bounds ending a node that this process runs; with what the API
-	// takes of it, a daemon ends within its promise of two seconds.
-	stopTimeout = 1800 * time.Millisecond
+	// stopTimeout bounds ending a node that this process runs; with the second
+	// that its API may take, a daemon ends within its promise of two.
+	stopTimeout = time.Second
 )
 
 // running is a node as the commands see it.
@@ -57,14 +57,17 @@ type app struct {
 	log   *slog.Logger
 }
 
-// prepare wraps run with what every command needs once the flags are known.
-func (a *app) prepare(_ *cobra.Command, run func(context.Context, *app, []string) error) func(context.Context, *app, []string) error {
-	return func(ctx context.Context, _ *app, args []string) (err error) {
+// verb carries out one command, given the arguments behind it.
+type verb func(ctx context.Context, a *app, args []string) error
+
+// cobra makes a verb what the flag parser calls once it knows the flags.
+func (a *app) cobra(run verb) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) (err error) {
 		a.p.json = a.opt.json
 		if a.home, err = keyring.Home(a.opt.home); err != nil {
 			return err
 		}
-		return run(ctx, a, args)
+		return run(cmd.Context(), a, args)
 	}
 }
 
@@ -222,10 +225,9 @@ func (s *session) Close() error {
 	return err
 }
 
-// close answers no more, then ends the node.
+// close answers no more, then ends the node. The node holds the home's lock, so
+// nobody starts another one before this one's socket is gone.
 func (o *ownNode) close() error {
-	// The faces are let go while the node says goodbye to its neighbours, but its
-	// lock is held until both are done, so nobody meets half a node.
 	serverErr := o.server.Close()
 	return errors.Join(serverErr, <-o.served, closeNode(o.node))
 }

@@ -67,7 +67,7 @@ func status(err *chat.Error) int {
 		return http.StatusRequestEntityTooLarge
 	case chat.CodeBusy:
 		return http.StatusTooManyRequests
-	case chat.CodeUnreachable, chat.CodeNoNetwork, chat.CodeStopping, chat.CodeHomeLocked:
+	case chat.CodeUnreachable, chat.CodeNoNetwork, chat.CodeNoInterface, chat.CodeStopping, chat.CodeHomeLocked:
 		return http.StatusServiceUnavailable
 	case chat.CodeDiskFull:
 		return http.StatusInsufficientStorage

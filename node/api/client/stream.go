@@ -19,7 +19,7 @@ const (
 	silence = 45 * time.Second
 	// retryFirst and retryMost bound the pause before the node is looked for
 	// again; it doubles.
-	retryFirst = 50 * time.Millisecond
+	retryFirst = 20 * time.Millisecond
 	retryMost  = 2 * time.Second
 	// maxLine bounds one event, in bytes: the longest message is under 128 KiB.
 	maxLine = 1 << 20
@@ -106,13 +106,8 @@ func (s *Stream) follow(ctx context.Context) {
 			pause = retryFirst
 		}
 		s.client.forget()
-		if !heard && s.client.revive != nil {
-			if err := s.client.restart(ctx); err == nil {
-				pause = retryFirst
-				continue
-			}
-		}
-		if !heard && !s.lost {
+		restarted := !heard && s.client.revive != nil && s.client.restart(ctx) == nil
+		if !heard && !restarted && !s.lost {
 			s.lost = true
 			s.tell(ctx, chat.WarningEvent{Warning: *chat.AsError(unreachable(ctx, err))})
 		}
