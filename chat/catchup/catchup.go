@@ -36,7 +36,7 @@ const (
 	retryAfter = 2 * time.Second
 	maxBarren  = 5
 	// idleMin and idleMax bound the rounds in which a quiet node compares itself
-	// with one random neighbour.
+	// with one neighbour, each in its turn.
 	idleMin = 30 * time.Second
 	idleMax = 5 * time.Minute
 	// maxSessions bounds the sessions this node has asked for at one time.
@@ -124,10 +124,12 @@ type Engine struct {
 	sessions int       // asked for by this node
 	idleAt   time.Time // of the next idle round
 	idle     time.Duration
+	idled    [32]byte // what was held at the last idle round
 	offered  [32]byte // what was held when everybody was last told
 }
 
 type neighbour struct {
+	toldAt    time.Time
 	tellAt    time.Time // zero: nothing to tell
 	lostAt    time.Time // of the first loss they have not been told of
 	askAt     time.Time // zero: nothing to ask
@@ -152,7 +154,7 @@ func (e *Engine) Handle(now time.Time, in Input) []Effect {
 	case PeerUp:
 		if e.peers[in.Device] == nil {
 			e.peers[in.Device] = &neighbour{}
-			out = append(out, e.tell(in.Device))
+			out = append(out, e.tell(now, in.Device))
 		}
 	case PeerDown:
 		if p := e.peers[in.Device]; p != nil && p.asking {
@@ -174,7 +176,7 @@ func (e *Engine) Handle(now time.Time, in Input) []Effect {
 		}
 	case Joined:
 		for _, d := range e.devices() {
-			out = append(out, e.tell(d))
+			out = append(out, e.tell(now, d))
 		}
 	case Begun:
 		if p := e.peers[in.Device]; p != nil {
@@ -257,7 +259,7 @@ func (e *Engine) due(now time.Time) []Effect {
 		p := e.peers[d]
 		if !p.tellAt.IsZero() && !now.Before(p.tellAt) {
 			p.tellAt, p.lostAt = time.Time{}, time.Time{}
-			out = append(out, e.tell(d))
+			out = append(out, e.tell(now, d))
 		}
 		if p.askAt.IsZero() || p.busy() || now.Before(p.askAt) || e.sessions >= maxSessions {
 			continue
@@ -278,8 +280,13 @@ func (e *Engine) due(now time.Time) []Effect {
 	case e.idleAt.IsZero():
 		e.idleAt = now.Add(e.jitter(e.idle*3/4, e.idle*5/4))
 	case !now.Before(e.idleAt):
-		out = append(out, e.tell(devices[e.rng.IntN(len(devices))]))
-		e.idle = min(2*e.idle, idleMax)
+		out = append(out, e.tell(now, e.longestUntold(devices)))
+		// It backs off while nothing changes: what was lost unnoticed is found soon.
+		if held := e.held(); held != e.idled {
+			e.idle, e.idled = idleMin, held
+		} else {
+			e.idle = min(2*e.idle, idleMax)
+		}
 		e.idleAt = now.Add(e.jitter(e.idle*3/4, e.idle*5/4))
 	}
 	return out
@@ -353,7 +360,17 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-func (e *Engine) tell(d chat.DeviceID) Effect {
+// longestUntold returns one of the neighbours that were told least lately.
+func (e *Engine) longestUntold(devices []chat.DeviceID) chat.DeviceID {
+	first := e.peers[slices.MinFunc(devices, func(a, b chat.DeviceID) int {
+		return e.peers[a].toldAt.Compare(e.peers[b].toldAt)
+	})].toldAt
+	longest := slices.DeleteFunc(slices.Clone(devices), func(d chat.DeviceID) bool { return e.peers[d].toldAt.After(first) })
+	return longest[e.rng.IntN(len(longest))]
+}
+
+func (e *Engine) tell(now time.Time, d chat.DeviceID) Effect {
+	e.peers[d].toldAt = now
 	nonce := make([]byte, wire.NonceSize)
 	for i := range nonce {
 		nonce[i] = byte(e.rng.Uint32())

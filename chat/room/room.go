@@ -327,6 +327,18 @@ func (e *Engine) Entered(id chat.RoomID) bool {
 	return r != nil && r.entered
 }
 
+// RoomOf returns the room, of those entered, that an entry was written for. Its
+// header says so under its author's signature; the tag that it travels under is
+// not signed, and whoever relays it could have put another in its place.
+func (e *Engine) RoomOf(en *wire.Entry) (chat.RoomID, bool) {
+	for id, r := range e.rooms { // at most one fits
+		if r.entered && en.Ref == r.ref(r.logs[en.Log], en.Log) {
+			return id, true
+		}
+	}
+	return chat.RoomID{}, false
+}
+
 // Frontier returns what is held of a room, in ascending order of log. A forked log
 // counts as held up to wire.MaxSeq: nothing more of it is wanted, and two nodes
 // that hold different branches need not compare them for ever.

@@ -202,6 +202,23 @@ func TestAnEntryUnderTheTagOfAnotherRoomIsRefusedAndNobodyBlamed(t *testing.T) {
 	want(t, "blamed in a session", bob.refuse[1].From, deviceOf("relay"))
 }
 
+func TestTheRoomOfAnEntryIsWhatItsAuthorSigned(t *testing.T) {
+	alice, bob := join(t, "alice"), join(t, "bob")
+	for _, name := range []string{"#a", "#b", "#c"} {
+		bob.do(noon, Enter{Room: chat.OpenRoom(name)})
+	}
+	said := alice.says(noon, "for the lobby")
+	for range 2 {
+		id, ok := bob.RoomOf(&said[0])
+		want(t, "room", id, lobby)
+		want(t, "known", ok, true)
+		bob.hears(noon, said...)
+	}
+	bob.do(noon, Exit{Room: lobby})
+	_, ok := bob.RoomOf(&said[0])
+	want(t, "after leaving", ok, false)
+}
+
 func TestNobodyWritesInAnothersLog(t *testing.T) {
 	alice, bob := join(t, "alice"), join(t, "bob")
 	said := alice.says(noon, "mine")
