@@ -71,12 +71,10 @@ func (n *Node) passOffers(ctx context.Context) {
 	}
 }
 
-// liveID names a gossip message by its entry, so that one entry under two tags is
-// one message.
+// liveID names a gossip message by all of its bytes. gossipsub takes an id as seen
+// before it asks the validator: were it the entry's, a copy with a broken signature
+// would keep the true one from everybody.
 func liveID(data []byte) string {
-	if id, ok := wire.LiveID(data); ok {
-		return string(id[:])
-	}
 	sum := sha256.Sum256(data)
 	return string(sum[:])
 }
@@ -99,8 +97,12 @@ func (v *validator) validate(from peer.ID, data []byte) gossip.Verdict {
 	_, e, err := wire.DecodeLive(data)
 	if err == nil {
 		if _, again := v.recent[e.ID]; again {
-			err = chat.Errorf(chat.CodeInvalid, "A device played an old message again. It was refused; nothing needs to be done.")
-		} else if e.HLC > chat.HLCOf(now.Add(chat.MaxFarFuture)) {
+			// The same under another tag, or played again: who began it can't be
+			// told from who passed it on.
+			v.n.standings.replayed()
+			return gossip.Ignore
+		}
+		if e.HLC > chat.HLCOf(now.Add(chat.MaxFarFuture)) {
 			err = chat.Errorf(chat.CodeInvalid, "A device passed on a message from the far future. It was refused; check that device's clock.")
 		} else {
 			err = e.Verify()
@@ -131,12 +133,14 @@ func (v *validator) remember(id chat.EntryID) {
 // deliver hands a message that was accepted to the loop, if it is of a room this
 // node is in.
 func (n *Node) deliver(ctx context.Context, from chat.DeviceID, data []byte) {
-	tag, e, err := wire.DecodeLive(data)
+	_, e, err := wire.DecodeLive(data)
 	if err != nil {
 		return
 	}
 	_ = n.tell(ctx, func(c *core) {
-		if id, ok := c.tags[tag]; ok {
+		// The tag is whoever passed the entry on's to choose; the reference in
+		// its header is signed.
+		if id, ok := c.rooms.RoomOf(&e); ok {
 			c.room(room.Receive{Room: id, Entry: e, From: from})
 		}
 	})

@@ -81,6 +81,13 @@ func (s *standings) refuse(now time.Time, d chat.DeviceID) (banned bool) {
 	return true
 }
 
+// replayed counts an entry that had been heard before, which nobody is blamed for.
+func (s *standings) replayed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused++
+}
+
 // banned reports whether d is cut off.
 func (s *standings) banned(now time.Time, d chat.DeviceID) bool {
 	s.mu.Lock()
