@@ -115,7 +115,8 @@ type Open struct{ Device chat.DeviceID }
 func (Tell) isEffect() {}
 func (Open) isEffect() {}
 
-// Engine decides whom to ask and whom to tell. One loop owns it.
+// Engine decides whom to ask and whom to tell (PROTOCOL.md#earshotpeer1). One loop
+// owns it.
 type Engine struct {
 	self     chat.DeviceID
 	holdings Holdings

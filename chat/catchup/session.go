@@ -14,7 +14,7 @@ type RoomState struct {
 	Frontier []wire.LogSeq // in ascending order of log
 }
 
-// Session is one conversation in which two nodes send each other what the other
+// Session (PROTOCOL.md#earshotsync1) is one conversation in which two nodes send each other what the other
 // lacks. Both sides run the same machine; the asker speaks first. It does no I/O:
 // feed it what arrives and do what it returns.
 //

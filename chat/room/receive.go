@@ -148,7 +148,8 @@ func (e *Engine) settle(now time.Time, r *state, queue []chat.LogID) (records []
 	return records, effects
 }
 
-// accept appends the next entry of a log, or says what is wrong with it.
+// accept appends the next entry of a log, or says what is wrong with it
+// (PROTOCOL.md#logs).
 func (e *Engine) accept(now time.Time, r *state, w *waiting) (Record, []Effect) {
 	en := &w.entry
 	rec := Record{Room: r.id, Entry: *en, ReceivedAt: now, Sort: en.HLC}

@@ -104,7 +104,7 @@ type Record struct {
 	Entry      wire.Entry
 	Person     chat.PersonID // the author
 	ReceivedAt time.Time
-	// Sort is where it stands in what is shown: its HLC, or its arrival where
+	// Sort is where it stands in what is shown (PROTOCOL.md#clocks-and-order): its HLC, or its arrival where
 	// the author's clock was ahead.
 	Sort chat.HLC
 	Text string // of a message, cleaned

@@ -78,7 +78,7 @@ var (
 	errNull      = errors.New("a null where a value belongs")
 )
 
-// canonical checks that b starts with one deterministically encoded item and
+// canonical (PROTOCOL.md#encoding) checks that b starts with one deterministically encoded item and
 // returns what follows. fxamacker/cbor accepts longer integers than needed and
 // unsorted keys, and re-encoding would drop unknown keys: hence this walk.
 //

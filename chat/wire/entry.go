@@ -44,7 +44,7 @@ type Dep struct {
 	Seq uint64
 }
 
-// Header is the signed part of an entry.
+// Header is the signed part of an entry (PROTOCOL.md#entries).
 type Header struct {
 	Device chat.DeviceID // author
 	Log    chat.LogID

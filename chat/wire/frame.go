@@ -6,7 +6,7 @@ import (
 	"earshot/chat"
 )
 
-// Frame is what travels on a stream: one type byte, then the deterministic CBOR
+// Frame is what travels on a stream (PROTOCOL.md#streams): one type byte, then the deterministic CBOR
 // of the rest. A sealed union; a type this version does not know is Unknown.
 type Frame interface{ frameType() FrameType }
 
@@ -238,7 +238,7 @@ func checkRooms(nonce []byte, rooms []RoomRoot) error {
 	return nil
 }
 
-// live is the layout of what is gossiped: an entry under its room's tag.
+// live is the layout of what is gossiped (PROTOCOL.md#the-live-path): an entry under its room's tag.
 type live struct {
 	_       struct{} `cbor:",toarray"`
 	Tag     []byte
