@@ -31,7 +31,6 @@ type conversation struct {
 	// Where the reader is.
 	follow bool // at the newest message
 	anchor anchor
-	below  int // messages that arrived below the screen
 
 	// What was read.
 	firstNew   chat.EntryID // the "new messages" line stands above it
@@ -40,7 +39,9 @@ type conversation struct {
 	readAt     time.Time // when the newest message read was shown
 	readBefore time.Time // the same before the mark that is on its way
 
-	late map[chat.EntryID]bool // came in among messages that were read already
+	missed  bool                  // stop following when firstNew would leave the screen
+	history bool                  // there was something before what arrives now
+	late    map[chat.EntryID]bool // came in among messages that were read already
 
 	// Who types.
 	typingOn bool // the room was told that the user types
@@ -91,6 +92,11 @@ type blockKey struct {
 	first, day, fresh bool
 	late              bool
 }
+
+// missedAge is how old a message is that was not said just now but missed: a
+// device that comes back gets many at once (guess: longer than delivery ever
+// takes, shorter than an absence).
+const missedAge = 10 * time.Second
 
 // maxEarly bounds the messages kept while a page is read; past it, reading the
 // newest page again finds them.
@@ -214,10 +220,44 @@ func (c *conversation) hold(p place, who *directory) {
 	c.anchor = anchor{id: m.ID, at: shownAt(m), rest: len(c.block(p.i, who)) - p.off}
 }
 
+// holdMissed stops following where the reader would otherwise lose sight of the
+// first message that was missed.
+func (c *conversation) holdMissed(height int, who *directory) {
+	if !c.missed || !c.follow {
+		return
+	}
+	i := c.tl.index(c.firstNew)
+	if i < 0 {
+		c.missed = false
+		return
+	}
+	if p, _ := c.top(height, who); p.i > i || p.i == i && p.off > 0 {
+		c.missed = false
+		c.hold(place{i, 0}, who)
+	}
+}
+
+// seen forgets where the new messages began: the reader has dealt with them.
+func (c *conversation) seen() { c.firstNew, c.missed = chat.EntryID{}, false }
+
+// unseen counts the messages of others that are newer than what was read.
+func (c *conversation) unseen() int {
+	if c.tl.newer || !c.readKnown { // not all of them are here to be counted
+		return c.room.Unread
+	}
+	n := 0
+	for i := len(c.tl.msgs) - 1; i >= 0 && shownAt(&c.tl.msgs[i]).After(c.readAt); i-- {
+		if !c.tl.msgs[i].Mine {
+			n++
+		}
+	}
+	return n
+}
+
 // toEnd goes to the newest message, unless it isn't loaded.
 func (c *conversation) toEnd() {
 	if !c.tl.newer {
-		c.follow, c.below = true, 0
+		c.follow, c.missed = true, false
 	}
 }
 

@@ -105,19 +105,28 @@ func (d *directory) meetAuthors(msgs []chat.Message) {
 	}
 }
 
-// name returns what an author is called on this screen. It adds the start of the
-// id where the name alone would mislead: shared by two, or made to look like a
-// remark of ours.
+// name returns what an author is called on this screen.
 func (d *directory) name(a chat.Author) string {
+	name, tag := d.call(a)
+	if tag != "" {
+		return name + " " + tag
+	}
+	return name
+}
+
+// call returns an author's name and, where the name alone would mislead, the
+// start of their id: when two share it, or when it is made to look like a remark of
+// ours. The user needs none: no other name is followed by "(you)".
+func (d *directory) call(a chat.Author) (name, tag string) {
 	c, known := d.called[a.Person]
 	if !known {
 		name := safeName(a.Name)
 		c = calling{name, fold(name)}
 	}
-	if d.shared[c.folded] < 2 && !strings.Contains(c.folded, "(you)") {
-		return c.name
+	if a.Person != d.me.Person && (d.shared[c.folded] > 1 || strings.Contains(c.folded, "(you)")) {
+		tag = "[" + a.Person.Short() + "]"
 	}
-	return c.name + " [" + a.Person.Short() + "]"
+	return c.name, tag
 }
 
 // here counts the people who are reachable now, without the user.

@@ -110,6 +110,9 @@ func (m *model) onMessage(msg chat.Message) tea.Cmd {
 	if inside && !newest && !msg.Mine && c.readKnown && !shownAt(&msg).After(c.readAt) {
 		c.setLate(msg.ID)
 	}
+	if newest && !msg.Mine && c.history && c.firstNew.IsZero() && m.now().Sub(shownAt(&msg)) > missedAge {
+		c.firstNew, c.missed = msg.ID, true
+	}
 	if !msg.Mine && !watched {
 		if c.readKnown && shownAt(&msg).After(c.readAt) {
 			c.room.Unread++
@@ -117,9 +120,6 @@ func (m *model) onMessage(msg chat.Message) tea.Cmd {
 		if newest && c.firstNew.IsZero() {
 			c.firstNew = msg.ID
 		}
-	}
-	if !c.follow && (newest || !inside && c.tl.newer) {
-		c.below++
 	}
 	if m.opt.Bell && !m.focused && !msg.Mine {
 		return tea.Raw("\a")
@@ -302,7 +302,7 @@ func (m *model) opened(c *conversation, r pageMsg) {
 		return
 	}
 	c.tl.reset(r.msgs, r.older, r.newer)
-	c.loaded, c.follow, c.below = true, true, 0
+	c.loaded, c.follow = true, true
 	c.takeEarly()
 	for i := range r.msgs {
 		if r.msgs[i].Mine {
@@ -312,7 +312,7 @@ func (m *model) opened(c *conversation, r pageMsg) {
 	if again {
 		return
 	}
-	c.readKnown = true
+	c.readKnown, c.history = true, len(c.tl.msgs) > 0
 	from := 0
 	if id := c.room.ReadUpTo; id != nil {
 		if i := c.tl.index(*id); i >= 0 {
@@ -332,6 +332,7 @@ func (m *model) opened(c *conversation, r pageMsg) {
 		c.hold(place{i, 0}, m.who)
 		if _, atEnd := c.top(f.talk, m.who); atEnd {
 			c.toEnd()
+			c.missed = true // more of them may be on the way
 		} else {
 			c.scroll(-min(3, f.talk/3), f.talk, m.who) // a little of what went before
 		}

@@ -121,7 +121,7 @@ func (m *model) stateLines(width, limit int) []string {
 	tail := ""
 	if c := m.conv(); c != nil && !c.follow {
 		tail = " End " + m.glyphs.down
-		if n := max(c.below, c.room.Unread); n > 0 {
+		if n := c.unseen(); n > 0 {
 			tail = fmt.Sprintf(" %s new below, End %s", unreadCount(n), m.glyphs.down)
 		}
 	}

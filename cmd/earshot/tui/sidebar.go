@@ -104,11 +104,14 @@ func (m *model) peopleLines(width, n int, put func(string, int)) {
 		if p.Presence == chat.Here || p.Me {
 			mark = m.glyphs.here
 		}
-		tail := ""
+		name, tail := m.who.call(chat.Author{Person: p.Person, Name: p.Name})
 		if p.Me {
-			tail = " (you)"
+			tail = "(you)"
 		}
-		name := m.meter.cut(m.who.name(chat.Author{Person: p.Person, Name: p.Name}), width-2-len(tail)) + tail
+		if tail != "" {
+			tail = " " + tail
+		}
+		name = m.meter.cut(name, width-2-len(tail)) + tail
 		line := mark + " " + m.meter.fit(name, width-2)
 		if mark == m.glyphs.gone {
 			line = styleFaint.Styled(line)

@@ -39,7 +39,7 @@ func (m *model) apply(msg tea.Msg) tea.Cmd {
 	case tea.BlurMsg:
 		m.focused = false
 		if c := m.conv(); c != nil && c.follow {
-			c.firstNew = chat.EntryID{} // what comes from now on is new
+			c.seen() // what comes from now on is new
 		}
 	case tea.KeyPressMsg:
 		return m.onKey(msg)
@@ -140,6 +140,7 @@ func (m *model) settle() tea.Cmd {
 	}
 	f := m.layout()
 	m.refreshLook(f)
+	c.holdMissed(f.talk, m.who)
 	_, first, last := c.screen(f.talk, m.who)
 	return tea.Batch(m.loadMore(c, first, last), m.noteRead(c, last))
 }
@@ -302,7 +303,7 @@ func (m *model) enter(i int) tea.Cmd {
 	}
 	cmd := m.stopTyping(old)
 	if old.follow {
-		old.firstNew = chat.EntryID{}
+		old.seen()
 	}
 	m.current = i
 	m.notice = notice{}
@@ -373,7 +374,8 @@ func (m *model) submit(c *conversation) tea.Cmd {
 	m.ids++
 	o := outgoing{clientID: m.clientID(), text: text, at: m.now()}
 	c.out = append(c.out, o)
-	c.firstNew = chat.EntryID{}
+	c.seen()
+	c.history = true
 	c.typingOn, c.typedAt = false, time.Time{} // the message itself says it
 	cmds := []tea.Cmd{m.send(c.room, o)}
 	if c.tl.newer && !c.opening {
