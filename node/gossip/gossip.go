@@ -6,9 +6,10 @@
 // subscriber is slow, where a stream breaks. Each of these is counted and told
 // through Config.Lost, so that catch-up can be started with that peer.
 //
-// Goroutines: Join starts one, the pump, which hands received messages to
-// Config.Deliver; Close waits for it. All others belong to go-libp2p-pubsub and
-// end soon after Close.
+// Goroutines: Join starts the pump, which hands received messages to
+// Config.Deliver, the watch, which reports who subscribes, and the reviver, which
+// has broken streams opened again; Close waits for them. All others belong to
+// go-libp2p-pubsub and end soon after Close.
 package gossip
 
 import (
@@ -16,13 +17,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
+	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
 )
 
 const (
@@ -48,6 +53,14 @@ const (
 	// must not hold up all others for long.
 	publishRoom     = outboundQueue / 2
 	publishPatience = 50 * time.Millisecond
+
+	// reviveAfter is how long a connected peer may be without our stream before
+	// gossipsub is asked to open one. gossipsub itself tries four times within 10
+	// minutes (closing a duplicate connection costs one), then never again.
+	reviveAfter = 2 * time.Second
+	// hangUpPatience is how long gossipsub's loop waits for a stream to be reset,
+	// which takes no time unless the connection is stuck.
+	hangUpPatience = 10 * time.Millisecond
 )
 
 // ErrTooLarge is returned by Publish for a message above MaxMessage.
@@ -130,13 +143,20 @@ func Join(h host.Host, cfg Config) (*Topic, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	t := &Topic{cfg: cfg, self: h.ID(), blocked: newBlocklist(), tracer: newTracer(cfg, h.ID()), cancel: cancel}
+	t.tracer.hangUp = func(p peer.ID) { t.hangUp(h.Network(), p) }
 	if err := t.join(ctx, h); err != nil {
+		cancel()
+		return nil, fmt.Errorf("gossip: joining %s: %w", cfg.Topic, err)
+	}
+	revive, err := h.EventBus().Emitter(new(event.EvtPeerProtocolsUpdated))
+	if err != nil {
 		cancel()
 		return nil, fmt.Errorf("gossip: joining %s: %w", cfg.Topic, err)
 	}
 	running, stop := context.WithCancel(ctx)
 	t.stop = stop
 	t.running.Go(func() { t.pump(running) })
+	t.running.Go(func() { t.revive(running, h.Network(), revive) })
 	if t.events != nil {
 		t.running.Go(func() { t.watch(running) })
 	}
@@ -239,6 +259,69 @@ func (t *Topic) watch(ctx context.Context) {
 			t.cfg.Joined(ev.Peer)
 		case ev.Type == pubsub.PeerLeave && t.cfg.Left != nil:
 			t.cfg.Left(ev.Peer)
+		}
+	}
+}
+
+// hangUp resets the gossip streams that a peer opened to us, when ours to it broke
+// although it is connected (both happen to streams on a duplicate connection that
+// is closed). gossipsub has just forgotten what the peer subscribes to and would
+// never ask again, so we would send it nothing: hanging up makes it open a new
+// stream, which begins with its subscriptions. It must be done before our own new
+// stream is opened, or the peer would in turn forget ours.
+func (t *Topic) hangUp(n network.Network, p peer.ID) {
+	var streams []network.Stream
+	for _, c := range n.ConnsToPeer(p) {
+		for _, s := range c.GetStreams() {
+			if s.Stat().Direction == network.DirInbound && strings.HasPrefix(string(s.Protocol()), "/meshsub/") {
+				streams = append(streams, s)
+			}
+		}
+	}
+	if len(streams) == 0 {
+		return
+	}
+	done := make(chan struct{})
+	go func() { // ends within the connection's write timeout
+		defer close(done)
+		for _, s := range streams {
+			_ = s.Reset() // it may be closed already, which is as good
+		}
+	}()
+	timer := time.NewTimer(hangUpPatience)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	}
+}
+
+// revive has gossipsub open a stream to peers that are connected but have lost
+// it, by telling it again what it was told when they came.
+func (t *Topic) revive(ctx context.Context, n network.Network, tell event.Emitter) {
+	defer tell.Close()
+	for {
+		select {
+		case <-t.tracer.broke:
+		case <-ctx.Done():
+			return
+		}
+		timer := time.NewTimer(reviveAfter)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+		for _, p := range t.tracer.streamless() {
+			if n.Connectedness(p) != network.Connected || t.blocked.Contains(p) {
+				t.tracer.forget(p)
+				continue
+			}
+			ev := event.EvtPeerProtocolsUpdated{Peer: p, Added: []protocol.ID{pubsub.GossipSubID_v12}}
+			if err := tell.Emit(ev); err != nil {
+				t.cfg.Logger.Warn("cannot have a gossip stream reopened", "peer", p, "err", err)
+			}
 		}
 	}
 }

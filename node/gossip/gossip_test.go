@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -359,6 +360,33 @@ func TestBlockedPeerIsNotHeard(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.await(t, "a message after unblocking", func(h []uint64) bool { return slices.Contains(h, 2) })
+}
+
+// gossipsub gives a stream up after it broke five times; we do not.
+func TestBrokenStreamsAreReopenedWithoutEnd(t *testing.T) {
+	a, b := newNode(t, nil), newNode(t, nil)
+	mesh(t, a, b)
+	for range 5 {
+		broken := 0
+		for _, c := range a.host.Network().ConnsToPeer(b.host.ID()) {
+			for _, s := range c.GetStreams() {
+				if s.Stat().Direction == network.DirOutbound && strings.HasPrefix(string(s.Protocol()), "/meshsub/") {
+					broken++
+					if err := s.Reset(); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+		if broken == 0 {
+			t.Fatal("no gossip stream to break")
+		}
+		receive(t, "graft over a new stream", a.grafted)
+	}
+	if err := a.Publish(t.Context(), message(1)); err != nil {
+		t.Fatal(err)
+	}
+	b.await(t, "a message over the new stream", func(h []uint64) bool { return len(h) == 1 })
 }
 
 func TestJoinNeedsTopicAndMessageID(t *testing.T) {

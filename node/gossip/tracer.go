@@ -26,6 +26,8 @@ type Counters struct {
 type tracer struct {
 	cfg  Config
 	self peer.ID
+	// hangUp is called when our stream to a peer has ended.
+	hangUp func(peer.ID)
 
 	delivered, duplicates, rejected, ignored atomic.Uint64
 	lostSending, lostReceiving               atomic.Uint64
@@ -35,6 +37,10 @@ type tracer struct {
 	queued map[peer.ID]int
 	// slow holds the peers that Publish waited for in vain.
 	slow map[peer.ID]bool
+	// broken holds the peers whose stream ended, until they have one again or are
+	// forgotten; broke is the doorbell of the reviver, capacity 1.
+	broken map[peer.ID]bool
+	broke  chan struct{}
 	// heard counts accepted messages of others, and before holds what it was when
 	// a peer came that is not in our mesh yet.
 	heard  uint64
@@ -46,7 +52,12 @@ type tracer struct {
 var _ pubsub.RawTracer = (*tracer)(nil)
 
 func newTracer(cfg Config, self peer.ID) *tracer {
-	return &tracer{cfg: cfg, self: self, queued: make(map[peer.ID]int), slow: make(map[peer.ID]bool), before: make(map[peer.ID]uint64), room: make(chan struct{})}
+	return &tracer{
+		cfg: cfg, self: self,
+		queued: make(map[peer.ID]int), slow: make(map[peer.ID]bool), room: make(chan struct{}),
+		broken: make(map[peer.ID]bool), broke: make(chan struct{}, 1),
+		before: make(map[peer.ID]uint64),
+	}
 }
 
 func (t *tracer) counters() Counters {
@@ -136,6 +147,7 @@ func (t *tracer) OnNewOutboundStream(p peer.ID, _ protocol.ID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.queued[p] = 0
+	delete(t.broken, p)
 	t.before[p] = t.heard
 }
 
@@ -174,9 +186,39 @@ func (t *tracer) OnClosedOutboundStream(p peer.ID) {
 	delete(t.queued, p)
 	delete(t.slow, p)
 	delete(t.before, p)
+	t.broken[p] = true
+	t.ringReviver()
 	t.knock()
 	t.mu.Unlock()
+	t.hangUp(p)
 	t.lost(p, LostSending, n)
+}
+
+func (t *tracer) ringReviver() {
+	select {
+	case t.broke <- struct{}{}:
+	default:
+	}
+}
+
+// streamless returns the peers that lost their stream and have no new one. As
+// long as there are any, the reviver is rung again.
+func (t *tracer) streamless() (peers []peer.ID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for p := range t.broken {
+		peers = append(peers, p)
+	}
+	if len(peers) > 0 {
+		t.ringReviver()
+	}
+	return peers
+}
+
+func (t *tracer) forget(p peer.ID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.broken, p)
 }
 
 func (t *tracer) SendRPC(rpc *pubsub.RPC, p peer.ID) {
