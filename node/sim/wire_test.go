@@ -168,15 +168,21 @@ func TestAWriterIntoTheVoidTimesOut(t *testing.T) {
 // startHost puts a real host on the simulated LAN.
 func startHost(t *testing.T, n *Net, self netip.Addr, seed byte) *host.Host {
 	t.Helper()
+	h := newHost(t, n, self, seed)
+	if err := h.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func newHost(t *testing.T, n *Net, self netip.Addr, seed byte) *host.Host {
+	t.Helper()
 	h, err := host.New(host.Config{
 		Key:         ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize)),
 		ListenAddrs: []ma.Multiaddr{ma.StringCast("/ip4/" + self.String() + "/tcp/9327")},
 		Transport:   n.Transport(),
 	})
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := h.Listen(); err != nil {
 		t.Fatal(err)
 	}
 	return h
