@@ -99,7 +99,8 @@ func Test5000EntriesInReverseAreCaughtUpInBoundedMemory(t *testing.T) {
 		t.Errorf("%d wait", bob.Pending(lobby))
 	}
 	bob.fetches(noon.Add(6*time.Second), said...)
-	if took := time.Since(start); took > 2*time.Second {
+	// Far above what it takes, far below what quadratic work would.
+	if took := time.Since(start); took > 20*time.Second {
 		t.Errorf("took %v", took)
 	}
 	want(t, "stored", len(bob.stored), len(said))
