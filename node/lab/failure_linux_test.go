@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -175,36 +176,69 @@ func TestAnUnpluggedLinkHeals(t *testing.T) {
 }
 
 func TestAPartitionHeals(t *testing.T) {
+	partition := func(t *testing.T, hold, patience time.Duration) {
+		w := newWorld(t)
+		all := []*station{w.station("ann", lab.Dual), w.station("bob", lab.Dual), w.station("cid", lab.Dual), w.station("dan", lab.Dual)}
+		left, right := all[:2], all[2:]
+		meet(5*time.Second, all...)
+		if err := w.lan.Split(right[0].nic, right[1].nic); err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		for _, side := range [][]*station{left, right} {
+			side[0].send("only " + side[0].name + "'s side hears this")
+			side[1].hears("only "+side[0].name+"'s side hears this", 2*time.Second)
+		}
+		for _, s := range left {
+			for _, other := range right {
+				s.sees(other, false, 17*time.Second)
+				other.sees(s, false, 17*time.Second)
+			}
+		}
+		time.Sleep(hold - time.Since(begin)) // the partition itself lasts; there is nothing to await
+		if err := w.lan.Heal(); err != nil {
+			t.Fatal(err)
+		}
+		begin = time.Now()
+		meet(patience, all...)
+		t.Logf("all saw all %v after the wire was whole again", time.Since(begin))
+		eventually(t, 5*time.Second, "everybody has both messages", func() bool {
+			for _, s := range all {
+				if len(s.history()) != 2 {
+					return false
+				}
+			}
+			return true
+		})
+		agree(all...)
+	}
+	t.Run("noticed just now", func(t *testing.T) { partition(t, 0, 15*time.Second) })
+	t.Run("for three minutes", func(t *testing.T) {
+		if !*long {
+			t.Skip("takes minutes; run with -lab.long")
+		}
+		// Dials back off while nobody answers, to at most a minute.
+		partition(t, 3*time.Minute, 90*time.Second)
+	})
+}
+
+func TestASleepingLaptopCatchesUp(t *testing.T) {
 	w := newWorld(t)
-	all := []*station{w.station("ann", lab.Dual), w.station("bob", lab.Dual), w.station("cid", lab.Dual), w.station("dan", lab.Dual)}
-	left, right := all[:2], all[2:]
-	meet(5*time.Second, all...)
-	if err := w.lan.Split(right[0].nic, right[1].nic); err != nil {
+	ann := w.station("ann", lab.Dual)
+	bob := w.station("bob", lab.Dual)
+	meet(5*time.Second, ann, bob)
+	if err := bob.daemon.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	for _, side := range [][]*station{left, right} {
-		side[0].send("only " + side[0].name + "'s side hears this")
-		side[1].hears("only "+side[0].name+"'s side hears this", 2*time.Second)
-	}
-	for _, s := range left {
-		for _, other := range right {
-			s.sees(other, false, 17*time.Second)
-			other.sees(s, false, 17*time.Second)
-		}
-	}
-	if err := w.lan.Heal(); err != nil {
+	ann.sees(bob, false, 20*time.Second)
+	sent := ann.poster().sendMany(t, 100, func(i int) string { return fmt.Sprintf("while bob sleeps %d", i) })
+	if err := bob.daemon.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
 	begin := time.Now()
-	meet(30*time.Second, all...)
-	t.Logf("all saw all %v after the wire was whole again", time.Since(begin))
-	eventually(t, 5*time.Second, "everybody has both messages", func() bool {
-		for _, s := range all {
-			if len(s.history()) != 2 {
-				return false
-			}
-		}
-		return true
-	})
-	agree(all...)
+	ann.sees(bob, true, 15*time.Second)
+	eventually(t, 10*time.Second, "bob has what was said", func() bool { return len(bob.history()) == len(sent) })
+	t.Logf("bob was back %v after he woke", time.Since(begin))
+	bob.holds(sent)
+	agree(ann, bob)
 }
