@@ -293,7 +293,7 @@ func (w *wire) Listen(a ma.Multiaddr) (transport.Listener, error) {
 		return nil, &net.OpError{Op: "listen", Net: "sim", Addr: net.TCPAddrFromAddrPort(at), Err: err}
 	}
 	w.self = at.Addr()
-	return w.upgrader.UpgradeListener(w, l), nil
+	return w.upgrader.UpgradeGatedMaListener(w, w.upgrader.GateMaListener(l)), nil
 }
 
 func (n *Net) listen(at netip.AddrPort) (*listener, error) {
