@@ -81,7 +81,7 @@ func TestAPinnedInterfaceIsTheOnlyOneUsed(t *testing.T) {
 	}
 	pinned.stop()
 
-	pinned.start("--interface", "!eth1")
+	pinned.start("--interface", "-eth1")
 	meet(5*time.Second, pinned, bob)
 	if pinned.here[cid.person] {
 		t.Error("somebody was met over an interface that is excluded")
