@@ -254,6 +254,19 @@ func (c *conversation) unseen() int {
 	return n
 }
 
+// rest makes a conversation small while another is on the screen.
+func (c *conversation) rest() {
+	clear(c.blocks)
+	if c.follow {
+		c.tl.limit = 2 * pageSize
+		c.tl.dropOldest()
+		c.tl.msgs = slices.Clone(c.tl.msgs) // let go of what was dropped
+	}
+}
+
+// wake makes room for more history again.
+func (c *conversation) wake() { c.tl.limit = 0 }
+
 // toEnd goes to the newest message, unless it isn't loaded.
 func (c *conversation) toEnd() {
 	if !c.tl.newer {
@@ -261,14 +274,14 @@ func (c *conversation) toEnd() {
 	}
 }
 
-// screen returns exactly height lines, and the range of messages that are on them
-// (from first to last; none when last < first).
+// screen returns exactly height lines, the first message on them and the last one
+// that is there to its end, -1 if none is.
 func (c *conversation) screen(height int, who *directory) (lines []string, first, last int) {
 	p, _ := c.top(height, who)
 	first, last = p.i, -1
 	for i, off := p.i, p.off; i < c.count() && len(lines) < height; i, off = i+1, 0 {
 		lines = append(lines, c.block(i, who)[off:]...)
-		if i < len(c.tl.msgs) {
+		if i < len(c.tl.msgs) && len(lines) <= height {
 			last = i
 		}
 	}

@@ -432,3 +432,32 @@ func TestReloadingDoesNotPullTheReaderDown(t *testing.T) {
 	s.press("end")
 	s.want("missed")
 }
+
+func TestRoomsOutOfSightKeepLittle(t *testing.T) {
+	f := office()
+	ann := f.author("Ann")
+	for i := range windowMessages {
+		f.say(chat.Lobby, ann, fmt.Sprintf("message <%d>", i))
+	}
+	s := open(t, f, 80, 24)
+	s.press("ctrl+home", "pgup", "ctrl+home", "ctrl+home", "ctrl+end")
+	c := s.m.conv()
+	if len(c.tl.msgs) <= 2*pageSize {
+		t.Fatalf("only %d messages were loaded to begin with", len(c.tl.msgs))
+	}
+	s.press("ctrl+n")
+	for i := range 500 {
+		s.hear(chat.Lobby, ann, fmt.Sprintf("meanwhile <%d>", i))
+	}
+	if n := len(c.tl.msgs); n > 2*pageSize || len(c.blocks) > 0 {
+		t.Fatalf("a room out of sight keeps %d messages and %d drawn", n, len(c.blocks))
+	}
+	s.press("ctrl+p")
+	s.want("meanwhile <499>")
+	for i := 0; !s.shows("message <1999>"); i++ {
+		s.press("pgup")
+		if i > 1000 {
+			t.Fatal("its history is gone")
+		}
+	}
+}

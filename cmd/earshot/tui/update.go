@@ -159,7 +159,8 @@ func (m *model) noteRead(c *conversation, last int) tea.Cmd {
 		return nil
 	}
 	id := c.tl.msgs[last].ID
-	if c.room.Unread == 0 && c.tl.msgs[last].Mine {
+	if c.room.Unread == 0 && c.tl.msgs[last].Mine { // nothing that the node would want to know
+		c.readAt = at
 		return nil
 	}
 	c.readBefore, c.readAt = c.readAt, at
@@ -201,8 +202,11 @@ func (m *model) onKey(k tea.KeyPressMsg) tea.Cmd {
 		m.roster = !m.roster && m.width < sideFrom
 		return nil
 	case "f3":
-		m.mouse = !m.mouse
-		m.say("The mouse is "+map[bool]string{true: "on: the wheel scrolls.", false: "off: select text with it, F3 turns it on again."}[m.mouse], false)
+		if m.mouse = !m.mouse; m.mouse {
+			m.say("The mouse scrolls and chooses rooms.", false)
+		} else {
+			m.say("The mouse selects text now. F3 lets it scroll again.", false)
+		}
 		return nil
 	case "ctrl+l":
 		return tea.ClearScreen
@@ -213,10 +217,10 @@ func (m *model) onKey(k tea.KeyPressMsg) tea.Cmd {
 	case "ctrl+p", "alt+up":
 		return m.turn(-1)
 	case "pgup":
-		m.scroll(-m.page1())
+		m.scroll(-m.screenful())
 		return nil
 	case "pgdown":
-		m.scroll(m.page1())
+		m.scroll(m.screenful())
 		return nil
 	case "ctrl+home":
 		return m.jump(false)
@@ -245,8 +249,8 @@ func (m *model) onEsc() tea.Cmd {
 	return nil
 }
 
-// page1 is a screenful, with one line kept for the eye to hold on to.
-func (m *model) page1() int { return max(1, m.layout().talk-1) }
+// screenful is how far a page goes: one line is kept for the eye to hold on to.
+func (m *model) screenful() int { return max(1, m.layout().talk-1) }
 
 func (m *model) scroll(delta int) {
 	c := m.conv()
@@ -305,7 +309,9 @@ func (m *model) enter(i int) tea.Cmd {
 	if old.follow {
 		old.seen()
 	}
+	old.rest()
 	m.current = i
+	m.conv().wake()
 	m.notice = notice{}
 	return cmd
 }
