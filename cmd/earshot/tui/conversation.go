@@ -264,8 +264,18 @@ func (c *conversation) rest() {
 	}
 }
 
-// wake makes room for more history again.
-func (c *conversation) wake() { c.tl.limit = 0 }
+// wake undoes rest, and begins at the first message that is new.
+func (c *conversation) wake() {
+	c.tl.limit = 0
+	switch {
+	case !c.follow || c.firstNew.IsZero():
+	case c.tl.index(c.firstNew) >= 0:
+		c.missed = true
+	default: // it is no longer loaded: open the room as if for the first time
+		c.loaded = false
+		c.seen()
+	}
+}
 
 // toEnd goes to the newest message, unless it isn't loaded.
 func (c *conversation) toEnd() {

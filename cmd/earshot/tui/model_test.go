@@ -453,8 +453,10 @@ func TestRoomsOutOfSightKeepLittle(t *testing.T) {
 		t.Fatalf("a room out of sight keeps %d messages and %d drawn", n, len(c.blocks))
 	}
 	s.press("ctrl+p")
+	s.want("new messages", "meanwhile <0>", "new below")
+	s.press("end")
 	s.want("meanwhile <499>")
-	for i := 0; !s.shows("message <1999>"); i++ {
+	for i := 0; !s.shows("message <1>"); i++ {
 		s.press("pgup")
 		if i > 1000 {
 			t.Fatal("its history is gone")

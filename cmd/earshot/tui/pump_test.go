@@ -43,7 +43,8 @@ func TestThePumpSaysWhatBrokeWaitsAndGoesOn(t *testing.T) {
 		stream := &flaky{script: []happening{
 			{event: first},
 			{}, // of a kind this version does not know
-			{lost: broken}, {lost: broken},
+			{lost: broken},
+			{lost: broken},
 			{event: second},
 		}}
 		ctx, cancel := context.WithCancel(t.Context())
