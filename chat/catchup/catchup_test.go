@@ -283,6 +283,7 @@ func TestWhatWasLearntIsOfferedOn(t *testing.T) {
 	check(t, "the others are told", n.tells, devices(3, 4))
 	n.tells = nil
 	n.do(noon.Add(time.Second), Ended{Device: peer(2), Received: 0})
+	n.do(noon.Add(time.Second), Ended{Device: peer(2), Received: 9}) // of which nothing is kept
 	n.pass(t, noon.Add(time.Second), noon.Add(5*time.Second))
 	check(t, "nothing new, nothing told", n.tells, nil)
 }
@@ -462,38 +463,5 @@ func TestWhoIsNotANeighbourIsNotAsked(t *testing.T) {
 	}
 	if !n.NextTick().IsZero() {
 		t.Error("it ticks for nobody")
-	}
-}
-
-func TestTheSameInputsGiveTheSameEffects(t *testing.T) {
-	play := func() (out []string) {
-		n := newNode(1, 5)
-		rng := rand.New(rand.NewPCG(9, 9))
-		now := noon
-		for range 2000 {
-			now = now.Add(time.Duration(rng.IntN(500)) * time.Millisecond)
-			d := peer(byte(2 + rng.IntN(20)))
-			var in Input
-			switch rng.IntN(6) {
-			case 0:
-				in = PeerUp{Device: d}
-			case 1:
-				in = Heard{Device: d, Have: have(rng.Uint64N(4))}
-			case 2:
-				in = Ended{Device: d, Asked: true, Received: rng.IntN(3)}
-			case 3:
-				n.set = rng.Uint64N(4)
-				in = Lost{Device: d}
-			case 4:
-				in = Joined{}
-			default:
-				in = Tick{}
-			}
-			out = append(out, fmt.Sprintf("%T %v %v", in, n.Handle(now, in), n.NextTick()))
-		}
-		return out
-	}
-	if !slices.Equal(play(), play()) {
-		t.Error("two runs differ")
 	}
 }
