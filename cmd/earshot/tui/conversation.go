@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -81,6 +82,7 @@ type look struct {
 	width int
 	meter meter
 	airy  bool // blank lines between groups
+	whole bool // long messages are not folded
 	today int  // day number, for "today" in separators
 	names int  // generation of the names shown
 	style *glyphs
@@ -92,6 +94,10 @@ type blockKey struct {
 	first, day, fresh bool
 	late              bool
 }
+
+// foldLines is how many lines of a message are shown before it is folded (guess:
+// longer than what people write, shorter than what they paste).
+const foldLines = 24
 
 // missedAge is how old a message is that was not said just now but missed: a
 // device that comes back gets many at once (guess: longer than delivery ever
@@ -325,7 +331,17 @@ func (c *conversation) draw(m *chat.Message, key blockKey, who *directory) []str
 		}
 		lines = append(lines, c.heading(m.From, m.Mine, when, who))
 	}
-	return append(lines, c.body(safeText(m.Text))...)
+	return append(lines, c.fold(c.body(safeText(m.Text)))...)
+}
+
+// fold cuts the lines of a long message short unless the reader wants them all:
+// nobody's message pushes the others' off the screen.
+func (c *conversation) fold(lines []string) []string {
+	if c.look.whole || len(lines) <= foldLines {
+		return lines
+	}
+	more := c.note(fmt.Sprintf("%s %d more lines, Ctrl+O shows them", c.look.style.pending, len(lines)-foldLines+1), styleFaint.Styled)
+	return append(lines[:foldLines-1:foldLines-1], more...)
 }
 
 func (c *conversation) drawOutgoing(k int, who *directory) []string {

@@ -20,6 +20,7 @@ var bindings = []binding{
 	{"Ctrl+A, Ctrl+E", "start and end of the line"},
 	{"Ctrl+W, Ctrl+U, Ctrl+K", "cut the word, the line to its start, to its end"},
 	{"Ctrl+Y", "put back what was cut"},
+	{"Ctrl+O", "show long messages whole, or fold them"},
 	{"F2", "rooms and people, where the window is narrow"},
 	{"F3", "mouse off and on, to select text with it"},
 	{"Ctrl+L", "draw the screen anew"},

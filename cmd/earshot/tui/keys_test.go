@@ -70,6 +70,7 @@ func talkative() *fake {
 	for i := range 60 {
 		f.say(chat.Lobby, f.author("Ann"), fmt.Sprintf("message <%d>", i))
 	}
+	f.say(chat.Lobby, f.author("Ann"), strings.Repeat("a long story\n", 2*foldLines))
 	return f
 }
 

@@ -32,6 +32,7 @@ type model struct {
 	glyphs        *glyphs
 	focused       bool // the terminal has the user's attention, as far as it tells
 	mouse         bool
+	whole         bool // long messages are not folded
 
 	me      chat.Me
 	who     *directory
@@ -186,7 +187,7 @@ func (m *model) refreshLook(f frame) {
 
 func (m *model) lookFor(f frame) look {
 	return look{
-		width: f.main, meter: m.meter, airy: m.height >= 20,
+		width: f.main, meter: m.meter, airy: m.height >= 20, whole: m.whole,
 		today: dayNumber(m.now().In(m.who.local)), names: m.who.gen, style: m.glyphs,
 	}
 }

@@ -433,6 +433,19 @@ func TestReloadingDoesNotPullTheReaderDown(t *testing.T) {
 	s.want("missed")
 }
 
+func TestLongMessagesAreFolded(t *testing.T) {
+	f := newFake()
+	ann := f.person("Ann", chat.Here)
+	f.say(chat.Lobby, ann, "before")
+	f.say(chat.Lobby, ann, strings.Repeat("x\n", chat.MaxText/2-2)+"end")
+	s := open(t, f, 80, 40)
+	s.want("before", "7656 more lines, Ctrl+O")
+	s.wantNot("end ")
+	s.press("ctrl+o")
+	s.want(" end")
+	s.wantNot("before", "more lines")
+}
+
 func TestRoomsOutOfSightKeepLittle(t *testing.T) {
 	f := office()
 	ann := f.author("Ann")

@@ -208,6 +208,9 @@ func (m *model) onKey(k tea.KeyPressMsg) tea.Cmd {
 			m.say("The mouse selects text now. F3 lets it scroll again.", false)
 		}
 		return nil
+	case "ctrl+o":
+		m.whole = !m.whole
+		return nil
 	case "ctrl+l":
 		return tea.ClearScreen
 	case "ctrl+z":
