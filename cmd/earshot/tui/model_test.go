@@ -437,12 +437,12 @@ func TestLongMessagesAreFolded(t *testing.T) {
 	f := newFake()
 	ann := f.person("Ann", chat.Here)
 	f.say(chat.Lobby, ann, "before")
-	f.say(chat.Lobby, ann, strings.Repeat("x\n", chat.MaxText/2-2)+"end")
+	f.say(chat.Lobby, ann, strings.Repeat("x\n", chat.MaxText/2-4)+"finis")
 	s := open(t, f, 80, 40)
-	s.want("before", "7656 more lines, Ctrl+O")
-	s.wantNot("end ")
+	s.want("before", "7654 more lines, Ctrl+O")
+	s.wantNot("finis")
 	s.press("ctrl+o")
-	s.want(" end")
+	s.want("finis")
 	s.wantNot("before", "more lines")
 }
 
