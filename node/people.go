@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"time"
 
@@ -44,6 +45,9 @@ func newPeople(self chat.PersonID, rows []store.DeviceRow) *people {
 // meet notes that a device belongs to a person who goes by name, as of at. It
 // reports whether anything is new.
 func (p *people) meet(id chat.DeviceID, who chat.PersonID, name string, at time.Time) bool {
+	if len(p.devices) >= maxPeople && p.devices[id] == nil || len(p.persons) >= maxPeople && p.persons[who] == nil {
+		p.forget()
+	}
 	per := p.persons[who]
 	fresh := per == nil
 	if fresh {
@@ -58,6 +62,39 @@ func (p *people) meet(id chat.DeviceID, who chat.PersonID, name string, at time.
 		fresh = true
 	}
 	return p.rename(who, name, at) || fresh
+}
+
+// maxPeople bounds the devices and the persons remembered, since identities are
+// free (guess: 16 times what one network holds).
+const maxPeople = 16384
+
+// forget makes room: of the devices of others that are not connected, the quarter
+// that was last seen or read longest ago goes, and whoever has no other.
+func (p *people) forget() {
+	var old []*device
+	for _, d := range p.devices {
+		if !d.connected && d.person.id != p.self {
+			old = append(old, d)
+		}
+	}
+	latest := func(d *device) time.Time {
+		if d.person.namedAt.After(d.lastSeen) {
+			return d.person.namedAt
+		}
+		return d.lastSeen
+	}
+	slices.SortFunc(old, func(a, b *device) int {
+		return cmp.Or(latest(a).Compare(latest(b)), bytes.Compare(a.id[:], b.id[:]))
+	})
+	for _, d := range old[:min(len(old), maxPeople/4)] {
+		delete(p.devices, d.id)
+		d.person.devices = slices.DeleteFunc(d.person.devices, func(other *device) bool { return other == d })
+	}
+	for id, per := range p.persons {
+		if len(per.devices) == 0 && id != p.self {
+			delete(p.persons, id)
+		}
+	}
 }
 
 // rename notes what a person goes by, as of at, and reports whether that is new.
