@@ -162,32 +162,68 @@ func (n *Node) putRoom(ctx context.Context, id chat.RoomID, name string, joined 
 // where it reaches the others. The same client id again, unless it is empty,
 // returns the message that the first call made.
 func (n *Node) Send(ctx context.Context, id chat.RoomID, text, clientID string) (chat.Message, error) {
-	if clientID != "" {
-		if m, ok, err := n.store.ByClientID(ctx, clientID); err != nil || ok {
-			return m, err
-		}
-	}
-	type reply struct {
-		m   chat.Message
-		err error
-	}
-	replies := make(chan reply, 1)
-	err := n.tell(ctx, func(c *core) {
-		c.nextRef++
-		c.posts[c.nextRef] = &post{clientID: clientID, reply: func(m chat.Message, err error) { replies <- reply{m, err} }}
-		c.room(room.Post{Room: id, Text: text, Ref: c.nextRef})
-	})
-	if err != nil {
-		return chat.Message{}, err
+	p, first := n.posting(clientID)
+	if first {
+		n.send(ctx, id, text, p)
 	}
 	select {
-	case r := <-replies:
-		return r.m, r.err
+	case <-p.done:
+		return p.message, p.err
 	case <-ctx.Done():
 		return chat.Message{}, ctx.Err()
 	case <-n.loopDone:
 		return chat.Message{}, errStopping()
 	}
+}
+
+// send puts a post on its way, or ends it.
+func (n *Node) send(ctx context.Context, id chat.RoomID, text string, p *post) {
+	if p.clientID != "" {
+		if m, ok, err := n.store.ByClientID(ctx, p.clientID); err != nil || ok {
+			n.posted(p, m, err)
+			return
+		}
+	}
+	if err := n.tell(ctx, func(c *core) {
+		c.nextRef++
+		c.posts[c.nextRef] = p
+		c.room(room.Post{Room: id, Text: text, Ref: c.nextRef})
+	}); err != nil {
+		n.posted(p, chat.Message{}, err)
+	}
+}
+
+// post is a message on its way into the store.
+type post struct {
+	clientID string
+	done     chan struct{} // closed when what follows is set
+	message  chat.Message
+	err      error
+}
+
+// posting returns the post of a client id that is on its way, or a new one, which
+// the caller sends. A second entry with one client id would be refused by the
+// store, and with it what this device says next.
+func (n *Node) posting(clientID string) (p *post, first bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if p := n.posts[clientID]; p != nil {
+		return p, false
+	}
+	p = &post{clientID: clientID, done: make(chan struct{})}
+	if clientID != "" {
+		n.posts[clientID] = p
+	}
+	return p, true
+}
+
+// posted ends a post: who waits for it is told.
+func (n *Node) posted(p *post, m chat.Message, err error) {
+	n.mu.Lock()
+	delete(n.posts, p.clientID)
+	n.mu.Unlock()
+	p.message, p.err = m, err
+	close(p.done)
 }
 
 // Messages returns a page of a room, oldest first.

@@ -48,10 +48,15 @@ const (
 	publishQueue = 4096
 	// helloTimeout bounds how long a neighbour may take to say who it is.
 	helloTimeout = 10 * time.Second
-	// sessionIdle ends a sync session in which nothing has come for so long.
+	// streamsEach and maxPeerStreams bound the peer streams that one device and
+	// all together have opened: one each, and some that are about to end.
+	streamsEach, maxPeerStreams = 4, 1024
+	// sessionIdle ends a sync session in which the other side has had a turn for
+	// so long and did not take it.
 	sessionIdle = 30 * time.Second
-	// maxAnswered bounds the sync sessions that others have asked for.
-	maxAnswered = 8
+	// answeredEach and maxAnswered bound the sync sessions that one device and all
+	// together have asked for: one each, and one that is about to end.
+	answeredEach, maxAnswered = 2, 8
 	// maxTrusted bounds the devices that are looked for without end (guess: an
 	// office's worth).
 	maxTrusted = 512

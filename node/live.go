@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
+	"log/slog"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -25,11 +27,15 @@ const (
 	// maxAge is how old an entry may be on the live path, which is for what is
 	// said now; older ones come by catch-up. A wrong time zone passes.
 	maxAge = 25 * time.Hour
+	// maxBacklog bounds the rows that wait for the disk before the live path is
+	// left to catch-up, which takes no more than the disk does: at 16 KiB each,
+	// 128 MiB, at the usual 300 bytes a hundredth of that.
+	maxBacklog = 8192
 )
 
 // joinLive enters the gossip topic.
 func (n *Node) joinLive(ctx context.Context) (*gossip.Topic, error) {
-	v := &validator{n: n, recent: map[chat.EntryID]struct{}{}}
+	v := newValidator(n.device, n.standings, n.refuseFrom)
 	return gossip.Join(n.host.Libp2p(), gossip.Config{
 		Topic:     liveTopic,
 		MessageID: liveID,
@@ -40,20 +46,24 @@ func (n *Node) joinLive(ctx context.Context) (*gossip.Topic, error) {
 			}
 		},
 		// What gossip lost, or could not yet send, is offered once more.
-		Lost:   func(p peer.ID, _ gossip.Loss, _ int) { n.offer(ctx, p) },
-		Joined: func(p peer.ID) { n.offer(ctx, p) },
+		Lost:   func(p peer.ID, _ gossip.Loss, _ int) { n.offerPeer(p) },
+		Joined: n.offerPeer,
 		Logger: n.log,
 	})
 }
 
-// offer has a neighbour told what is held here. It is called from gossip's own
-// loop, which must not wait.
-func (n *Node) offer(ctx context.Context, p peer.ID) {
+func (n *Node) offerPeer(p peer.ID) {
 	if d, ok := host.DeviceID(p); ok {
-		select {
-		case n.offers <- d:
-		default: // the idle round finds what an overflow forgets
-		}
+		n.offer(d)
+	}
+}
+
+// offer has a neighbour told what is held here. It is called from gossip's
+// goroutines, which must not wait.
+func (n *Node) offer(d chat.DeviceID) {
+	select {
+	case n.offers <- d:
+	default: // the idle round finds what an overflow forgets
 	}
 }
 
@@ -80,12 +90,29 @@ func liveID(data []byte) string {
 }
 
 // validator decides what is passed on: what is well formed, signed by its author
-// and of now. It runs in one goroutine of gossip's; take runs in another.
+// and of now. It runs in one goroutine of gossip's.
+//
+// A neighbour is blamed only for what it could see: what it passes on may be new
+// to it and old here, or be of now by its clock and of the future by ours. Else
+// anybody could have an honest relay cut off by feeding it.
 type validator struct {
-	n      *Node
-	recent map[chat.EntryID]struct{}
-	ring   []chat.EntryID // the keys of recent, oldest at next
-	next   int
+	self      chat.DeviceID
+	standings *standings
+	refuse    func(chat.DeviceID, error)
+	recent    map[chat.EntryID]heard
+	ring      []chat.EntryID // the keys of recent, oldest at next
+	next      int
+}
+
+// heard is where an entry came from when it was accepted: the first bytes of the
+// neighbour's id, and the second.
+type heard struct {
+	from uint64
+	at   int64 // seconds since the Unix epoch
+}
+
+func newValidator(self chat.DeviceID, s *standings, refuse func(chat.DeviceID, error)) *validator {
+	return &validator{self: self, standings: s, refuse: refuse, recent: map[chat.EntryID]heard{}}
 }
 
 func (v *validator) validate(from peer.ID, data []byte) gossip.Verdict {
@@ -94,32 +121,48 @@ func (v *validator) validate(from peer.ID, data []byte) gossip.Verdict {
 		return gossip.Reject
 	}
 	now := time.Now()
-	_, e, err := wire.DecodeLive(data)
-	if err == nil {
-		if _, again := v.recent[e.ID]; again {
-			// The same under another tag, or played again: who began it can't be
-			// told from who passed it on.
-			v.n.standings.replayed()
-			return gossip.Ignore
-		}
-		if e.HLC > chat.HLCOf(now.Add(chat.MaxFarFuture)) {
-			err = chat.Errorf(chat.CodeInvalid, "A device passed on a message from the far future. It was refused; check that device's clock.")
-		} else {
-			err = e.Verify()
-		}
-	}
-	if err != nil {
-		v.n.refuseFrom(d, err)
-		return gossip.Reject
-	}
-	if e.HLC < chat.HLCOf(now.Add(-maxAge)) || !v.n.standings.allowAuthor(now, e.Device) {
+	if v.standings.banned(now, d) || !v.standings.allow(&v.standings.relays, now, d) {
 		return gossip.Ignore
 	}
-	v.remember(e.ID)
+	_, e, err := wire.DecodeLive(data)
+	if err != nil {
+		v.refuse(d, err)
+		return gossip.Reject
+	}
+	if e.Device == v.self {
+		return gossip.Ignore // passing it on again would look like playing it again
+	}
+	if before, again := v.recent[e.ID]; again {
+		// The same under another tag, or played again.
+		blamed := chat.DeviceID{}
+		if before.from == prefix(d) && v.standings.connectedSince(d, time.Unix(before.at, 0)) {
+			blamed = d
+		}
+		v.refuse(blamed, chat.Errorf(chat.CodeInvalid, "A device played an old message again. It was refused; nothing needs to be done."))
+		return gossip.Ignore
+	}
+	if ahead := e.HLC.Time().Sub(now); ahead > chat.MaxFarFuture {
+		blamed := chat.DeviceID{}
+		if d == e.Device || ahead > 2*chat.MaxFarFuture {
+			blamed = d
+		}
+		v.refuse(blamed, chat.Errorf(chat.CodeInvalid, "A device passed on a message from the far future. It was refused; check that device's clock."))
+		return gossip.Reject
+	}
+	if err := e.Verify(); err != nil {
+		v.refuse(d, err)
+		return gossip.Reject
+	}
+	if e.HLC < chat.HLCOf(now.Add(-maxAge)) || !v.standings.allow(&v.standings.authors, now, e.Device) {
+		return gossip.Ignore
+	}
+	v.remember(e.ID, heard{prefix(d), now.Unix()})
 	return gossip.Accept
 }
 
-func (v *validator) remember(id chat.EntryID) {
+func prefix(d chat.DeviceID) uint64 { return binary.BigEndian.Uint64(d[:]) }
+
+func (v *validator) remember(id chat.EntryID, h heard) {
 	if len(v.ring) < recentIDs {
 		v.ring = append(v.ring, id)
 	} else {
@@ -127,12 +170,16 @@ func (v *validator) remember(id chat.EntryID) {
 		v.ring[v.next] = id
 		v.next = (v.next + 1) % recentIDs
 	}
-	v.recent[id] = struct{}{}
+	v.recent[id] = h
 }
 
 // deliver hands a message that was accepted to the loop, if it is of a room this
-// node is in.
+// node is in. What the disk can't keep up with is left to catch-up.
 func (n *Node) deliver(ctx context.Context, from chat.DeviceID, data []byte) {
+	if n.store.Backlog() > maxBacklog {
+		n.offer(from)
+		return
+	}
 	_, e, err := wire.DecodeLive(data)
 	if err != nil {
 		return
@@ -165,7 +212,7 @@ func (n *Node) publishAll(ctx context.Context) {
 		select {
 		case data := <-n.outbox:
 			if err := n.live.Publish(ctx, data); err != nil && ctx.Err() == nil {
-				n.log.Warn("gossip failed; catch-up will carry the message", "err", err)
+				n.rarely("gossip", slog.LevelWarn, "gossip failed; catch-up will carry the message", "err", err)
 				n.overflowed.Store(true)
 			}
 		case <-ctx.Done():

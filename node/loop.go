@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"earshot/chat"
@@ -81,13 +82,15 @@ func (n *Node) loop(ctx context.Context, c *core) {
 			c.run(f)
 			// What waits is handled before timers are set anew: that walks all
 			// neighbours, and a burst need not pay for it each time.
-			for more := true; more; {
+			// It ends, though: a flood must not keep timers from their turn.
+			for range inboxSize {
 				select {
 				case f := <-n.inbox:
 					c.run(f)
+					continue
 				default:
-					more = false
 				}
+				break
 			}
 		case <-timer.C:
 			c.run((*core).tick)
@@ -177,22 +180,16 @@ func (c *core) carryOut(effects []room.Effect, then func()) {
 		case room.Deny:
 			if p := c.posts[ef.Ref]; p != nil {
 				delete(c.posts, ef.Ref)
-				p.reply(chat.Message{}, ef.Err)
+				c.n.posted(p, chat.Message{}, ef.Err)
 			}
 		case room.Fork:
-			c.n.log.Warn("a device has signed two different entries with one number; its log is not continued",
+			c.n.rarely("fork", slog.LevelWarn, "a device has signed two different entries with one number; its log is not continued",
 				"device", ef.Device.Short(), "log", ef.Log.Short())
 		}
 	}
 	if last < 0 && then != nil {
 		then()
 	}
-}
-
-// post is a message on its way into the store, and who waits for it.
-type post struct {
-	clientID string
-	reply    func(chat.Message, error)
 }
 
 // commit has the store take what the engine accepted. When it is stored, faces
@@ -231,9 +228,9 @@ func (c *core) commit(ef room.Commit, then func()) {
 			defer then()
 		}
 		if err != nil {
-			n.log.Error("storing failed", "err", err)
+			n.rarely("store", slog.LevelError, "storing failed", "err", err)
 			if p != nil {
-				p.reply(chat.Message{}, err)
+				n.posted(p, chat.Message{}, err)
 			}
 			n.storeFailed(ef.Records[0].Room, err)
 			return
@@ -246,7 +243,7 @@ func (c *core) commit(ef room.Commit, then func()) {
 			n.feed.Publish(chat.MessageEvent{Cursor: cursors[i], Message: messages[i]})
 		}
 		if p != nil {
-			p.reply(messages[len(messages)-1], nil)
+			n.posted(p, messages[len(messages)-1], nil)
 		}
 		for i := range ef.Records {
 			if ef.Records[i].Mine {

@@ -44,18 +44,20 @@ type Node struct {
 	selection discovery.Selection
 	sources   []discovery.Source // the loop's, once it runs
 
-	inbox     chan func(*core)
-	outbox    chan []byte        // committed entries on their way to gossip
-	offers    chan chat.DeviceID // neighbours that gossip could not reach
-	answering chan struct{}      // a place for each session that others asked for
-	failed    chan chat.RoomID   // rooms whose entries the store did not take
-	loopDone  chan struct{}
-	stopLoop  func()
-	ctx       context.Context // of everything the node runs
-	cancel    context.CancelFunc
-	wg        sync.WaitGroup // everything but the loop
-	closing   sync.Once
-	done      chan struct{}
+	inbox    chan func(*core)
+	outbox   chan []byte        // committed entries on their way to gossip
+	offers   chan chat.DeviceID // neighbours that gossip could not reach
+	failed   chan chat.RoomID   // rooms whose entries the store did not take
+	loopDone chan struct{}
+	stopLoop func()
+	ctx      context.Context // of everything the node runs
+	cancel   context.CancelFunc
+	wg       sync.WaitGroup // everything but the loop
+	closing  sync.Once
+	done     chan struct{}
+
+	peerStreams *places // that others opened
+	answering   *places // sync sessions that others asked for
 
 	writeFailed atomic.Bool // the last write to the store failed
 	overflowed  atomic.Bool // the outbox could not take an entry
@@ -64,7 +66,9 @@ type Node struct {
 	name     string
 	networks []string
 	warnings map[chat.Code]chat.Error
-	stopped  bool // no more may be spawned
+	quiet    map[string]quiet // what is not logged for now
+	posts    map[string]*post // on their way, by client id
+	stopped  bool             // no more may be spawned
 	err      error
 }
 
@@ -79,9 +83,10 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	n := &Node{
 		cfg: cfg, log: cfg.Logger, started: time.Now(), standings: newStandings(),
 		inbox: make(chan func(*core), inboxSize), outbox: make(chan []byte, publishQueue),
-		offers: make(chan chat.DeviceID, 256), answering: make(chan struct{}, maxAnswered),
+		offers:      make(chan chat.DeviceID, 256),
+		peerStreams: newPlaces(streamsEach, maxPeerStreams), answering: newPlaces(answeredEach, maxAnswered),
 		failed: make(chan chat.RoomID, 64), loopDone: make(chan struct{}), done: make(chan struct{}),
-		warnings: map[chat.Code]chat.Error{},
+		warnings: map[chat.Code]chat.Error{}, quiet: map[string]quiet{}, posts: map[string]*post{},
 	}
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := n.start(ctx); err != nil {
@@ -239,14 +244,9 @@ func (n *Node) goOnline() error {
 		return err
 	}
 	stream.Handle(n.host.Libp2p(), peerProtocol, stream.Options{}, func(s *stream.Stream) {
-		d, ok := host.DeviceID(s.Peer())
-		if !ok {
-			s.Reset(stream.ReasonDenied)
-			return
-		}
-		n.serve(func(ctx context.Context) { n.talk(ctx, s, d) })
+		n.serve(func(ctx context.Context) { n.hearPeer(ctx, s) })
 	})
-	stream.Handle(n.host.Libp2p(), syncProtocol, stream.Options{Idle: sessionIdle}, func(s *stream.Stream) {
+	stream.Handle(n.host.Libp2p(), syncProtocol, syncOptions, func(s *stream.Stream) {
 		n.serve(func(ctx context.Context) { n.answerSession(ctx, s) })
 	})
 	if n.live, err = n.joinLive(n.ctx); err != nil {
@@ -383,14 +383,23 @@ func (n *Node) sayGoodbye(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, farewell)
 	defer cancel()
-	var wg sync.WaitGroup
+	streams := make(chan []*stream.Stream, 1)
 	_ = n.do(ctx, func(c *core) {
+		var told []*stream.Stream
 		for _, nb := range c.neighbours {
-			// The loop may set nb.peer anew while the goodbye is on its way.
-			if s := nb.peer; s != nil && s.TrySend(wire.EncodeFrame(wire.Goodbye{})) {
-				wg.Go(func() { _ = s.CloseSend(ctx) })
+			if nb.peer != nil && nb.peer.TrySend(wire.EncodeFrame(wire.Goodbye{})) {
+				told = append(told, nb.peer)
 			}
 		}
+		streams <- told
 	})
+	var wg sync.WaitGroup
+	select {
+	case told := <-streams:
+		for _, s := range told {
+			wg.Go(func() { _ = s.CloseSend(ctx) })
+		}
+	default: // the loop has no time for it
+	}
 	wg.Wait()
 }

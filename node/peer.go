@@ -3,6 +3,9 @@ package node
 import (
 	"bytes"
 	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/protocol"
@@ -26,6 +29,7 @@ type neighbour struct {
 	device  chat.DeviceID
 	address string
 	peer    *stream.Stream // nil until it has said hello
+	leave   func()         // ends keepPeerStream; nil if it does not run
 }
 
 // watchPeers tells the loop who comes and goes, until the host closes.
@@ -40,7 +44,11 @@ func (n *Node) watchPeers(ctx context.Context) {
 // connection notes that a device came within reach or went out of it.
 func (c *core) connection(ev host.PeerEvent) {
 	if !ev.Up {
+		if nb := c.neighbours[ev.Device]; nb != nil && nb.leave != nil {
+			nb.leave()
+		}
 		delete(c.neighbours, ev.Device)
+		c.n.standings.left(ev.Device)
 		c.gone(ev.Device)
 		c.lostSight(ev.Device)
 		return
@@ -50,6 +58,7 @@ func (c *core) connection(ev host.PeerEvent) {
 		nb = &neighbour{device: ev.Device}
 		c.neighbours[ev.Device] = nb
 	}
+	c.n.standings.came(c.now, ev.Device)
 	if ev.Addr != nil {
 		nb.address = ev.Addr.String()
 		if dev := c.people.devices[ev.Device]; dev != nil && nb.peer != nil {
@@ -58,24 +67,40 @@ func (c *core) connection(ev host.PeerEvent) {
 	}
 	c.inSight(ev)
 	// One of the two opens the stream that both speak on.
-	if bytes.Compare(c.n.device[:], ev.Device[:]) < 0 {
-		c.n.spawn(func(ctx context.Context) { c.n.keepPeerStream(ctx, ev.Device) })
+	if bytes.Compare(c.n.device[:], ev.Device[:]) < 0 && nb.leave == nil {
+		ctx, leave := context.WithCancel(c.n.ctx)
+		nb.leave = leave
+		c.n.spawn(func(context.Context) { c.n.keepPeerStream(ctx, ev.Device) })
 	}
 }
 
-// keepPeerStream opens the peer stream, again if it breaks, while the device is
-// connected.
+// keepPeerStream opens the peer stream, again if it breaks, until ctx ends: when
+// the device is no longer connected. For each neighbour it runs once, or the two
+// sides would not agree on which of two streams to speak.
 func (n *Node) keepPeerStream(ctx context.Context, d chat.DeviceID) {
 	for wait := time.Second / 4; ctx.Err() == nil && n.host.Connected(d); wait = min(2*wait, 30*time.Second) {
 		s, err := stream.Open(ctx, n.host.Libp2p(), host.PeerID(d), peerProtocol, stream.Options{})
 		if err == nil {
 			n.talk(ctx, s, d)
 		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-		}
+		sleep(ctx, wait)
 	}
+}
+
+// hearPeer serves a peer stream that a device has opened.
+func (n *Node) hearPeer(ctx context.Context, s *stream.Stream) {
+	d, ok := host.DeviceID(s.Peer())
+	if !ok {
+		s.Reset(stream.ReasonDenied)
+		return
+	}
+	if ok, _ := n.peerStreams.take(d); !ok {
+		s.Reset(stream.ReasonBusy)
+		n.refuseFrom(d, chat.Errorf(chat.CodeInvalid, "A device opened too many streams at once. They were refused; nothing needs to be done."))
+		return
+	}
+	defer n.peerStreams.free(d)
+	n.talk(ctx, s, d)
 }
 
 // talk says hello and listens, until the stream ends. Both sides run it.
@@ -83,8 +108,6 @@ func (n *Node) talk(ctx context.Context, s *stream.Stream, d chat.DeviceID) {
 	defer s.Reset(stream.ReasonDone)
 	stop := context.AfterFunc(ctx, func() { s.Reset(stream.ReasonShutdown) })
 	defer stop()
-	late := time.AfterFunc(helloTimeout, func() { s.Reset(stream.ReasonProtocol) })
-	defer late.Stop()
 
 	hello := wire.Hello{
 		Certificate: n.keys.Cert.Bytes(), Name: n.Name(), Now: uint64(chat.HLCOf(time.Now())), Agent: "earshot " + n.cfg.Version,
@@ -92,8 +115,13 @@ func (n *Node) talk(ctx context.Context, s *stream.Stream, d chat.DeviceID) {
 	if !s.TrySend(wire.EncodeFrame(hello)) {
 		return
 	}
-	greeted := false
-	for {
+	if err := n.awaitHello(ctx, s, d); err != nil {
+		if chat.CodeOf(err) == chat.CodeInvalid {
+			n.refuseFrom(d, err)
+		}
+		return
+	}
+	for paced := 0; ; {
 		f, err := receiveFrame(s)
 		if err != nil {
 			if chat.CodeOf(err) == chat.CodeInvalid {
@@ -101,38 +129,77 @@ func (n *Node) talk(ctx context.Context, s *stream.Stream, d chat.DeviceID) {
 			}
 			break
 		}
-		if h, ok := f.(wire.Hello); ok && !greeted {
-			person, device, err := certify(h.Certificate)
-			if err != nil || device != d {
-				n.refuseFrom(d, chat.Errorf(chat.CodeInvalid, "A device showed a certificate that is not its own. It was refused; nothing needs to be done."))
+		if n.standings.allow(&n.standings.frames, time.Now(), d) {
+			paced = 0
+		} else {
+			// Not read, a flood waits at its sender's.
+			if !sleep(ctx, time.Second/frameRate) {
 				break
 			}
-			late.Stop()
-			greeted = true
-			if n.tell(ctx, func(c *core) { c.greeted(d, s, person, h) }) != nil {
-				break
+			if paced++; paced%pacedPerRefusal == 0 {
+				n.refuseFrom(d, chat.Errorf(chat.CodeInvalid, "A device sends more than anybody has to say. It is heard slowly; nothing needs to be done."))
 			}
-			continue
-		}
-		if !greeted {
-			break // who does not say who they are is not listened to
 		}
 		if n.tell(ctx, func(c *core) { c.heard(d, s, f) }) != nil {
 			break
 		}
 	}
-	if greeted {
-		_ = n.tell(ctx, func(c *core) {
-			if nb := c.neighbours[d]; nb != nil && nb.peer == s {
-				nb.peer = nil
-				c.gone(d)
-			}
-		})
+	_ = n.tell(ctx, func(c *core) {
+		if nb := c.neighbours[d]; nb != nil && nb.peer == s {
+			nb.peer = nil
+			c.gone(d)
+		}
+	})
+}
+
+// awaitHello has the first frame say who is at the other end; who does not is not
+// listened to.
+func (n *Node) awaitHello(ctx context.Context, s *stream.Stream, d chat.DeviceID) error {
+	var silent atomic.Bool
+	late := time.AfterFunc(helloTimeout, func() {
+		silent.Store(true)
+		s.Reset(stream.ReasonProtocol)
+	})
+	defer late.Stop()
+	f, err := receiveFrame(s)
+	switch {
+	case silent.Load():
+		return chat.Errorf(chat.CodeInvalid, "A device opened a stream and said nothing. It was closed; nothing needs to be done.")
+	case err != nil:
+		return err
+	}
+	hello, ok := f.(wire.Hello)
+	if !ok {
+		return chat.Errorf(chat.CodeInvalid, "A device did not say who it is. It was refused; nothing needs to be done.")
+	}
+	person, device, err := certify(hello.Certificate)
+	if err != nil || device != d {
+		return chat.Errorf(chat.CodeInvalid, "A device showed a certificate that is not its own. It was refused; nothing needs to be done.")
+	}
+	if !n.standings.allow(&n.standings.hellos, time.Now(), d) {
+		return chat.Errorf(chat.CodeInvalid, "A device introduces itself again and again. It was refused; nothing needs to be done.")
+	}
+	return n.tell(ctx, func(c *core) { c.greeted(d, s, person, hello) })
+}
+
+// sleep waits for a while, and reports whether ctx lasted so long.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
 func receiveFrame(s *stream.Stream) (wire.Frame, error) {
 	b, err := s.Receive()
+	if errors.Is(err, stream.ErrFrame) {
+		return nil, chat.Wrap(chat.CodeInvalid, err, "A device announced a frame of a length that is not allowed.",
+			"It was refused; nothing needs to be done.")
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -150,6 +217,8 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, who chat.PersonID, h w
 		return
 	case nb.peer != nil: // it has opened another one
 		c.sync(catchup.PeerDown{Device: d})
+		old := nb.peer
+		c.n.spawn(func(context.Context) { old.Reset(stream.ReasonDone) })
 	}
 	nb.peer = s
 	c.people.meet(d, who, chat.CleanName(h.Name), c.now)
@@ -171,7 +240,7 @@ func (c *core) heard(d chat.DeviceID, s *stream.Stream, f wire.Frame) {
 	case wire.Have:
 		c.sync(catchup.Heard{Device: d, Have: f})
 	case wire.Typing:
-		if c.n.standings.allowTyping(c.now, d) {
+		if c.n.standings.allow(&c.n.standings.typing, c.now, d) {
 			c.typed(d, f)
 		}
 	case wire.Goodbye:
@@ -233,11 +302,14 @@ func (c *core) checkClock(who chat.PersonID, theirs time.Time) {
 func (c *core) refuse(d chat.DeviceID, err error) { c.n.refuseFrom(d, err) }
 
 func (n *Node) refuseFrom(d chat.DeviceID, err error) {
-	n.log.Debug("refused", "device", d.Short(), "err", err) // a zero device: nobody is to blame
-	if d.IsZero() || d == n.device || !n.standings.refuse(time.Now(), d) {
+	n.log.Debug("refused", "device", d.Short(), "err", err)
+	if d == n.device {
+		d = chat.DeviceID{} // somebody plays with what is ours
+	}
+	if !n.standings.refuse(time.Now(), d) {
 		return
 	}
-	n.log.Warn("a device breaks the protocol again and again; it is not listened to for a while",
+	n.rarely("banned", slog.LevelWarn, "a device breaks the protocol again and again; it is not listened to for a while",
 		"device", d.Short(), "minutes", banFor.Minutes(), "last", err)
 	n.spawn(func(context.Context) { _ = n.host.Disconnect(d) })
 }

@@ -8,7 +8,8 @@ import (
 )
 
 // What neighbours can do to a node is bounded here: points for what breaks the
-// protocol, which decay, and tokens for what is merely too much.
+// protocol, which decay, tokens for what is merely too much, and places for what
+// may be open at a time.
 const (
 	// refusalPoints is what one refused entry or frame costs its sender.
 	refusalPoints = 20
@@ -19,17 +20,32 @@ const (
 	pointsHalfLife = time.Minute
 	// banFor is how long a neighbour stays cut off (guess).
 	banFor = 10 * time.Minute
-	// authorBurst and authorRate bound what one author's entries may take of the
+	// maxStandings bounds the devices remembered in each of the tables below.
+	maxStandings = 4096
+)
+
+// The rates, in tokens a second, and bursts of what devices may do.
+const (
+	// authorRate and authorBurst bound what one author's entries may take of the
 	// live path; what exceeds them is left to catch-up, which the receiver paces.
 	// A person pasting a log, or a script, fits; a flood does not.
-	authorBurst = 6000
-	authorRate  = 500 // entries a second
-	// typingBurst and typingRate bound typing signs from one neighbour.
-	typingBurst = 10
-	typingRate  = 2
-	// maxStandings bounds the devices remembered; the ones longest in good
-	// standing are forgotten first.
-	maxStandings = 4096
+	authorRate, authorBurst = 500, 6000
+	// relayRate and relayBurst bound what one neighbour passes on of all authors:
+	// identities are free, and each entry costs the check of a signature. It is
+	// what several busy authors at once may say.
+	relayRate, relayBurst = 2000, 12000
+	// frameRate and frameBurst bound the frames heard on peer streams; faster ones
+	// are read later. Honest nodes send a few a minute, and one more for each room
+	// they join.
+	frameRate, frameBurst = 100, 300
+	// pacedPerRefusal is how many frames in a row that had to wait count as one
+	// refusal: who goes on for five seconds is no honest node.
+	pacedPerRefusal = 100
+	// typingRate and typingBurst bound typing signs from one neighbour.
+	typingRate, typingBurst = 2, 10
+	// helloRate and helloBurst bound how often a neighbour may introduce itself on
+	// one connection; once is enough.
+	helloRate, helloBurst = 0.5, 10
 )
 
 // standings remembers how devices behave. Safe for concurrent use: the gossip
@@ -37,9 +53,10 @@ const (
 type standings struct {
 	mu      sync.Mutex
 	points  map[chat.DeviceID]*points
-	authors map[chat.DeviceID]*bucket
-	typing  map[chat.DeviceID]*bucket
+	since   map[chat.DeviceID]time.Time // when those connected now came
 	refused uint64
+
+	authors, relays, frames, typing, hellos buckets
 }
 
 type points struct {
@@ -48,23 +65,24 @@ type points struct {
 	banned time.Time // until
 }
 
-// bucket is a token bucket.
-type bucket struct {
-	tokens float64
-	at     time.Time
-}
-
 func newStandings() *standings {
 	return &standings{
-		points: map[chat.DeviceID]*points{}, authors: map[chat.DeviceID]*bucket{}, typing: map[chat.DeviceID]*bucket{},
+		points: map[chat.DeviceID]*points{}, since: map[chat.DeviceID]time.Time{},
+		authors: newBuckets(authorRate, authorBurst), relays: newBuckets(relayRate, relayBurst),
+		frames: newBuckets(frameRate, frameBurst), typing: newBuckets(typingRate, typingBurst),
+		hellos: newBuckets(helloRate, helloBurst),
 	}
 }
 
-// refuse counts something refused from d and reports whether d is now cut off.
+// refuse counts something refused from d, nobody if d is zero, and reports whether
+// that has cut d off.
 func (s *standings) refuse(now time.Time, d chat.DeviceID) (banned bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refused++
+	if d.IsZero() {
+		return false
+	}
 	p := s.points[d]
 	if p == nil {
 		if len(s.points) >= maxStandings {
@@ -73,19 +91,15 @@ func (s *standings) refuse(now time.Time, d chat.DeviceID) (banned bool) {
 		p = &points{at: now}
 		s.points[d] = p
 	}
+	if now.Before(p.banned) {
+		return false // what was on its way when it was cut off
+	}
 	p.decay(now)
 	if p.score += refusalPoints; p.score < banPoints {
 		return false
 	}
 	p.score, p.banned = 0, now.Add(banFor)
 	return true
-}
-
-// replayed counts an entry that had been heard before, which nobody is blamed for.
-func (s *standings) replayed() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.refused++
 }
 
 // banned reports whether d is cut off.
@@ -96,18 +110,33 @@ func (s *standings) banned(now time.Time, d chat.DeviceID) bool {
 	return p != nil && now.Before(p.banned)
 }
 
-// allowAuthor takes a token for one live entry of an author.
-func (s *standings) allowAuthor(now time.Time, d chat.DeviceID) bool {
+// came notes that d is connected from now on, left that it no longer is.
+func (s *standings) came(now time.Time, d chat.DeviceID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return take(s.authors, now, d, authorRate, authorBurst)
+	s.since[d] = now
+	delete(s.hellos.held, d)
 }
 
-// allowTyping takes a token for one typing sign of a neighbour.
-func (s *standings) allowTyping(now time.Time, d chat.DeviceID) bool {
+func (s *standings) left(d chat.DeviceID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return take(s.typing, now, d, typingRate, typingBurst)
+	delete(s.since, d)
+}
+
+// connectedSince reports whether d has been connected without a break since at.
+func (s *standings) connectedSince(d chat.DeviceID, at time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	since, ok := s.since[d]
+	return ok && !at.Before(since)
+}
+
+// allow takes a token from d's bucket, which is one of s.
+func (s *standings) allow(b *buckets, now time.Time, d chat.DeviceID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return b.take(now, d)
 }
 
 // count returns how much was refused since the start.
@@ -126,38 +155,121 @@ func (p *points) decay(now time.Time) {
 	}
 }
 
-// forget makes room: everybody in good standing goes, and if that is nobody, all.
+// forget makes room. Who is cut off stays so as long as there is room for anybody
+// else: points of a crowd of new identities must not set an old one free.
 func (s *standings) forget(now time.Time) {
 	for d, p := range s.points {
 		if p.decay(now); p.score == 0 && !now.Before(p.banned) {
 			delete(s.points, d)
 		}
 	}
-	if len(s.points) >= maxStandings {
-		clear(s.points)
+	if len(s.points) < maxStandings {
+		return
+	}
+	for d, p := range s.points {
+		if !now.Before(p.banned) {
+			delete(s.points, d)
+		}
+	}
+	if len(s.points) < maxStandings {
+		return
+	}
+	clear(s.points)
+}
+
+// buckets are token buckets, one for each device that lately took a token.
+type buckets struct {
+	rate, burst float64
+	held        map[chat.DeviceID]bucket
+}
+
+type bucket struct {
+	tokens float64
+	at     time.Time
+}
+
+func newBuckets(rate, burst float64) buckets {
+	return buckets{rate: rate, burst: burst, held: map[chat.DeviceID]bucket{}}
+}
+
+func (b *buckets) level(now time.Time, k bucket) float64 {
+	return min(b.burst, k.tokens+max(0, now.Sub(k.at).Seconds())*b.rate)
+}
+
+// take takes a token, if there is one.
+func (b *buckets) take(now time.Time, d chat.DeviceID) bool {
+	k, ok := b.held[d]
+	if !ok {
+		if len(b.held) >= maxStandings {
+			b.forget(now)
+		}
+		k = bucket{tokens: b.burst, at: now}
+	}
+	k.tokens, k.at = b.level(now, k), now
+	ok = k.tokens >= 1
+	if ok {
+		k.tokens--
+	}
+	b.held[d] = k
+	return ok
+}
+
+// forget makes room: full buckets tell nothing, and if there is none, the fuller
+// half goes. A newcomer is never turned away because of others.
+func (b *buckets) forget(now time.Time) {
+	sum := 0.0
+	for d, k := range b.held {
+		level := b.level(now, k)
+		if sum += level; level >= b.burst {
+			delete(b.held, d)
+		}
+	}
+	if len(b.held) < maxStandings {
+		return
+	}
+	mean := sum / float64(len(b.held))
+	for d, k := range b.held {
+		if b.level(now, k) >= mean {
+			delete(b.held, d)
+		}
 	}
 }
 
-func take(m map[chat.DeviceID]*bucket, now time.Time, d chat.DeviceID, rate, burst float64) bool {
-	b := m[d]
-	if b == nil {
-		if len(m) >= maxStandings {
-			for d, b := range m { // full buckets tell nothing
-				if b.tokens+now.Sub(b.at).Seconds()*rate >= burst {
-					delete(m, d)
-				}
-			}
-			if len(m) >= maxStandings {
-				return false
-			}
-		}
-		b = &bucket{tokens: burst, at: now}
-		m[d] = b
+// places bounds how much of something is open at a time, for each device and
+// altogether. Safe for concurrent use.
+type places struct {
+	each, all int
+
+	mu    sync.Mutex
+	total int
+	held  map[chat.DeviceID]int
+}
+
+func newPlaces(each, all int) *places {
+	return &places{each: each, all: all, held: map[chat.DeviceID]int{}}
+}
+
+// take takes a place. If there is none, it reports whether d itself has too many.
+func (p *places) take(d chat.DeviceID) (ok, own bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.held[d] >= p.each:
+		return false, true
+	case p.total >= p.all:
+		return false, false
 	}
-	b.tokens, b.at = min(burst, b.tokens+max(0, now.Sub(b.at).Seconds())*rate), now
-	if b.tokens < 1 {
-		return false
+	p.held[d]++
+	p.total++
+	return true, false
+}
+
+// free gives a place back.
+func (p *places) free(d chat.DeviceID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.total--
+	if p.held[d]--; p.held[d] == 0 {
+		delete(p.held, d)
 	}
-	b.tokens--
-	return true
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"time"
 
 	"earshot/chat"
 	"earshot/chat/catchup"
@@ -25,6 +26,9 @@ const (
 	// other side is not read faster than this side can store.
 	uncommitted = 4
 )
+
+// What is queued counts as said, so it must not take a slow link long.
+var syncOptions = stream.Options{Queue: 8}
 
 // roomStates is what this node holds, for a session.
 func (c *core) roomStates() []catchup.RoomState {
@@ -48,12 +52,13 @@ type session struct {
 	// another one the catch-up engine has begun anew, too.
 	during  *stream.Stream
 	machine *catchup.Session
-	fresh   int // entries that were new here; the loop counts them
+	came    map[chat.LogID]uint64 // the newest entry of each log that came
+	fresh   int                   // entries that were new here; the loop counts them
 }
 
 // askSession catches up with a neighbour that seems to hold something else.
 func (n *Node) askSession(ctx context.Context, ses *session, states []catchup.RoomState) {
-	s, err := stream.Open(ctx, n.host.Libp2p(), host.PeerID(ses.device), syncProtocol, stream.Options{Idle: sessionIdle})
+	s, err := stream.Open(ctx, n.host.Libp2p(), host.PeerID(ses.device), syncProtocol, syncOptions)
 	if err == nil {
 		nonce := make([]byte, wire.NonceSize)
 		_, _ = rand.Read(nonce)
@@ -71,13 +76,14 @@ func (n *Node) answerSession(ctx context.Context, s *stream.Stream) {
 		s.Reset(stream.ReasonDenied)
 		return
 	}
-	select {
-	case n.answering <- struct{}{}:
-		defer func() { <-n.answering }()
-	default:
+	if ok, own := n.answering.take(d); !ok {
 		s.Reset(stream.ReasonBusy)
+		if own {
+			n.refuseFrom(d, chat.Errorf(chat.CodeInvalid, "A device opened too many sync sessions at once. They were refused; nothing needs to be done."))
+		}
 		return
 	}
+	defer n.answering.free(d)
 	ses := &session{device: d}
 	var states []catchup.RoomState
 	if n.do(ctx, func(c *core) {
@@ -122,11 +128,16 @@ type outgoing struct {
 	load   *catchup.Load
 }
 
-type page struct {
+// outcome is what came of it.
+type outcome struct {
+	loaded  bool
 	entries []wire.Entry
-	more    bool
 	err     error
 }
+
+// maxOutgoing bounds the jobs that wait for a session's sender. The machine makes
+// no more than these at a time: a comparison, one page, the end.
+const maxOutgoing = 16
 
 // runSession drives one session until both sides are done. Three goroutines take
 // part, all of which end before it returns: this one owns the machine, a reader
@@ -149,30 +160,23 @@ func (n *Node) runSession(ctx context.Context, s *stream.Stream, ses *session, e
 
 	frames := make(chan wire.Frame)
 	readErr := make(chan error, 1)
-	wg.Go(func() {
-		for {
-			f, err := receiveFrame(s)
-			if err != nil {
-				readErr <- err
-				return
-			}
-			select {
-			case frames <- f:
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
-	jobs := make(chan outgoing, 16)
-	pages := make(chan page, 1)
-	sendErr := make(chan error, 1)
-	wg.Go(func() { n.sendSession(ctx, s, jobs, pages, sendErr) })
+	wg.Go(func() { readErr <- receiveFrames(ctx, s, frames) })
+	jobs := make(chan outgoing, maxOutgoing)
+	outcomes := make(chan outcome, maxOutgoing)
+	wg.Go(func() { n.sendSession(ctx, s, jobs, outcomes) })
 	defer close(jobs)
 
+	ses.came = map[chat.LogID]uint64{}
 	credits := make(chan struct{}, uncommitted)
+	waiting := 0 // jobs without an outcome
+	finished := false
+	silent := time.NewTimer(sessionIdle)
+	defer silent.Stop()
+	if !ses.asked { // who asks has something to say
+		silent.Reset(helloTimeout)
+	}
 	for {
 		var job outgoing
-		finished := false
 		for _, ef := range effects {
 			switch ef := ef.(type) {
 			case catchup.Send:
@@ -188,24 +192,37 @@ func (n *Node) runSession(ctx context.Context, s *stream.Stream, ses *session, e
 			}
 		}
 		if len(job.frames) > 0 || job.load != nil {
-			select {
-			case jobs <- job:
-			case err := <-sendErr:
-				return err
+			if waiting++; waiting > maxOutgoing {
+				return broken("made this node say more than it can")
 			}
+			jobs <- job
 		}
-		if finished {
+		if finished && waiting == 0 {
 			return s.CloseSend(ctx)
 		}
+		effects = nil
 		select {
 		case f := <-frames:
+			// Frames of a future version must not keep a session open for ever.
+			if _, unknown := f.(wire.Unknown); !unknown {
+				silent.Reset(sessionIdle)
+			}
 			effects, err = ses.machine.Handle(f)
-		case p := <-pages:
-			effects, err = ses.machine.Loaded(p.entries, p.more), p.err
-		case err = <-sendErr:
+		case out := <-outcomes:
+			waiting--
+			silent.Reset(sessionIdle)
+			if err = out.err; err == nil && out.loaded {
+				effects = ses.machine.Loaded(out.entries, len(out.entries) > 0)
+			}
 		case err = <-readErr:
-			if errors.Is(err, io.EOF) {
+			if finished { // the other side has all and is gone
+				err, readErr = nil, nil
+			} else if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
+			}
+		case <-silent.C:
+			if silent.Reset(sessionIdle); waiting == 0 { // it is their turn
+				err = broken("fell silent")
 			}
 		}
 		if err != nil {
@@ -214,27 +231,52 @@ func (n *Node) runSession(ctx context.Context, s *stream.Stream, ses *session, e
 	}
 }
 
-// sendSession writes frames and reads pages, one job after the other.
-func (n *Node) sendSession(ctx context.Context, s *stream.Stream, jobs <-chan outgoing, pages chan<- page, failed chan<- error) {
-	var at store.Position
-	for job := range jobs {
-		for _, f := range job.frames {
-			if err := s.Send(ctx, wire.EncodeFrame(f)); err != nil {
-				failed <- err
-				return
-			}
+func broken(what string) error {
+	return chat.Errorf(chat.CodeInvalid, "A device %s while catching up. The session was ended; it is tried again by itself.", what)
+}
+
+// receiveFrames hands over what comes until the stream or ctx ends.
+func receiveFrames(ctx context.Context, s *stream.Stream, frames chan<- wire.Frame) error {
+	for {
+		f, err := receiveFrame(s)
+		if err != nil {
+			return err
 		}
-		if job.load == nil {
-			continue
+		select {
+		case frames <- f:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
-		if job.load.First {
-			at = store.Position{}
-		}
-		entries, next, err := n.store.Missing(ctx, job.load.Room, job.load.Have, at, pageEntries, pageBytes)
-		at = next
-		pages <- page{entries: entries, more: len(entries) > 0, err: err}
 	}
 }
+
+// sendSession writes frames and reads pages, one job after the other, until one
+// fails or there are no more. There is room for every outcome.
+func (n *Node) sendSession(ctx context.Context, s *stream.Stream, jobs <-chan outgoing, outcomes chan<- outcome) {
+	var at store.Position
+	for job := range jobs {
+		var out outcome
+		for _, f := range job.frames {
+			if out.err == nil {
+				out.err = s.Send(ctx, wire.EncodeFrame(f))
+			}
+		}
+		if job.load != nil && out.err == nil {
+			if job.load.First {
+				at = store.Position{}
+			}
+			out.loaded = true
+			out.entries, at, out.err = n.store.Missing(ctx, job.load.Room, job.load.Have, at, pageEntries, pageBytes)
+		}
+		outcomes <- out
+		if out.err != nil {
+			return
+		}
+	}
+}
+
+// maxCame bounds the logs that entries of one session may be of.
+const maxCame = 16 * chat.MaxLogsPerRoom
 
 // ingest checks the entries of a frame and hands them to the loop. It waits while
 // too many batches are on their way to the disk.
@@ -242,10 +284,15 @@ func (n *Node) ingest(ctx context.Context, in catchup.Take, ses *session, credit
 	entries := make([]wire.Entry, 0, len(in.Entries))
 	for _, raw := range in.Entries {
 		e, err := wire.DecodeEntry(raw.Head, raw.Sig, raw.Payload)
-		if err == nil {
-			err = e.Verify()
-		}
 		if err != nil {
+			return err
+		}
+		// Each entry comes once, or an endless session would cost nothing.
+		if e.Seq <= ses.came[e.Log] || len(ses.came) > maxCame {
+			return broken("sent entries again or out of order")
+		}
+		ses.came[e.Log] = e.Seq
+		if err := e.Verify(); err != nil {
 			return err
 		}
 		entries = append(entries, e)

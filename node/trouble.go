@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"log/slog"
+	"time"
 
 	"earshot/chat"
 	"earshot/chat/room"
@@ -18,7 +20,7 @@ func (n *Node) warn(w chat.Error) {
 	n.warnings[w.Code] = w
 	n.mu.Unlock()
 	if !had || old.Text != w.Text {
-		n.log.Warn(w.Text, "code", w.Code)
+		n.rarely(string(w.Code), slog.LevelWarn, w.Text, "code", w.Code)
 		n.feed.Publish(chat.WarningEvent{Warning: w})
 	}
 }
@@ -74,18 +76,67 @@ func (n *Node) restoreFailed(ctx context.Context) {
 		case id := <-n.failed:
 			// In the loop: an entry that were accepted between reading and
 			// restoring would be forgotten, and its number used twice.
-			if n.do(ctx, func(c *core) {
-				logs, err := n.store.Logs(ctx)
-				if err != nil {
-					n.log.Error("reading the history failed", "err", err)
-					return
-				}
-				c.room(room.Restore{Room: id, Logs: byRoom(logs)[id]})
-			}) != nil {
+			if n.do(ctx, func(c *core) { c.restore(ctx, id) }) != nil {
 				return
 			}
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// restore restores a room, and those that wait for the same.
+func (c *core) restore(ctx context.Context, first chat.RoomID) {
+	rooms := map[chat.RoomID]bool{first: true}
+	for more := true; more; {
+		select {
+		case id := <-c.n.failed:
+			rooms[id] = true
+		default:
+			more = false
+		}
+	}
+	// What the engine accepted before must be stored, or have failed, for the
+	// store to say what is true. Only the loop adds to it.
+	settled := make(chan struct{})
+	c.n.store.TouchDevices(nil, func(error) { close(settled) })
+	<-settled
+	logs, err := c.n.store.Logs(ctx)
+	if err != nil {
+		c.n.rarely("logs", slog.LevelError, "reading the history failed", "err", err)
+		return
+	}
+	held := byRoom(logs)
+	for id := range rooms {
+		c.room(room.Restore{Room: id, Logs: held[id]})
+	}
+}
+
+// rareness is how long a kind of trouble is not logged again: what others do, or a
+// full disk, must not fill the log.
+const rareness = time.Minute
+
+// rarely logs a kind of trouble, at most once in a while, and then how often it
+// was not logged since.
+func (n *Node) rarely(kind string, level slog.Level, msg string, args ...any) {
+	n.mu.Lock()
+	now, q := time.Now(), n.quiet[kind]
+	if now.Before(q.until) {
+		q.unsaid++
+		n.quiet[kind] = q
+		n.mu.Unlock()
+		return
+	}
+	n.quiet[kind] = quiet{until: now.Add(rareness)}
+	n.mu.Unlock()
+	if q.unsaid > 0 {
+		args = append(args, "unsaid", q.unsaid)
+	}
+	n.log.Log(n.ctx, level, msg, args...)
+}
+
+// quiet says until when a kind of trouble is not logged, and how often it was not.
+type quiet struct {
+	until  time.Time
+	unsaid int
 }

@@ -28,8 +28,8 @@ type typingState struct {
 // Call it again every chat.TypingRenew while keys are pressed.
 func (n *Node) SetTyping(ctx context.Context, id chat.RoomID, typing bool) error {
 	return n.do(ctx, func(c *core) {
-		if !c.rooms.Entered(id) {
-			return
+		if !c.rooms.Entered(id) || !c.n.standings.allow(&c.n.standings.typing, c.now, c.n.device) {
+			return // neighbours would not listen, either
 		}
 		tag := id.Tag(c.now)
 		frame := wire.EncodeFrame(wire.Typing{Room: tag[:], Typing: typing})
