@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -79,13 +80,59 @@ const (
 	pageNewer
 )
 
+// running counts the commands that run, so that Run leaves none behind: bubbletea
+// does not wait for them.
+type running struct {
+	mu   sync.Mutex
+	over bool
+	wg   sync.WaitGroup
+}
+
+// track makes a command of f that wait waits for.
+func (r *running) track(f func() tea.Msg) tea.Cmd {
+	return func() tea.Msg {
+		r.mu.Lock()
+		if r.over {
+			r.mu.Unlock()
+			return nil
+		}
+		r.wg.Add(1)
+		r.mu.Unlock()
+		defer r.wg.Done()
+		return f()
+	}
+}
+
+// wait lets no further command begin and waits for those that run; their context
+// must be over.
+func (r *running) wait() {
+	r.mu.Lock()
+	r.over = true
+	r.mu.Unlock()
+	r.wg.Wait()
+}
+
 // call makes a command of f with a time limit.
 func (m *model) call(limit time.Duration, f func(ctx context.Context) tea.Msg) tea.Cmd {
-	return func() tea.Msg {
+	return m.running.track(func() tea.Msg {
 		ctx, cancel := context.WithTimeout(m.ctx, limit)
 		defer cancel()
 		return f(ctx)
-	}
+	})
+}
+
+// wake is the clock that wakes the model. Unlike tea.Tick it ends with m.ctx.
+func (m *model) wake(d time.Duration, msg tea.Msg) tea.Cmd {
+	return m.running.track(func() tea.Msg {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			return msg
+		case <-m.ctx.Done():
+			return nil
+		}
+	})
 }
 
 func (m *model) loadAll() tea.Cmd {
@@ -214,22 +261,6 @@ func (m *model) retry() tea.Cmd {
 	}
 	m.retrying = true
 	return m.after(retryAfter, retryMsg{})
-}
-
-// wake is the clock that wakes the model. Unlike tea.Tick it ends with ctx.
-func wake(ctx context.Context) func(time.Duration, tea.Msg) tea.Cmd {
-	return func(d time.Duration, msg tea.Msg) tea.Cmd {
-		return func() tea.Msg {
-			t := time.NewTimer(d)
-			defer t.Stop()
-			select {
-			case <-t.C:
-				return msg
-			case <-ctx.Done():
-				return nil
-			}
-		}
-	}
 }
 
 // tick wakes the model when what is shown may change by time alone: a typing sign

@@ -53,6 +53,7 @@ type model struct {
 	ticks     int // ticks asked for
 	retrying  bool
 	ids       int // client ids given out
+	running   running
 }
 
 // notice is a sentence in the line above the input.
@@ -74,10 +75,12 @@ func newModel(ctx context.Context, c Client, opt Options) *model {
 	}
 	opt.Commands = withBuiltins(opt.Commands)
 	g := environmentGlyphs()
-	return &model{
-		ctx: ctx, client: c, opt: opt, now: opt.Now, after: wake(ctx), focused: true, mouse: true,
+	m := &model{
+		ctx: ctx, client: c, opt: opt, now: opt.Now, focused: true, mouse: true,
 		glyphs: &g, who: newDirectory(opt.Local), meter: meter{ansi.WcWidth},
 	}
+	m.after = m.wake
+	return m
 }
 
 // Init begins to read the rooms, the people and the events.

@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
+
 	"earshot/chat"
 )
 
@@ -86,13 +88,21 @@ func TestABurstIsFewScreens(t *testing.T) {
 func TestWakingEndsWithTheInterface(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
+		m := newModel(ctx, newFake(), Options{})
 		begin := time.Now()
-		if msg := wake(ctx)(time.Minute, tickMsg{1})(); msg != (tickMsg{1}) || time.Since(begin) != time.Minute {
+		if msg := m.wake(time.Minute, tickMsg{1})(); msg != (tickMsg{1}) || time.Since(begin) != time.Minute {
 			t.Fatalf("woken with %v after %v", msg, time.Since(begin))
 		}
+		woken := make(chan tea.Msg, 1)
+		go func() { woken <- m.wake(time.Hour, tickMsg{2})() }()
+		synctest.Wait()
 		cancel()
-		if msg := wake(ctx)(time.Minute, tickMsg{1})(); msg != nil || time.Since(begin) != time.Minute {
+		m.running.wait()
+		if msg := <-woken; msg != nil || time.Since(begin) != time.Minute {
 			t.Fatalf("woken with %v although it is over", msg)
+		}
+		if msg := m.wake(0, tickMsg{3})(); msg != nil {
+			t.Fatalf("a command began after the end and said %v", msg)
 		}
 	})
 }

@@ -2,9 +2,9 @@
 // conversation, the line being written. It knows the nouns of a conversation and
 // the calls of Client; it knows nothing of nodes, networks, disks or sockets.
 //
-// One goroutine, bubbletea's, owns the model; calls to the node run beside it as
-// commands with a time limit, so typing never waits for one. The only other
-// goroutine reads events (see pump) and ends with Run. What a screen costs does
+// One goroutine, bubbletea's, owns the model. Calls to the node run beside it as
+// commands, each on a goroutine with a time limit (see call), so typing never waits
+// for one. One more reads events (see pump). Run waits for all of them. What a screen costs does
 // not depend on how much history is loaded: a screen is filled from one message
 // outwards, and what a message looks like is kept until the width changes.
 package tui
@@ -91,10 +91,12 @@ type Options struct {
 func Run(ctx context.Context, c Client, opt Options) error {
 	ctx, cancel := context.WithCancel(ctx)
 	events := startPump(ctx, c)
-	defer events.wait()
-	defer cancel()
-
 	m := newModel(ctx, c, opt)
+	defer func() {
+		cancel()
+		m.running.wait()
+		events.wait()
+	}()
 	m.events = events.out
 	options := []tea.ProgramOption{tea.WithContext(ctx)}
 	if opt.Input != nil {
