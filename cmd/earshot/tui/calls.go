@@ -17,6 +17,7 @@ import (
 const (
 	callTimeout = 5 * time.Second  // a local call takes milliseconds (guess)
 	sendTimeout = 15 * time.Second // a send waits for the disk (guess)
+	endTimeout  = 2 * time.Second  // for messages under way when the user quits (guess)
 	retryAfter  = time.Second
 	pageSize    = 100 // messages: several screens (guess)
 )
@@ -66,6 +67,8 @@ type (
 		text  string
 		err   error
 	}
+	// endMsg says that the end has waited long enough for messages under way.
+	endMsg struct{}
 	// retryMsg says that it is time to try again.
 	retryMsg struct{}
 	// tickMsg says that time passed; only the last one that was asked for counts.

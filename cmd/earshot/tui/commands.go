@@ -87,7 +87,7 @@ func (m *model) runCommand(c *conversation, name, args string) tea.Cmd {
 		c.in.set("")
 		m.openHelp()
 	case "quit":
-		return tea.Quit
+		return m.end()
 	}
 	return nil
 }

@@ -47,6 +47,7 @@ type model struct {
 	reload    bool         // read them again when that is done
 	syncing   int          // entries received while catching up, 0 when idle
 	quitArmed bool         // Ctrl+C was pressed once
+	ending    bool         // the user wants to quit, a message is still under way
 	overlay   overlay
 	roster    bool // the side column fills a narrow screen
 	completer completer

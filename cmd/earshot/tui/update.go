@@ -85,6 +85,10 @@ func (m *model) apply(msg tea.Msg) tea.Cmd {
 		} else {
 			m.answer(msg.title, safeText(msg.text))
 		}
+	case endMsg:
+		if m.ending {
+			return tea.Quit
+		}
 	case retryMsg:
 		return m.onRetry()
 	case tickMsg:
@@ -179,7 +183,7 @@ func (m *model) say(text string, alert bool) { m.notice = notice{text, alert, m.
 func (m *model) onKey(k tea.KeyPressMsg) tea.Cmd {
 	key := k.String()
 	if key == "ctrl+q" || key == "ctrl+c" && m.quitArmed {
-		return tea.Quit
+		return m.end()
 	}
 	m.quitArmed = key == "ctrl+c"
 	if m.quitArmed {
@@ -363,102 +367,4 @@ func thousands(n int) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
-}
-
-// submit sends what is written, or carries it out as a command.
-func (m *model) submit(c *conversation) tea.Cmd {
-	if c.in.blank() {
-		c.in.set("")
-		return m.stopTyping(c)
-	}
-	text := safeText(c.in.text)
-	if name, args, ok := parseCommand(text); ok {
-		return m.runCommand(c, name, args)
-	}
-	if len(text) > 1 && text[0] == '/' && text[1] == '/' {
-		text = text[1:] // two slashes stand for one
-	}
-	c.in.set("")
-	m.notice = notice{}
-	m.ids++
-	o := outgoing{clientID: m.clientID(), text: text, at: m.now()}
-	c.out = append(c.out, o)
-	c.seen()
-	c.history = true
-	c.typingOn, c.typedAt = false, time.Time{} // the message itself says it
-	cmds := []tea.Cmd{m.send(c.room, o)}
-	if c.tl.newer && !c.opening {
-		cmds = append(cmds, m.openEnd(c, true))
-	}
-	c.toEnd()
-	return tea.Batch(cmds...)
-}
-
-// onSent takes a message that was stored into the conversation, or says why not.
-func (m *model) onSent(r sentMsg) tea.Cmd {
-	c := m.find(r.room)
-	if c == nil {
-		return nil
-	}
-	for i := range c.out {
-		if c.out[i].clientID != r.clientID {
-			continue
-		}
-		if r.err != nil {
-			c.out[i].failed = sentence(r.err)
-			return nil
-		}
-		c.out = append(c.out[:i:i], c.out[i+1:]...)
-		break
-	}
-	if r.err == nil && c.loaded {
-		c.tl.insert(r.message, c.follow)
-	}
-	return nil
-}
-
-// resend sends once more what failed, under the same client ids: what did get
-// through after all is not said twice.
-func (m *model) resend(c *conversation) tea.Cmd {
-	var cmds []tea.Cmd
-	for i := range c.out {
-		if c.out[i].failed != "" {
-			c.out[i].failed = ""
-			cmds = append(cmds, m.send(c.room, c.out[i]))
-		}
-	}
-	return tea.Batch(cmds...)
-}
-
-// takeBack puts the newest message that failed back into the empty input.
-func (c *conversation) takeBack() bool {
-	for i := len(c.out) - 1; i >= 0; i-- {
-		if c.out[i].failed != "" {
-			c.in.set(c.out[i].text)
-			c.out = append(c.out[:i:i], c.out[i+1:]...)
-			return true
-		}
-	}
-	return false
-}
-
-// keepTyping tells the room, now and then, that the user is typing.
-func (m *model) keepTyping(c *conversation) tea.Cmd {
-	now := m.now()
-	if c.in.blank() || c.in.text[0] == '/' {
-		return m.stopTyping(c)
-	}
-	if c.typingOn && now.Sub(c.typedAt) < chat.TypingRenew {
-		return nil
-	}
-	c.typingOn, c.typedAt = true, now
-	return m.typing(c.room.Room, true)
-}
-
-func (m *model) stopTyping(c *conversation) tea.Cmd {
-	if !c.typingOn {
-		return nil
-	}
-	c.typingOn, c.typedAt = false, time.Time{}
-	return m.typing(c.room.Room, false)
 }

@@ -1,18 +1,10 @@
 package tui
 
 import (
-	"crypto/rand"
-	"strconv"
-
 	tea "charm.land/bubbletea/v2"
 
 	"earshot/chat"
 )
-
-// session makes client ids of this run different from those of any other.
-var session = rand.Text()
-
-func (m *model) clientID() string { return "tui-" + session + "-" + strconv.Itoa(m.ids) }
 
 // onInputKey applies a key to what is being written.
 func (m *model) onInputKey(c *conversation, k tea.KeyPressMsg) tea.Cmd {

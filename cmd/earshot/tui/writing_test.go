@@ -145,6 +145,32 @@ func TestPaste(t *testing.T) {
 	s.want("has no room")
 }
 
+func TestQuittingLetsTheLastMessageThrough(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		then func(s *stage)
+		quit bool
+	}{
+		{"it is sent", func(s *stage) { s.release() }, true},
+		{"it fails, which must be seen", func(s *stage) {
+			s.f.fail["send"] = chat.Errorf(chat.CodeDiskFull, "There is no space left.")
+			s.release()
+			s.send(endMsg{})
+		}, false},
+		{"it takes long", func(s *stage) { s.hold = false; s.send(endMsg{}) }, true},
+		{"the user insists", func(s *stage) { s.hold = false; s.press("ctrl+q") }, true},
+	} {
+		s := open(t, newFake(), 80, 24)
+		s.hold = true
+		s.press("last words", "enter", "ctrl+q")
+		s.want("Sending what was written last")
+		c.then(s)
+		if s.quit != c.quit {
+			t.Errorf("%s: quit is %v", c.name, s.quit)
+		}
+	}
+}
+
 func TestQuitting(t *testing.T) {
 	s := open(t, newFake(), 80, 24)
 	s.press("ctrl+c")
