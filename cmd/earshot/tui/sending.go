@@ -6,6 +6,8 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+
+	"earshot/chat"
 )
 
 // This file is the way of a message out: written, on the screen at once with a
