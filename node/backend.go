@@ -269,3 +269,6 @@ func (c *core) exit(id chat.RoomID) {
 	c.room(room.Exit{Room: id})
 	c.retag()
 }
+
+// Refused returns how much that breaks the protocol was refused since the start.
+func (n *Node) Refused() uint64 { return n.standings.count() }

@@ -51,6 +51,10 @@ const (
 	// streamsEach and maxPeerStreams bound the peer streams that one device and
 	// all together have opened: one each, and some that are about to end.
 	streamsEach, maxPeerStreams = 4, 1024
+	// silence is how long a neighbour whose peer stream broke may take to come
+	// back before it is shown as gone; a duplicate connection's end takes half a
+	// second.
+	silence = 2 * time.Second
 	// sessionIdle ends a sync session in which the other side has had a turn for
 	// so long and did not take it.
 	sessionIdle = 30 * time.Second

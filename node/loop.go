@@ -116,6 +116,7 @@ func (c *core) tick() {
 	c.sync(catchup.Tick{})
 	c.seek()
 	c.lapseTyping()
+	c.giveUpSilent()
 }
 
 func (c *core) nextTick() time.Time {
@@ -129,6 +130,11 @@ func (c *core) nextTick() time.Time {
 	sooner(c.seekAt)
 	for _, t := range c.typing {
 		sooner(t.until)
+	}
+	for _, nb := range c.neighbours {
+		if !nb.silent.IsZero() {
+			sooner(nb.silent.Add(silence))
+		}
 	}
 	return next
 }

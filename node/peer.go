@@ -30,6 +30,9 @@ type neighbour struct {
 	address string
 	peer    *stream.Stream // nil until it has said hello
 	leave   func()         // ends keepPeerStream; nil if it does not run
+	// silent is since when a device that had said hello has no peer stream
+	// although it is connected; zero otherwise.
+	silent time.Time
 }
 
 // watchPeers tells the loop who comes and goes, until the host closes.
@@ -146,8 +149,10 @@ func (n *Node) talk(ctx context.Context, s *stream.Stream, d chat.DeviceID) {
 	}
 	_ = n.tell(ctx, func(c *core) {
 		if nb := c.neighbours[d]; nb != nil && nb.peer == s {
-			nb.peer = nil
-			c.gone(d)
+			// Two that dial each other at once close one of two connections, and
+			// with it perhaps this stream: the next one is about to come.
+			nb.peer, nb.silent = nil, c.now
+			c.sync(catchup.PeerDown{Device: d})
 		}
 	})
 }
@@ -220,12 +225,15 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, who chat.PersonID, h w
 		old := nb.peer
 		c.n.spawn(func(context.Context) { old.Reset(stream.ReasonDone) })
 	}
-	nb.peer = s
-	c.people.meet(d, who, chat.CleanName(h.Name), c.now)
+	nb.peer, nb.silent = s, time.Time{}
+	news := c.people.meet(d, who, chat.CleanName(h.Name), c.now)
 	dev := c.people.devices[d]
+	news = news || !dev.connected || dev.address != nb.address
 	dev.connected, dev.address, dev.lastSeen = true, nb.address, c.now
-	c.keepDevice(d)
-	c.showPerson(who)
+	if news {
+		c.keepDevice(d)
+		c.showPerson(who)
+	}
 	c.checkClock(who, chat.HLC(h.Now).Time())
 	c.trust(d)
 	c.sync(catchup.PeerUp{Device: d})
@@ -249,6 +257,16 @@ func (c *core) heard(d chat.DeviceID, s *stream.Stream, f wire.Frame) {
 		// From a newer version; it knows that we may not understand.
 	default:
 		c.refuse(d, chat.Errorf(chat.CodeInvalid, "A device sent a frame where it has no place. It was refused; nothing needs to be done."))
+	}
+}
+
+// giveUpSilent shows as gone whose peer stream has broken and does not come back.
+func (c *core) giveUpSilent() {
+	for d, nb := range c.neighbours {
+		if !nb.silent.IsZero() && c.now.Sub(nb.silent) >= silence {
+			nb.silent = time.Time{}
+			c.gone(d)
+		}
 	}
 }
 

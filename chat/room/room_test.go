@@ -192,7 +192,13 @@ func TestTheFarFutureIsRefused(t *testing.T) {
 	said := alice.says(noon.Add(chat.MaxFarFuture+time.Minute), "2027")
 	want(t, "stored", len(bob.hears(noon, said[0])), 0)
 	want(t, "refused", len(bob.refuse), 1)
-	want(t, "blamed", bob.refuse[0].From, deviceOf("relay"))
+	want(t, "a relay whose clock is a minute ahead is not blamed", bob.refuse[0].From, chat.DeviceID{})
+	said = join(t, "alice").says(noon.Add(3*chat.MaxFarFuture), "2028")
+	want(t, "stored", len(bob.hears(noon, said[0])), 0)
+	want(t, "refused", len(bob.refuse), 2)
+	want(t, "a relay that must have seen it is", bob.refuse[1].From, deviceOf("relay"))
+	bob.do(noon, Receive{Room: lobby, Entry: said[0], From: deviceOf("alice")})
+	want(t, "and the author always", bob.refuse[2].From, deviceOf("alice"))
 }
 
 func TestAClockSetBackAYearOpensOneNewLog(t *testing.T) {
