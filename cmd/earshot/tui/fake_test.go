@@ -214,7 +214,8 @@ type stage struct {
 func open(t testing.TB, f *fake, width, height int, commands ...Command) *stage {
 	s := &stage{t: t, f: f}
 	s.m = newModel(t.Context(), f, Options{Local: zone, Now: func() time.Time { return f.clock }, Commands: commands})
-	s.m.glyphs = &unicodeGlyphs
+	g := chooseGlyphs(func(string) string { return "" }) // whatever this machine's locale is
+	s.m.glyphs = &g
 	s.m.after = func(d time.Duration, _ tea.Msg) tea.Cmd {
 		s.wakes = append(s.wakes, d)
 		return nil

@@ -19,6 +19,14 @@ const (
 	vs16    = '\uFE0F' // asks for the coloured picture of a character
 )
 
+// unshowable stands for what can't be drawn, in one cell.
+var unshowable = func() string {
+	if ansi.StringWidth("\uFFFD") != 1 { // some East Asian settings
+		return "?"
+	}
+	return "\uFFFD"
+}()
+
 // safeText is the door for text of several lines: chat's own, passed once more
 // because it costs little here and a terminal obeys whatever gets through.
 func safeText(s string) string { return chat.CleanText(s) }
@@ -68,7 +76,7 @@ func (mt meter) next(s string) (cluster string, width, size int) {
 	case width == 0:
 		cluster = ""
 	case leans(cluster), size == len(s) && mt.reaches(cluster), size < len(s) && s[size] < ' ' && mt.reaches(cluster):
-		cluster, width = "\uFFFD", 1
+		cluster, width = unshowable, 1
 	}
 	return cluster, width, size
 }
@@ -182,7 +190,7 @@ func (mt meter) wrapLine(lines []string, par string, width int) []string {
 			continue
 		}
 		if w > width {
-			c, w = "\uFFFD", 1
+			c, w = unshowable, 1
 		}
 		blank := c[0] == ' '
 		if !blank && inked && (w > 1 || mt.width(after) > 1) && !closing(c) {
