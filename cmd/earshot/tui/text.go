@@ -19,14 +19,6 @@ const (
 	vs16    = '\uFE0F' // asks for the coloured picture of a character
 )
 
-// unshowable stands for what can't be drawn, in one cell.
-var unshowable = func() string {
-	if ansi.StringWidth("\uFFFD") != 1 { // some East Asian settings
-		return "?"
-	}
-	return "\uFFFD"
-}()
-
 // safeText is the door for text of several lines: chat's own, passed once more
 // because it costs little here and a terminal obeys whatever gets through.
 func safeText(s string) string { return chat.CleanText(s) }
@@ -76,9 +68,18 @@ func (mt meter) next(s string) (cluster string, width, size int) {
 	case width == 0:
 		cluster = ""
 	case leans(cluster), size == len(s) && mt.reaches(cluster), size < len(s) && s[size] < ' ' && mt.reaches(cluster):
-		cluster, width = unshowable, 1
+		cluster, width = mt.unshowable(), 1
 	}
 	return cluster, width, size
+}
+
+// unshowable stands for what can't be drawn, in one cell.
+func (mt meter) unshowable() string {
+	const sign = "\uFFFD"
+	if mt.method.StringWidth(sign) != 1 { // some East Asian settings
+		return "?"
+	}
+	return sign
 }
 
 // leans reports a cluster that begins with what belongs to a letter before it.
@@ -190,7 +191,7 @@ func (mt meter) wrapLine(lines []string, par string, width int) []string {
 			continue
 		}
 		if w > width {
-			c, w = unshowable, 1
+			c, w = mt.unshowable(), 1
 		}
 		blank := c[0] == ' '
 		if !blank && inked && (w > 1 || mt.width(after) > 1) && !closing(c) {
