@@ -216,6 +216,7 @@ func (m *model) onAll(r allMsg) tea.Cmd {
 	m.loading = false
 	if r.err != nil {
 		m.lose(r.err)
+		m.reload = true
 		return m.retry()
 	}
 	m.lost, m.me = "", r.me
@@ -293,6 +294,20 @@ func (c *conversation) takeEarly() {
 	c.early = nil
 }
 
+// noteMissed finds where the unseen begins in a page that was read again after
+// events were missed; a reader who jumped to the end has chosen not to know.
+func (c *conversation) noteMissed(jumped bool) {
+	if jumped || !c.firstNew.IsZero() || !c.readKnown {
+		return
+	}
+	for i := range c.tl.msgs {
+		if m := &c.tl.msgs[i]; !m.Mine && shownAt(m).After(c.readAt) {
+			c.firstNew, c.missed = m.ID, true
+			return
+		}
+	}
+}
+
 // opened shows the page a room opens with, at the first unread message.
 func (m *model) opened(c *conversation, r pageMsg) {
 	again := c.loaded
@@ -310,6 +325,7 @@ func (m *model) opened(c *conversation, r pageMsg) {
 		}
 	}
 	if again {
+		c.noteMissed(r.jump)
 		return
 	}
 	c.readKnown, c.history = true, len(c.tl.msgs) > 0

@@ -261,6 +261,29 @@ func TestALostNodeIsSaidPlainlyAndForgottenWhenBack(t *testing.T) {
 	s.want("said meanwhile")
 }
 
+func TestAReadOfTheRoomsThatFailedIsRepeatedWhateverHappensBetween(t *testing.T) {
+	s := open(t, office(), 80, 24)
+	s.f.room("#added")
+	s.f.fail["rooms"] = chat.Errorf(chat.CodeBusy, "Too many calls.")
+	s.event(chat.RoomEvent{Room: "#added", Joined: true})
+	s.event(chat.PersonEvent{Person: s.f.people[1]}) // the node lives, so it is not lost
+	clear(s.f.fail)
+	s.send(retryMsg{})
+	s.want("#added")
+}
+
+func TestAGapLongerThanTheScreenIsHeldAtItsBeginning(t *testing.T) {
+	f := newFake()
+	ann := f.person("Ann", chat.Here)
+	f.say(chat.Lobby, ann, "read")
+	s := open(t, f, 80, 24)
+	for i := range 60 {
+		f.say(chat.Lobby, ann, fmt.Sprintf("missed <%d>", i))
+	}
+	s.event(chat.GapEvent{Missed: 60})
+	s.want("new messages", "missed <0>", "new below")
+}
+
 func TestAMessageThatArrivesWhileAPageIsReadIsNotLost(t *testing.T) {
 	f := newFake()
 	ann := f.person("Ann", chat.Here)

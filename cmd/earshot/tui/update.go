@@ -120,7 +120,8 @@ func (m *model) onRetry() tea.Cmd {
 		}
 		c.broken, c.opening, c.loadingOlder, c.loadingNewer, c.reading = false, false, false, false, false
 	}
-	if !m.loaded || m.lost != "" {
+	if m.reload {
+		m.reload = false
 		return m.refresh()
 	}
 	return nil
