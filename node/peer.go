@@ -132,16 +132,21 @@ func (n *Node) talk(ctx context.Context, s *stream.Stream, d chat.DeviceID) {
 			}
 			break
 		}
-		if n.standings.allow(&n.standings.frames, time.Now(), d) {
-			paced = 0
-		} else {
+		waited := false
+		for !n.standings.allow(&n.standings.frames, time.Now(), d) {
 			// Not read, a flood waits at its sender's.
-			if !sleep(ctx, time.Second/frameRate) {
+			if waited = true; !sleep(ctx, time.Second/frameRate) {
 				break
 			}
-			if paced++; paced%pacedPerRefusal == 0 {
-				n.refuseFrom(d, chat.Errorf(chat.CodeInvalid, "A device sends more than anybody has to say. It is heard slowly; nothing needs to be done."))
-			}
+		}
+		if waited {
+			paced++
+		} else {
+			paced = max(0, paced-1)
+		}
+		if paced == pacedPerRefusal {
+			paced = 0
+			n.refuseFrom(d, chat.Errorf(chat.CodeInvalid, "A device sends more than anybody has to say. It is heard slowly; nothing needs to be done."))
 		}
 		if n.tell(ctx, func(c *core) { c.heard(d, s, f) }) != nil {
 			break

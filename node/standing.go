@@ -38,8 +38,8 @@ const (
 	// are read later. Honest nodes send a few a minute, and one more for each room
 	// they join.
 	frameRate, frameBurst = 100, 300
-	// pacedPerRefusal is how many frames in a row that had to wait count as one
-	// refusal: who goes on for five seconds is no honest node.
+	// pacedPerRefusal is how many frames that had to wait, less those that had not,
+	// count as one refusal: who goes on for five seconds is no honest node.
 	pacedPerRefusal = 100
 	// typingRate and typingBurst bound typing signs from one neighbour.
 	typingRate, typingBurst = 2, 10
