@@ -161,8 +161,14 @@ func (m *model) open(c *conversation) tea.Cmd {
 		r := pageMsg{room: room.RoomID, how: pageOpen}
 		r.msgs, r.err = m.client.Messages(ctx, room.Room, Page{Limit: pageSize})
 		r.older = len(r.msgs) == pageSize
-		if r.err != nil || room.ReadUpTo == nil || room.Unread == 0 || !r.older ||
+		if r.err != nil || room.ReadUpTo == nil || !r.older ||
 			slices.ContainsFunc(r.msgs, func(msg chat.Message) bool { return msg.ID == *room.ReadUpTo }) {
+			return r
+		}
+		// What is unread is asked anew: catching up may have brought more than
+		// there was when the rooms were read.
+		rooms, err := m.client.Rooms(ctx)
+		if err != nil || !slices.ContainsFunc(rooms, func(o chat.Room) bool { return o.RoomID == room.RoomID && o.Unread > 0 }) {
 			return r
 		}
 		unread, err := m.client.Messages(ctx, room.Room, Page{After: *room.ReadUpTo, Limit: pageSize})

@@ -336,8 +336,8 @@ func (m *model) opened(c *conversation, r pageMsg) {
 		}
 	}
 	f := m.layout()
-	if c.room.Unread == 0 || from == 0 || f.talk <= 0 {
-		return // nothing is new, or everything
+	if from == 0 || f.talk <= 0 {
+		return // everything is new, or nothing was ever read
 	}
 	for i := from; i < len(c.tl.msgs); i++ {
 		if c.tl.msgs[i].Mine {

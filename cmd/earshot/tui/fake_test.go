@@ -85,6 +85,11 @@ func (f *fake) say(room string, a chat.Author, text string) chat.Message {
 		SentAt: f.clock, ReceivedAt: f.clock, Mine: a.Person == f.me.Person,
 	}
 	f.said[m.RoomID] = append(f.said[m.RoomID], m)
+	for i := range f.rooms {
+		if f.rooms[i].RoomID == m.RoomID && !m.Mine {
+			f.rooms[i].Unread++
+		}
+	}
 	return m
 }
 
@@ -178,8 +183,21 @@ func (f *fake) Typing(_ context.Context, room string, on bool) error {
 }
 
 func (f *fake) Read(_ context.Context, room string, upTo chat.EntryID) error {
+	err := f.enter("read", room, upTo.Short())
 	defer f.mu.Unlock()
-	return f.enter("read", room, upTo.Short())
+	for i := range f.rooms {
+		if r := &f.rooms[i]; err == nil && r.Room == room {
+			r.ReadUpTo, r.Unread = &upTo, 0
+			for _, m := range f.said[r.RoomID] {
+				if m.ID == upTo {
+					r.Unread = 0
+				} else if !m.Mine {
+					r.Unread++
+				}
+			}
+		}
+	}
+	return err
 }
 
 func (f *fake) Events(context.Context) Events { return fakeEvents{f} }
