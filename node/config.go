@@ -64,6 +64,10 @@ const (
 	// maxTrusted bounds the devices that are looked for without end (guess: an
 	// office's worth).
 	maxTrusted = 512
+	// maxBackOff bounds how long a device that does not answer is left alone: a
+	// split network heals as fast as somebody dials across it, and a dial into
+	// the void costs a question or two on the wire.
+	maxBackOff = 30 * time.Second
 	// expireEvery is how often hints that are too old are forgotten.
 	expireEvery = time.Minute
 	// rescanEvery spaces the questions of a node that has lost everybody.

@@ -167,7 +167,7 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 	_, _ = rand.Read(seed[:])
 	c.catchup = catchup.New(n.device, c.rooms, mrand.New(mrand.NewChaCha8(seed)))
 	_, _ = rand.Read(seed[:])
-	c.schedule = discovery.NewSchedule(c.now, host.PeerID(n.device), discovery.ScheduleConfig{}, mrand.New(mrand.NewChaCha8(seed)))
+	c.schedule = discovery.NewSchedule(c.now, host.PeerID(n.device), discovery.ScheduleConfig{MaxBackOff: maxBackOff}, mrand.New(mrand.NewChaCha8(seed)))
 	if c.people.meet(n.device, n.person, n.name, c.now) {
 		n.store.PutDevice(store.DeviceRow{Device: n.device, Person: n.person, Cert: n.keys.Cert.Bytes(), Name: n.name, LastSeen: c.now}, nil)
 	}
