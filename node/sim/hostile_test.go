@@ -136,6 +136,8 @@ type stranger struct {
 	cert      identity.Certificate
 	victim    chat.DeviceID
 	addr      ma.Multiaddr
+	stop      func() // ends what runs on the host, if not nil
+	gone      sync.Once
 }
 
 func newKey() ed25519.PrivateKey {
@@ -185,11 +187,16 @@ func (x *stranger) dial() error {
 
 // vanish takes the stranger off the LAN.
 func (x *stranger) vanish() {
-	gone, cancel := context.WithCancel(context.Background())
-	cancel() // it does not linger
-	if err := x.Host.Close(gone); err != nil {
-		x.t.Error(err)
-	}
+	x.gone.Do(func() {
+		if x.stop != nil {
+			x.stop()
+		}
+		gone, cancel := context.WithCancel(context.Background())
+		cancel() // it does not linger
+		if err := x.Host.Close(gone); err != nil {
+			x.t.Error(err)
+		}
+	})
 }
 
 // open opens a stream to Ann, below all framing.
