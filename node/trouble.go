@@ -69,47 +69,69 @@ func (n *Node) storeWorks() {
 	}
 }
 
-// restoreFailed brings the engine back to what the store holds of a room.
+// settleTimeout bounds how long the loop waits for the store before it restores
+// rooms, and then leaves it in peace.
+const settleTimeout = time.Second
+
+// restoreFailed brings the engine back to what the store holds of the rooms whose
+// entries it did not take.
 func (n *Node) restoreFailed(ctx context.Context) {
+	rooms := map[chat.RoomID]bool{}
 	for {
 		select {
 		case id := <-n.failed:
-			// In the loop: an entry that were accepted between reading and
-			// restoring would be forgotten, and its number used twice.
-			if n.do(ctx, func(c *core) { c.restore(ctx, id) }) != nil {
+			rooms[id] = true
+			continue // until all that wait are known
+		case <-ctx.Done():
+			return
+		default:
+		}
+		if len(rooms) == 0 {
+			select {
+			case id := <-n.failed:
+				rooms[id] = true
+			case <-ctx.Done():
 				return
 			}
-		case <-ctx.Done():
+			continue
+		}
+		// In the loop: an entry that were accepted between reading and restoring
+		// would be forgotten, and its number used twice.
+		done := false
+		if n.do(ctx, func(c *core) { done = c.restore(ctx, rooms) }) != nil {
+			return
+		}
+		if done {
+			clear(rooms)
+		} else if !sleep(ctx, settleTimeout) {
 			return
 		}
 	}
 }
 
-// restore restores a room, and those that wait for the same.
-func (c *core) restore(ctx context.Context, first chat.RoomID) {
-	rooms := map[chat.RoomID]bool{first: true}
-	for more := true; more; {
-		select {
-		case id := <-c.n.failed:
-			rooms[id] = true
-		default:
-			more = false
-		}
-	}
+// restore restores rooms, unless the store takes too long to say what it holds.
+func (c *core) restore(ctx context.Context, rooms map[chat.RoomID]bool) bool {
 	// What the engine accepted before must be stored, or have failed, for the
 	// store to say what is true. Only the loop adds to it.
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
 	settled := make(chan struct{})
 	c.n.store.TouchDevices(nil, func(error) { close(settled) })
-	<-settled
+	select {
+	case <-settled:
+	case <-ctx.Done():
+		return false
+	}
 	logs, err := c.n.store.Logs(ctx)
 	if err != nil {
 		c.n.rarely("logs", slog.LevelError, "reading the history failed", "err", err)
-		return
+		return false
 	}
 	held := byRoom(logs)
 	for id := range rooms {
 		c.room(room.Restore{Room: id, Logs: held[id]})
 	}
+	return true
 }
 
 // rareness is how long a kind of trouble is not logged again: what others do, or a

@@ -1,0 +1,211 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+	"go.uber.org/goleak"
+
+	"earshot/chat"
+	"earshot/node/api"
+	"earshot/node/store"
+)
+
+// alone starts a node off the network.
+func alone(t *testing.T, home string) *Node {
+	t.Helper()
+	n, err := Start(t.Context(), Config{Home: home, Name: "Ann", Offline: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = n.Close(context.Background()) })
+	return n
+}
+
+func say(t *testing.T, n *Node, text string) {
+	t.Helper()
+	if _, err := n.Send(t.Context(), lobby, text, ""); err != nil {
+		t.Fatalf("%q: %v", text, err)
+	}
+}
+
+func texts(t *testing.T, n *Node) (out []string) {
+	t.Helper()
+	page, err := n.Messages(t.Context(), lobby, api.Page{Limit: 500})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range page {
+		out = append(out, m.Text)
+	}
+	return out
+}
+
+func TestOneActionAtTheSameTimeIsOneMessage(t *testing.T) {
+	n := alone(t, t.TempDir())
+	const actions, retries = 20, 8
+	ids := make([][retries]chat.EntryID, actions)
+	var wg sync.WaitGroup
+	for i := range actions {
+		for j := range retries {
+			wg.Go(func() {
+				m, err := n.Send(t.Context(), lobby, fmt.Sprint("action ", i), fmt.Sprint("client ", i))
+				if err != nil {
+					t.Error(err)
+				}
+				ids[i][j] = m.ID
+			})
+		}
+	}
+	wg.Wait()
+	for i := range ids {
+		for j := range ids[i] {
+			if ids[i][j] != ids[i][0] || ids[i][j].IsZero() {
+				t.Fatalf("action %d made %v", i, ids[i])
+			}
+		}
+	}
+	if got := texts(t, n); len(got) != actions {
+		t.Errorf("%d messages: %q", len(got), got)
+	}
+	if len(n.posts) != 0 {
+		t.Errorf("%d posts are on their way for ever", len(n.posts))
+	}
+}
+
+func TestWhatTheStoreDidNotTakeIsNotCounted(t *testing.T) {
+	n := alone(t, t.TempDir())
+	say(t, n, "before")
+	// The engine accepts it, and the store does not: as when the disk is full.
+	refused := errors.New("no")
+	lost := make(chan struct{})
+	if err := n.do(t.Context(), func(c *core) {
+		at := c.rooms.Frontier(lobby)[0]
+		n.store.Append([]store.Record{{Room: lobby, Entry: entry(t, cleo, time.Now(), 7)}}, func(_ []chat.Cursor, err error) {
+			if err == nil {
+				t.Error("the store took an entry without a predecessor")
+			}
+			n.storeFailed(lobby, refused)
+			close(lost)
+		})
+		if at.Seq != 2 {
+			t.Errorf("the log stands at %d", at.Seq)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	<-lost
+	for i := range 50 { // also while it is restored
+		say(t, n, fmt.Sprint("after ", i))
+	}
+	if got := texts(t, n); len(got) != 51 || got[50] != "after 49" {
+		t.Errorf("%q", got)
+	}
+	me, err := n.Me(t.Context())
+	if err != nil || len(me.Warnings) != 0 {
+		t.Errorf("it still warns of %v (%v)", me.Warnings, err)
+	}
+}
+
+func TestAClosedStoreIsSaidAndStopsNothingElse(t *testing.T) {
+	n := alone(t, t.TempDir())
+	say(t, n, "before")
+	if err := n.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		if _, err := n.Send(t.Context(), lobby, "after", ""); chat.CodeOf(err) != chat.CodeStopping {
+			t.Fatal(err)
+		}
+	}
+	if people, err := n.People(t.Context()); err != nil || len(people) != 1 {
+		t.Errorf("%v %v", people, err)
+	}
+	if err := n.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestABusyDiskHoldsUpWhatIsSentAndNothingElse(t *testing.T) {
+	home := t.TempDir()
+	n := alone(t, home)
+	say(t, n, "before")
+	db, err := sqlite3.Open(filepath.Join(home, store.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.Exec("BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	const waiting = 300
+	var wg sync.WaitGroup
+	for i := range waiting {
+		wg.Go(func() {
+			if _, err := n.Send(t.Context(), lobby, fmt.Sprint(i), ""); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for n.store.Backlog() < waiting { // each Send has come so far
+		start := time.Now()
+		if _, err := n.People(t.Context()); err != nil || time.Since(start) > time.Second {
+			t.Fatalf("the loop answers after %v (%v)", time.Since(start), err)
+		}
+	}
+	if got := texts(t, n); len(got) != 1 {
+		t.Errorf("%d messages are shown before they are stored", len(got))
+	}
+	if err := db.Exec("ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+	if got := texts(t, n); len(got) != waiting+1 {
+		t.Errorf("%d messages are left", len(got))
+	}
+}
+
+func TestCloseEndsEverythingWhateverGoesOn(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	home := t.TempDir()
+	for range 10 {
+		n, err := Start(t.Context(), Config{Home: home, Name: "Ann", Offline: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		begun := make(chan struct{}, 8)
+		for i := range 8 {
+			wg.Go(func() {
+				for j := 0; ; j++ {
+					_, err := n.Send(t.Context(), lobby, fmt.Sprint(i, j), "")
+					if j == 0 {
+						begun <- struct{}{}
+					}
+					if err != nil {
+						if chat.CodeOf(err) != chat.CodeStopping {
+							t.Error(err)
+						}
+						return
+					}
+				}
+			})
+		}
+		for range 8 {
+			<-begun
+		}
+		if err := n.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+		if err := n.Close(t.Context()); err != nil {
+			t.Error("the second Close:", err)
+		}
+	}
+}
