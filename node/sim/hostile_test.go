@@ -503,3 +503,52 @@ func TestACrowdOfConnectionsMustNotShutOthersOut(t *testing.T) {
 	}
 	s.withstood()
 }
+
+func TestComingAndGoingMustLeaveNothingBehind(t *testing.T) {
+	s := besiege(t)
+	times := 8
+	if !testing.Short() {
+		times = 50
+	}
+	ctx, stop := context.WithCancel(s.ann.ctx)
+	var wg sync.WaitGroup
+	for _, d := range []*desk{s.ann, s.ben} {
+		wg.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				if _, err := d.Send(s.ann.ctx, lobby, fmt.Sprint(d.Name(), " ", i), ""); err != nil {
+					t.Error(err)
+				}
+				_ = d.SetTyping(s.ann.ctx, lobby, i%2 == 0)
+				time.Sleep(2 * time.Millisecond) // 1,000 messages a second of two
+			}
+		})
+	}
+	for i := range times {
+		cleo, err := s.Enter(s.ann.ctx, "Cleo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch i % 3 {
+		case 0: // at once, in the middle of everything
+		case 1:
+			if _, err := cleo.Send(s.ann.ctx, lobby, fmt.Sprint("Cleo ", i), ""); err != nil {
+				t.Error(err)
+			}
+		case 2:
+			s.until("Cleo sees somebody", func() bool {
+				people, err := cleo.People(s.ann.ctx)
+				return err == nil && len(people) > 1 && people[1].Presence == chat.Here
+			})
+		}
+		if err := s.Leave(s.ann.ctx, cleo); err != nil {
+			t.Error(err)
+		}
+	}
+	stop()
+	wg.Wait()
+	s.ann.hears(fmt.Sprint("Cleo ", 1))
+	if n := s.ann.Refused() + s.ben.Refused(); n != 0 {
+		t.Errorf("%d refusals among the honest", n)
+	}
+	s.withstood()
+}
