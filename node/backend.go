@@ -10,6 +10,7 @@ import (
 	"earshot/chat/room"
 	"earshot/node/api"
 	"earshot/node/feed"
+	"earshot/node/keyring"
 	"earshot/node/store"
 )
 
@@ -33,6 +34,11 @@ func (n *Node) Me(context.Context) (chat.Me, error) {
 		Person: n.person, Device: n.device, Home: n.cfg.Home, Version: n.cfg.Version,
 		Addresses: []string{}, StartedAt: n.started.UTC(),
 	}
+	protection, err := keyring.Protected(n.cfg.Home) // `earshot passphrase` may have changed it
+	if err != nil {
+		return chat.Me{}, err
+	}
+	me.Protected = protection.Any()
 	if n.host != nil {
 		me.Port = n.host.Port()
 		for _, a := range n.host.Addrs() {

@@ -8,6 +8,7 @@ import (
 
 	"earshot/discovery"
 	"earshot/node/host"
+	"earshot/node/keyring"
 )
 
 // Config says how a node is to be. Only Home is required.
@@ -26,6 +27,10 @@ type Config struct {
 	Offline bool
 	// Version is told to neighbours and faces.
 	Version string
+	// Unlock says how the home is opened: by what keyring of the system, by a
+	// passphrase that is given or asked for, and whom to tell what a person should
+	// know. Its Name is Config's. The zero value opens a home that nothing protects.
+	Unlock keyring.Options
 	// Logger receives what a maintainer may want to know; nil discards it.
 	Logger *slog.Logger
 

@@ -74,8 +74,8 @@ type Node struct {
 
 // Start opens the home, or makes one, and runs a node on it until Close. It
 // returns when the node listens and looks for others. Errors are *chat.Error:
-// CodeHomeLocked where another node holds the home, CodeHomeBroken, CodeHomeNewer,
-// CodePortTaken, CodeDiskFull.
+// CodeHomeLocked where another node holds the home, CodePassphrase, CodeHomeBroken,
+// CodeHomeNewer, CodePortTaken, CodeDiskFull.
 func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -107,11 +107,13 @@ func (n *Node) start(ctx context.Context) error {
 	if n.lock, err = keyring.Acquire(n.cfg.Home); err != nil {
 		return err
 	}
-	if n.keys, err = keyring.Load(n.cfg.Home, n.cfg.Name); err != nil {
+	unlock := n.cfg.Unlock
+	unlock.Name = n.cfg.Name
+	if n.keys, err = keyring.Load(ctx, n.cfg.Home, unlock); err != nil {
 		return err
 	}
 	n.person, n.device, n.name = n.keys.Cert.Person(), n.keys.Cert.Device, n.keys.Name
-	if n.store, err = store.Open(ctx, n.cfg.Home, store.Options{}); err != nil {
+	if n.store, err = store.Open(ctx, n.cfg.Home, store.Options{Key: n.keys.History, Notify: unlock.Notify}); err != nil {
 		return err
 	}
 	newest, err := n.store.LastCursor(ctx)
@@ -136,6 +138,7 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.enterKnownRooms(ctx); err != nil {
 		return err
 	}
+	n.lock.Begin()
 	if !n.cfg.Offline {
 		return n.seekNeighbours()
 	}

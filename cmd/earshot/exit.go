@@ -17,6 +17,7 @@ const (
 	exitNotFound    = 4
 	exitRefused     = 5
 	exitHome        = 6
+	exitPassphrase  = 7
 	exitInterrupted = 130
 )
 
@@ -34,6 +35,7 @@ var exits = []struct {
 	{exitNotFound, "there is no such room, person or message", []chat.Code{chat.CodeNotFound, chat.CodeNotJoined}},
 	{exitRefused, "refused by a limit or a permission", []chat.Code{chat.CodeTooLong, chat.CodeDenied, chat.CodeBusy}},
 	{exitHome, "the home is locked, damaged, or its disk is full", []chat.Code{chat.CodeHomeLocked, chat.CodeHomeBroken, chat.CodeHomeNewer, chat.CodeDiskFull}},
+	{exitPassphrase, "the passphrase is wrong, or nobody can be asked for it", []chat.Code{chat.CodePassphrase}},
 	{exitInterrupted, "it was interrupted, by Ctrl+C for example", nil},
 }
 

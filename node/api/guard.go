@@ -57,7 +57,7 @@ func status(err *chat.Error) int {
 	switch err.Code {
 	case chat.CodeUsage, chat.CodeBadID, chat.CodeEmpty, chat.CodeInvalid:
 		return http.StatusBadRequest
-	case chat.CodeDenied:
+	case chat.CodeDenied, chat.CodePassphrase:
 		return http.StatusForbidden
 	case chat.CodeNotFound:
 		return http.StatusNotFound

@@ -1,6 +1,7 @@
 // Package keyring keeps who this node is: it finds the home directory, holds its
-// lock, and makes and reads the keys and the name in it. It knows no network, no
-// history and nobody else's keys.
+// lock, opens it by passphrase, system keyring or key file, and makes and reads the
+// keys and the name in it, encrypted. It knows no network, nobody else's keys, and
+// of the history only the key that it is encrypted under.
 package keyring
 
 import (
@@ -18,11 +19,18 @@ const HomeVariable = "EARSHOT_HOME"
 
 // What stands in a home: ours, and the history, which is node/store's.
 const (
-	keyFile     = "keys.json"
-	profileFile = "profile.json"
-	lockFile    = "lock"
-	holderFile  = "holder.json"
-	historyFile = "history.db"
+	unlockName    = "unlock.json"    // the store key, wrapped
+	keysName      = "keys.sealed"    // the person's and the device's keys
+	profileName   = "profile.sealed" // the person's name
+	lockFile      = "lock"
+	holderFile    = "holder.json"
+	freshName     = "fresh-logs" // the next node opens new logs
+	restoringName = "restoring"  // a backup is being restored, or was until it was cut short
+	historyFile   = "history.db"
+
+	// Of versions that did not encrypt.
+	plainKeysName    = "keys.json"
+	plainProfileName = "profile.json"
 )
 
 // Home returns the home directory's absolute path: flag, if it is not empty, else
@@ -86,7 +94,7 @@ func makeHome(home string) error {
 	if err != nil {
 		return homeFailed(home, err)
 	}
-	if len(names) > 0 && !exists(filepath.Join(home, lockFile)) && !exists(filepath.Join(home, keyFile)) {
+	if len(names) > 0 && !exists(filepath.Join(home, lockFile)) && !exists(filepath.Join(home, plainKeysName)) {
 		return chat.Errorf(chat.CodeHomeBroken, "The directory %s holds other things and others on this computer may look into it. "+
 			"Give Earshot a directory of its own with --home.", home)
 	}

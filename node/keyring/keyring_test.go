@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	newCost = kdfCost{time: 1, memory: 64, lanes: 1} // a test guesses often
 	os.Exit(m.Run())
 }
 
@@ -107,7 +108,7 @@ func TestFirstRunMakesAPersonAndKeepsThem(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		return
 	}
-	for path, want := range map[string]os.FileMode{home: 0o700, filepath.Join(home, keyFile): 0o600, filepath.Join(home, profileFile): 0o600} {
+	for path, want := range map[string]os.FileMode{home: 0o700, filepath.Join(home, keysName): 0o600, filepath.Join(home, profileName): 0o600, filepath.Join(home, unlockName): 0o600} {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
 			t.Errorf("%s: %v, %v, want %v", path, info.Mode().Perm(), err, want)
 		}
@@ -128,8 +129,8 @@ func TestNamesAreStoredClean(t *testing.T) {
 			t.Errorf("given %q: %q, want %q", c.given, got, c.want)
 		}
 	}
-	write(t, home, profileFile, "{")
-	_, err := Load(home, "")
+	write(t, home, profileName, "{")
+	_, err := Load(t.Context(), home, Options{})
 	wantCode(t, err, chat.CodeHomeBroken, "--name")
 	if got := load(t, home, "Cay").Name; got != "Cay" {
 		t.Errorf("a given name does not replace a damaged one: %q", got)
@@ -154,21 +155,8 @@ func TestPickName(t *testing.T) {
 }
 
 func TestDamagedKeysAreRefusedAndKept(t *testing.T) {
-	home := t.TempDir()
-	acquire(t, home)
-	load(t, home, "Ann")
-	good, err := os.ReadFile(filepath.Join(home, keyFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	other := t.TempDir()
-	acquire(t, other)
-	load(t, other, "Bob")
-	var mine, theirs keysJSON
-	foreign, _ := os.ReadFile(filepath.Join(other, keyFile))
-	if err := errors.Join(json.Unmarshal(good, &mine), json.Unmarshal(foreign, &theirs)); err != nil {
-		t.Fatal(err)
-	}
+	good, mine := plainKeys(t)
+	_, theirs := plainKeys(t)
 	change := func(f func(*keysJSON)) string {
 		k := mine
 		k.Root, k.Device, k.Certificate = bytes.Clone(k.Root), bytes.Clone(k.Device), bytes.Clone(k.Certificate)
@@ -179,12 +167,14 @@ func TestDamagedKeysAreRefusedAndKept(t *testing.T) {
 		}
 		return string(b)
 	}
+	home := t.TempDir()
+	acquire(t, home)
 	for name, c := range map[string]struct {
 		content string
 		code    chat.Code
 	}{
 		"empty":               {"", chat.CodeHomeBroken},
-		"cut":                 {string(good[:len(good)/2]), chat.CodeHomeBroken},
+		"cut":                 {good[:len(good)/2], chat.CodeHomeBroken},
 		"null":                {"null", chat.CodeHomeBroken},
 		"huge":                {strings.Repeat(" ", maxSmallFile+1), chat.CodeHomeBroken},
 		"newer":               {change(func(k *keysJSON) { k.Version = keysVersion + 1 }), chat.CodeHomeNewer},
@@ -195,19 +185,36 @@ func TestDamagedKeysAreRefusedAndKept(t *testing.T) {
 		"foreign certificate": {change(func(k *keysJSON) { k.Certificate = theirs.Certificate }), chat.CodeHomeBroken},
 		"foreign root":        {change(func(k *keysJSON) { k.Root = theirs.Root }), chat.CodeHomeBroken},
 	} {
-		write(t, home, keyFile, c.content)
-		_, err := Load(home, "")
+		write(t, home, plainKeysName, c.content)
+		_, err := Load(t.Context(), home, Options{})
 		if chat.CodeOf(err) != c.code {
 			t.Errorf("%s: %v, want %s", name, err, c.code)
 		}
-		if after, _ := os.ReadFile(filepath.Join(home, keyFile)); string(after) != c.content {
+		if after, _ := os.ReadFile(filepath.Join(home, plainKeysName)); string(after) != c.content {
 			t.Errorf("%s: the file was changed", name)
 		}
+		if exists(filepath.Join(home, unlockName)) || exists(filepath.Join(home, keysName)) {
+			t.Errorf("%s: files were made", name)
+		}
 	}
-	write(t, home, keyFile, string(good))
+	write(t, home, plainKeysName, good)
 	if got := load(t, home, ""); !bytes.Equal(got.Cert.Bytes(), mine.Certificate) {
 		t.Error("the good file, put back, is another person's")
 	}
+}
+
+// plainKeys returns a key file as versions wrote it that did not encrypt.
+func plainKeys(t *testing.T) (content string, k keysJSON) {
+	t.Helper()
+	s := newSecret()
+	b, err := makeKeys(t.TempDir(), &s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &k); err != nil {
+		t.Fatal(err)
+	}
+	return string(b) + "\n", k
 }
 
 func TestKeysOpenToOthersAreRefused(t *testing.T) {
@@ -217,16 +224,18 @@ func TestKeysOpenToOthersAreRefused(t *testing.T) {
 	home := t.TempDir()
 	acquire(t, home)
 	want := load(t, home, "")
-	path := filepath.Join(home, keyFile)
-	for _, mode := range []os.FileMode{0o604, 0o640, 0o620} {
-		if err := os.Chmod(path, mode); err != nil {
+	for _, name := range []string{unlockName, keysName} {
+		path := filepath.Join(home, name)
+		for _, mode := range []os.FileMode{0o604, 0o640, 0o620} {
+			if err := os.Chmod(path, mode); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Load(t.Context(), home, Options{})
+			wantCode(t, err, chat.CodeHomeBroken, "chmod 600 "+path)
+		}
+		if err := os.Chmod(path, 0o600); err != nil { // what the error says to do
 			t.Fatal(err)
 		}
-		_, err := Load(home, "")
-		wantCode(t, err, chat.CodeHomeBroken, "chmod 600 "+path)
-	}
-	if err := os.Chmod(path, 0o600); err != nil { // what the error says to do
-		t.Fatal(err)
 	}
 	if got := load(t, home, ""); !got.Root.Equal(want.Root) {
 		t.Error("the keys changed")
@@ -239,9 +248,9 @@ func TestMessagesWithoutKeysAreNoFirstRun(t *testing.T) {
 	home := t.TempDir()
 	acquire(t, home)
 	write(t, home, historyFile, "messages")
-	_, err := Load(home, "")
-	wantCode(t, err, chat.CodeHomeBroken, keyFile)
-	if exists(filepath.Join(home, keyFile)) {
+	_, err := Load(t.Context(), home, Options{})
+	wantCode(t, err, chat.CodeHomeBroken, keysName)
+	if exists(filepath.Join(home, keysName)) || exists(filepath.Join(home, unlockName)) {
 		t.Error("keys were made")
 	}
 }
@@ -360,6 +369,31 @@ func TestAnotherRunOfTheSystemIsUnclean(t *testing.T) {
 	}
 }
 
+// A start that fails, for want of the passphrase perhaps, does not make the next
+// one believe that all is well.
+func TestUncleanLastsUntilANodeHasHeededIt(t *testing.T) {
+	home := t.TempDir()
+	write(t, home, holderFile, `{"pid":1,"since":"2026-01-02T03:04:05Z","boot":"another"}`)
+	if err := os.Chmod(home, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []bool{true, true, false} {
+		l, err := Acquire(home)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l.Unclean() != want {
+			t.Errorf("start %d: unclean = %v, want %v", i, l.Unclean(), want)
+		}
+		if i == 1 {
+			l.Begin()
+		}
+		if err := l.Release(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func acquire(t *testing.T, home string) *Lock {
 	t.Helper()
 	if info, err := os.Stat(home); err == nil && openToOthers(info) && runtime.GOOS != "windows" {
@@ -384,7 +418,7 @@ func acquire(t *testing.T, home string) *Lock {
 
 func load(t *testing.T, home, name string) Keys {
 	t.Helper()
-	keys, err := Load(home, name)
+	keys, err := Load(t.Context(), home, Options{Name: name})
 	if err != nil {
 		t.Fatal(err)
 	}

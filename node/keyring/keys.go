@@ -2,6 +2,7 @@ package keyring
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
@@ -16,7 +17,7 @@ import (
 	"earshot/chat/identity"
 )
 
-// keysVersion is the version of the key file's format.
+// keysVersion is the version of the format of what the key file holds.
 const keysVersion = 1
 
 // Keys are who this node is.
@@ -25,9 +26,13 @@ type Keys struct {
 	Device ed25519.PrivateKey
 	Cert   identity.Certificate // of Device by Root, verified
 	Name   string               // what the person calls themselves; clean and not empty
+	// History is the key that the history is encrypted under.
+	History []byte
+
+	secret secret
 }
 
-// keysJSON is the key file. Root and device are Ed25519 seeds; the certificate
+// keysJSON is what the key file holds, sealed. Root and device are Ed25519 seeds; the certificate
 // binds their public keys, so a flipped bit in any of the three is noticed.
 type keysJSON struct {
 	Version     int    `json:"version"`
@@ -40,47 +45,140 @@ type profileJSON struct {
 	Name string `json:"name"`
 }
 
-// Load returns the keys and name in a home whose lock the caller holds. In an
+// PassphraseVariable is the environment variable that names a file with the
+// passphrase, for services.
+const PassphraseVariable = "EARSHOT_PASSPHRASE_FILE"
+
+// maxTries is how often a person may mistype a passphrase.
+const maxTries = 3
+
+// Options say how a home is opened.
+type Options struct {
+	// Name, unless it is empty, replaces what the person calls themselves.
+	Name string
+	// System is the keyring of the operating system; nil for none.
+	System System
+	// Given is a passphrase known without asking. A new home is protected by it.
+	Given []byte
+	// Ask asks the person for the passphrase; try counts from 0, and is above it
+	// when the answer before was wrong. nil where nobody can be asked.
+	Ask func(ctx context.Context, try int) ([]byte, error)
+	// Notify tells the person what they should know once. It may be nil.
+	Notify func(text string)
+}
+
+func (o *Options) notify(text string) {
+	if o.Notify != nil {
+		o.Notify(text)
+	}
+}
+
+// Load opens a home whose lock the caller holds and returns who lives there. In an
 // empty one it makes a new person with a new device, and takes the name from the
-// operating system. A name that is not empty replaces the one stored. Files that
-// are damaged, newer, or readable for others are refused and left as they are.
-func Load(home, name string) (Keys, error) {
-	keys, err := readKeys(home)
+// operating system; what an earlier version left in plain text it encrypts first.
+// Files that are damaged, newer, or readable for others are refused and left as
+// they are: CodeHomeBroken, CodeHomeNewer. CodePassphrase says that the passphrase
+// is wrong or can't be had.
+func Load(ctx context.Context, home string, opt Options) (Keys, error) {
+	if exists(filepath.Join(home, restoringName)) {
+		return Keys{}, chat.Errorf(chat.CodeHomeBroken, "Restoring a backup into %s was interrupted. Run `earshot restore` again.", home)
+	}
+	s, err := unlock(ctx, home, &opt)
+	if err != nil {
+		return Keys{}, err
+	}
+	if err := takeOver(home, &s); err != nil {
+		return Keys{}, err
+	}
+	plain, err := readSealed(home, keysName, s.derive(domainKeys))
 	if errors.Is(err, fs.ErrNotExist) {
-		keys, err = makeKeys(home)
+		plain, err = makeKeys(home, &s)
 	}
 	if err != nil {
 		return Keys{}, err
 	}
-	keys.Name, err = loadName(home, name)
+	keys, err := decodeKeys(plain)
+	if chat.CodeOf(err) == chat.CodeHomeNewer {
+		return Keys{}, err
+	} else if err != nil {
+		return Keys{}, damaged(home, keysName, err)
+	}
+	keys.History, keys.secret = s.derive(domainHistory), s
+	keys.Name, err = loadName(home, opt.Name, &s)
 	return keys, err
 }
 
-func readKeys(home string) (Keys, error) {
-	path := filepath.Join(home, keyFile)
+// readPrivate reads a file that nobody but its owner may read or change;
+// fs.ErrNotExist where there is none.
+func readPrivate(home, name string) ([]byte, error) {
+	path := filepath.Join(home, name)
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Keys{}, err
+		return nil, err
 	}
 	if err != nil {
-		return Keys{}, homeFailed(home, err)
+		return nil, homeFailed(home, err)
 	}
 	if openToOthers(info) {
-		return Keys{}, chat.Errorf(chat.CodeHomeBroken, "Others on this computer can read or change your keys in %s. "+
+		return nil, chat.Errorf(chat.CodeHomeBroken, "Others on this computer can read or change your keys in %s. "+
 			"Close the file to them with: chmod 600 %s (or, if somebody may have copied it, move it away and start as a new person).", path, path)
 	}
 	b, err := readSmall(path)
 	if err != nil {
-		return Keys{}, homeFailed(home, err)
+		return nil, homeFailed(home, err)
 	}
-	keys, err := decodeKeys(b)
-	if code := chat.CodeOf(err); code == chat.CodeHomeNewer {
-		return Keys{}, err
-	} else if err != nil {
-		return Keys{}, chat.Wrap(chat.CodeHomeBroken, err, "The keys in "+path+" are damaged: "+err.Error()+". Nothing was changed.",
-			"Put the file back from a backup; if there is none, move it and "+historyFile+" away to start as a new person.")
+	return b, nil
+}
+
+// readPlainKeys reads the key file of versions that did not encrypt it.
+func readPlainKeys(home string) (plain []byte, err error) {
+	plain, err = readPrivate(home, plainKeysName)
+	if err != nil {
+		return nil, err
 	}
-	return keys, nil
+	if _, err = decodeKeys(plain); err != nil && chat.CodeOf(err) != chat.CodeHomeNewer {
+		return nil, chat.Wrap(chat.CodeHomeBroken, err, "The keys in "+filepath.Join(home, plainKeysName)+" are damaged: "+err.Error()+". Nothing was changed.",
+			"Put the file back from a copy; if there is none, move it and "+historyFile+" away to start as a new person.")
+	}
+	return plain, err
+}
+
+// takeOver encrypts what an earlier version left in plain text. Cut short at any
+// moment, it goes on at the next start: the plain file goes when its content is
+// safe in the sealed one.
+func takeOver(home string, s *secret) error {
+	for _, f := range []struct{ plain, sealed, domain string }{
+		{plainProfileName, profileName, domainProfile},
+		{plainKeysName, keysName, domainKeys},
+	} {
+		var plain []byte
+		var err error
+		if f.plain == plainKeysName {
+			plain, err = readPlainKeys(home)
+		} else if plain, err = readSmall(filepath.Join(home, f.plain)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			err = homeFailed(home, err)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		held, err := readSealed(home, f.sealed, s.derive(f.domain))
+		if errors.Is(err, fs.ErrNotExist) {
+			err = writeSealed(home, f.sealed, s.derive(f.domain), plain)
+			held = plain
+		}
+		if err != nil {
+			return err
+		}
+		if bytes.Equal(held, plain) { // another file is not ours to remove
+			if err := shred(home, f.plain); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func decodeKeys(b []byte) (Keys, error) {
@@ -111,46 +209,51 @@ func decodeKeys(b []byte) (Keys, error) {
 
 func public(key ed25519.PrivateKey) []byte { return key.Public().(ed25519.PublicKey) }
 
-func makeKeys(home string) (Keys, error) {
+// noMessages refuses a home that holds messages, but not the keys of their owner.
+func noMessages(home string) error {
 	if exists(filepath.Join(home, historyFile)) {
-		return Keys{}, chat.Errorf(chat.CodeHomeBroken, "The home %s holds messages, but the keys of their owner are missing. "+
-			"Put %s back from a backup, or move %s away to start as a new person.", home, keyFile, historyFile)
+		return chat.Errorf(chat.CodeHomeBroken, "The home %s holds messages, but the keys of their owner are missing. "+
+			"Put %s and %s back from a copy, or move %s away to start as a new person.", home, keysName, unlockName, historyFile)
+	}
+	return nil
+}
+
+func makeKeys(home string, s *secret) (plain []byte, err error) {
+	if err := noMessages(home); err != nil {
+		return nil, err
 	}
 	_, root, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
-		return Keys{}, err
+		return nil, err
 	}
 	_, device, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
-		return Keys{}, err
+		return nil, err
 	}
 	cert, err := identity.Sign(root, chat.DeviceID(public(device)), time.Now(), "")
 	if err != nil {
-		return Keys{}, err
+		return nil, err
 	}
-	b, err := json.Marshal(keysJSON{Version: keysVersion, Root: root.Seed(), Device: device.Seed(), Certificate: cert.Bytes()})
+	plain, err = json.Marshal(keysJSON{Version: keysVersion, Root: root.Seed(), Device: device.Seed(), Certificate: cert.Bytes()})
 	if err != nil {
-		return Keys{}, err
+		return nil, err
 	}
-	if err := writeFile(home, keyFile, append(b, '\n')); err != nil {
-		return Keys{}, homeFailed(home, err)
-	}
-	return Keys{Root: root, Device: device, Cert: cert}, nil
+	return plain, writeSealed(home, keysName, s.derive(domainKeys), plain)
 }
 
 // loadName returns the stored name, after storing the given one or, at first, the
 // operating system's.
-func loadName(home, given string) (string, error) {
-	path := filepath.Join(home, profileFile)
-	b, err := readSmall(path)
+func loadName(home, given string, s *secret) (string, error) {
+	b, err := readSealed(home, profileName, s.derive(domainProfile))
 	var stored profileJSON
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+	case given != "" && chat.CodeOf(err) == chat.CodeHomeBroken: // is replaced
 	case err != nil:
-		return "", homeFailed(home, err)
+		return "", chat.Wrap(chat.CodeOf(err), err, err.Error(), "Or give a name with --name.")
 	default:
 		if err := json.Unmarshal(b, &stored); err != nil && given == "" {
-			return "", chat.Wrap(chat.CodeHomeBroken, err, "The name in "+path+" can't be read.",
+			return "", chat.Wrap(chat.CodeHomeBroken, err, "The name in "+filepath.Join(home, profileName)+" can't be read.",
 				"Give a name with --name, or move the file away to take the operating system's name for you.")
 		}
 	}
@@ -168,8 +271,5 @@ func loadName(home, given string) (string, error) {
 	if b, err = json.Marshal(profileJSON{Name: name}); err != nil {
 		return "", err
 	}
-	if err := writeFile(home, profileFile, append(b, '\n')); err != nil {
-		return "", homeFailed(home, err)
-	}
-	return name, nil
+	return name, writeSealed(home, profileName, s.derive(domainProfile), b)
 }

@@ -20,6 +20,7 @@ type Lock struct {
 	home    string
 	file    *flock.Flock
 	unclean bool
+	begun   bool
 }
 
 // holder says who holds the lock, for the sentence that another process prints. It
@@ -49,8 +50,12 @@ func Acquire(home string) (*Lock, error) {
 		return nil, errors.Join(locked(home, last, found), file.Close())
 	}
 	// A process that died in this run of the system lost nothing it had stored.
-	l := &Lock{home: home, file: file, unclean: found && (last.Boot == "" || last.Boot != bootID())}
+	l := &Lock{home: home, file: file, unclean: found && (last.Boot == "" || last.Boot != bootID()) || exists(filepath.Join(home, freshName))}
 	b, err := json.Marshal(holder{PID: os.Getpid(), Since: time.Now().UTC().Truncate(time.Second), Boot: bootID()})
+	if err == nil && l.unclean {
+		// Holds until a node has run, whoever holds the home in between.
+		err = writeFile(home, freshName, nil)
+	}
 	if err == nil {
 		err = writeFile(home, holderFile, append(b, '\n'))
 	}
@@ -60,14 +65,22 @@ func Acquire(home string) (*Lock, error) {
 	return l, nil
 }
 
-// Unclean reports whether the computer stopped (a power failure, a reset) while a
-// node was running on this home, so that the last moments before may be lost. A
-// node that merely died has lost nothing.
+// Unclean reports whether what was last said may be missing here: the computer
+// stopped (a power failure, a reset) while a node was running on this home, or the
+// home was restored from a backup. A node that merely died has lost nothing.
 func (l *Lock) Unclean() bool { return l.unclean }
+
+// Begin notes that a node runs which has heeded Unclean; after its Release the home
+// is clean.
+func (l *Lock) Begin() { l.begun = true }
 
 // Release gives the home back. Everything in it must be stored and closed.
 func (l *Lock) Release() error {
-	err := os.Remove(filepath.Join(l.home, holderFile))
+	var err error
+	if l.unclean && l.begun {
+		err = os.Remove(filepath.Join(l.home, freshName))
+	}
+	err = errors.Join(err, os.Remove(filepath.Join(l.home, holderFile)))
 	if err = errors.Join(err, l.file.Close()); err != nil {
 		return homeFailed(l.home, err)
 	}

@@ -125,7 +125,7 @@ func large(b *testing.B) (dir string, room chat.RoomID) {
 	if size(filepath.Join(dir, FileName)) > 0 {
 		return dir, room
 	}
-	s, err := Open(context.Background(), dir+".part", Options{})
+	s, err := Open(context.Background(), dir+".part", Options{Key: testKey})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func BenchmarkLarge(b *testing.B) {
 	ctx := b.Context()
 	b.Run("open", func(b *testing.B) {
 		for b.Loop() {
-			s, err := Open(ctx, dir, Options{})
+			s, err := Open(ctx, dir, Options{Key: testKey})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -166,7 +166,7 @@ func BenchmarkLarge(b *testing.B) {
 	})
 	b.Run("open to ready", func(b *testing.B) { // what a node reads before it is ready
 		for b.Loop() {
-			s, err := Open(ctx, dir, Options{})
+			s, err := Open(ctx, dir, Options{Key: testKey})
 			if err != nil {
 				b.Fatal(err)
 			}

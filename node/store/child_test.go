@@ -44,7 +44,7 @@ func child(ctx context.Context, what, dir string) *exec.Cmd {
 // appendForever goes on with Ann's log where the store has it, and prints the
 // sequence number of every entry that was acknowledged.
 func appendForever(dir string) error {
-	s, err := Open(context.Background(), dir, Options{})
+	s, err := Open(context.Background(), dir, Options{Key: testKey})
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 // and counters agree and reach acknowledged at least. It returns how far they do.
 func checkHistory(t *testing.T, dir string, lobby chat.RoomID, acknowledged uint64) uint64 {
 	t.Helper()
-	s, err := Open(t.Context(), dir, Options{})
+	s, err := Open(t.Context(), dir, Options{Key: testKey})
 	if err != nil {
 		t.Fatal(err)
 	}

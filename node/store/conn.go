@@ -2,11 +2,15 @@ package store
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"strings"
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/ext/fts5"
+	_ "github.com/ncruces/go-sqlite3/vfs/adiantum" // encrypts pages and the write-ahead log
 
 	"earshot/chat"
 )
@@ -32,8 +36,8 @@ type conn struct {
 	stmts map[string]*sqlite3.Stmt
 }
 
-func openWriter(ctx context.Context, path string) (*conn, error) {
-	c, err := open(ctx, path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE)
+func openWriter(ctx context.Context, path string, key []byte) (*conn, error) {
+	c, err := open(ctx, path, key, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE)
 	if err != nil {
 		return nil, err
 	}
@@ -75,8 +79,8 @@ func (c *conn) setUp() error {
 
 // openReader uses a read-write handle because a write-ahead log can't be read
 // without its shared memory; query_only keeps it from writing.
-func openReader(ctx context.Context, path string) (*conn, error) {
-	c, err := open(ctx, path, sqlite3.OPEN_READWRITE)
+func openReader(ctx context.Context, path string, key []byte) (*conn, error) {
+	c, err := open(ctx, path, key, sqlite3.OPEN_READWRITE)
 	if err != nil {
 		return nil, err
 	}
@@ -86,20 +90,47 @@ func openReader(ctx context.Context, path string) (*conn, error) {
 	return c, nil
 }
 
-func open(ctx context.Context, path string, flags sqlite3.OpenFlag) (*conn, error) {
+// open opens a file that is encrypted under key; with no key, one in plain text.
+func open(ctx context.Context, path string, key []byte, flags sqlite3.OpenFlag) (*conn, error) {
 	// Opening must not be cut short half-way by ctx and then be taken for damage.
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	db, err := sqlite3.OpenFlags(path, flags)
+	vfs := ""
+	if key != nil {
+		vfs = "adiantum"
+	}
+	db, err := sqlite3.OpenFlags(uri(path, vfs), flags|sqlite3.OPEN_URI)
 	if err != nil {
 		return nil, err
 	}
 	c := &conn{db: db, stmts: make(map[string]*sqlite3.Stmt)}
+	if key != nil {
+		// Not in the URI, which every part of SQLite may look at.
+		if err := db.Exec("PRAGMA hexkey = '" + hex.EncodeToString(key) + "'"); err != nil {
+			return nil, errors.Join(err, c.close())
+		}
+	}
 	if err := errors.Join(db.BusyTimeout(busyTimeout), fts5.Register(db)); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
 	return c, nil
+}
+
+// uriEscapes are for what would end the path of a URI, or stand for something else.
+var uriEscapes = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23")
+
+// uri names an absolute path to SQLite, which opens it through a VFS.
+func uri(path, vfs string) string {
+	path = filepath.ToSlash(path)
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path // a drive of Windows
+	}
+	path = "file://" + uriEscapes.Replace(path)
+	if vfs != "" {
+		path += "?vfs=" + vfs
+	}
+	return path
 }
 
 // close closes a connection with its statements; nil is closed already.

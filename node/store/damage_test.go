@@ -18,7 +18,7 @@ import (
 // someHistory makes a closed history of n messages by Ann.
 func someHistory(t testing.TB, dir string, n int) (lobby chat.RoomID) {
 	t.Helper()
-	s, err := Open(t.Context(), dir, Options{})
+	s, err := Open(t.Context(), dir, Options{Key: testKey})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func someHistory(t testing.TB, dir string, n int) (lobby chat.RoomID) {
 func refused(t *testing.T, dir string, code chat.Code, says string) {
 	t.Helper()
 	before := contents(t, dir)
-	s, err := Open(t.Context(), dir, Options{})
+	s, err := Open(t.Context(), dir, Options{Key: testKey})
 	if err == nil {
 		_ = s.Close()
 		t.Fatal("it was opened")
@@ -77,14 +77,14 @@ func contents(t *testing.T, dir string) map[string][]byte {
 
 func sql(t *testing.T, dir, script string) {
 	t.Helper()
-	db, err := sqlite3.Open(filepath.Join(dir, FileName))
+	c, err := open(t.Context(), filepath.Join(dir, FileName), testKey, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := db.Exec(script); err != nil {
+	if err := c.db.Exec(script); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.Close(); err != nil {
+	if err := c.close(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -113,7 +113,7 @@ func TestOpenRefusesWhatIsNotItsOwn(t *testing.T) {
 		if err := os.Mkdir(filepath.Join(dir, FileName), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(t.Context(), dir, Options{}); chat.CodeOf(err) != chat.CodeHomeBroken {
+		if _, err := Open(t.Context(), dir, Options{Key: testKey}); chat.CodeOf(err) != chat.CodeHomeBroken {
 			t.Fatal(err)
 		}
 	})
@@ -132,7 +132,7 @@ func TestOpenRefusesWhatIsNotItsOwn(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := contents(t, dir)
-		s, err := Open(t.Context(), dir, Options{})
+		s, err := Open(t.Context(), dir, Options{Key: testKey})
 		if err == nil {
 			_, err = s.Messages(t.Context(), chat.OpenRoom("#lobby"), MessageQuery{Limit: 1000})
 			if e := s.Close(); e != nil {
@@ -184,7 +184,7 @@ func TestNoDamageIsReadSilently(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(copyDir, FileName), bad, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s, err := Open(t.Context(), copyDir, Options{})
+		s, err := Open(t.Context(), copyDir, Options{Key: testKey})
 		var got []string
 		if err == nil {
 			var hits []chat.Message

@@ -55,7 +55,7 @@ func readOnlyDisk(dir string) error {
 		return err
 	}
 	old := filepath.Join(dir, "old")
-	s, err := Open(context.Background(), old, Options{})
+	s, err := Open(context.Background(), old, Options{Key: testKey})
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func readOnlyDisk(dir string) error {
 		return err
 	}
 	for _, home := range []string{old, filepath.Join(dir, "new")} {
-		_, err := Open(context.Background(), home, Options{})
+		_, err := Open(context.Background(), home, Options{Key: testKey})
 		if chat.CodeOf(err) != chat.CodeHomeBroken || !strings.Contains(err.Error(), "may not write") {
 			return fmt.Errorf("opening %s: %w", home, err)
 		}
@@ -84,13 +84,13 @@ func fillDisk(dir string) error {
 		return fmt.Errorf("the disk is not full: %w", err)
 	}
 	home := filepath.Join(dir, "home")
-	if _, err := Open(context.Background(), home, Options{}); chat.CodeOf(err) != chat.CodeDiskFull {
+	if _, err := Open(context.Background(), home, Options{Key: testKey}); chat.CodeOf(err) != chat.CodeDiskFull {
 		return fmt.Errorf("opening on a full disk: %w", err)
 	}
 	if err := os.Truncate(ballast, 2<<20); err != nil {
 		return err
 	}
-	s, err := Open(context.Background(), home, Options{})
+	s, err := Open(context.Background(), home, Options{Key: testKey})
 	if err != nil {
 		return fmt.Errorf("opening after space returned: %w", err)
 	}
@@ -138,7 +138,7 @@ func fillDisk(dir string) error {
 	if err := s.Close(); err != nil {
 		return err
 	}
-	if s, err = Open(context.Background(), home, Options{}); err != nil {
+	if s, err = Open(context.Background(), home, Options{Key: testKey}); err != nil {
 		return err
 	}
 	logs, err := s.Logs(context.Background())

@@ -4,6 +4,7 @@ package store
 
 import (
 	"errors"
+	"os"
 	"syscall"
 )
 
@@ -14,3 +15,12 @@ func diskFull(err error) bool {
 
 // readOnly reports whether the file system takes no writes at all.
 func readOnly(err error) bool { return errors.Is(err, syscall.EROFS) }
+
+// syncDir makes renames in dir survive a power failure.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

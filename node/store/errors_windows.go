@@ -14,3 +14,6 @@ func diskFull(err error) bool {
 
 // readOnly reports whether the file system takes no writes at all.
 func readOnly(err error) bool { return errors.Is(err, windows.ERROR_WRITE_PROTECT) }
+
+// syncDir does nothing: NTFS journals renames, and directories can't be flushed.
+func syncDir(string) error { return nil }

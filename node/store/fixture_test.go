@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"slices"
@@ -54,11 +55,14 @@ func opened(room chat.RoomID, name string, hlc chat.HLC) (*writerOf, Record) {
 	return w, w.say(hlc, "")
 }
 
+// testKey is the key of every history in these tests.
+var testKey = bytes.Repeat([]byte{7, 19, 31, 5}, KeySize/4)
+
 const noon chat.HLC = 1_750_000_000_000_000
 
 func openStore(t testing.TB, dir string) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), dir, Options{})
+	s, err := Open(t.Context(), dir, Options{Key: testKey})
 	if err != nil {
 		t.Fatal(err)
 	}

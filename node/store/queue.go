@@ -6,6 +6,7 @@ import "sync"
 type op struct {
 	rows int // about how many rows it writes, at least 1
 	run  func(*writer) error
+	bare bool        // run in no transaction
 	done func(error) // never nil
 }
 

@@ -1,7 +1,8 @@
 // Package store keeps what was said: signed entries, the messages read from them,
-// rooms, devices and a full-text index, in one SQLite file. It holds the only SQL
-// of Earshot. It knows no network and no protocol rule: whoever appends has
-// already checked signatures, causality and membership.
+// rooms, devices and a full-text index, in one encrypted SQLite file. It holds the
+// only SQL of Earshot. It knows no network and no protocol rule: whoever appends has
+// already checked signatures, causality and membership. Nor does it know where the
+// key of the file comes from.
 //
 // # Promises
 //
@@ -20,9 +21,11 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/ncruces/go-sqlite3"
 
@@ -37,10 +40,19 @@ const FileName = "history.db"
 // when busy and is made when first needed.
 const readers = 3
 
-// Options change how a Store works; the zero value is right for a node.
+// KeySize is the length of a history's key, in bytes.
+const KeySize = 32
+
+// Options say how a Store works. Only Key is required.
 type Options struct {
+	// Key is what the file is encrypted under, KeySize random bytes.
+	Key []byte
+	// Notify tells the person about work that takes a while. It may be nil.
+	Notify func(text string)
 	// Hold, in tests, runs in the writer before each transaction.
 	hold func()
+	// Step, in tests, is told what comes next while a history is encrypted.
+	step func(name string)
 }
 
 // Store is one home's history. All methods are safe for concurrent use. One
@@ -54,13 +66,19 @@ type Store struct {
 	stop  chan struct{} // closed once reads are refused
 	ended chan struct{} // closed by the writer when it has ended
 	w     *writer       // the writer's own, untouched by others before ended
+
+	snapshots sync.Mutex // held while one is read
 }
 
 // Open opens the history in dir and makes directory and file where they are
 // missing. A file by a newer version, a damaged one or another program's is
 // refused and left as it is: CodeHomeNewer, CodeHomeBroken. It costs a few
-// milliseconds, whatever the history holds.
+// milliseconds, whatever the history holds; but one that an earlier version left in
+// plain text is encrypted first.
 func Open(ctx context.Context, dir string, opt Options) (*Store, error) {
+	if len(opt.Key) != KeySize {
+		return nil, fmt.Errorf("store: a key of %d bytes, want %d", len(opt.Key), KeySize)
+	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, wrap(dir, err)
@@ -69,16 +87,24 @@ func Open(ctx context.Context, dir string, opt Options) (*Store, error) {
 		return nil, wrap(dir, err)
 	}
 	path := filepath.Join(dir, FileName)
+	if err := encrypt(ctx, path, opt); err != nil {
+		return nil, wrap(dir, err)
+	}
 	if err := checkFiles(path); err != nil {
 		return nil, wrap(dir, err)
 	}
 	if err := private(path); err != nil {
 		return nil, wrap(dir, err)
 	}
-	c, err := openWriter(ctx, path)
+	c, err := openWriter(ctx, path, opt.Key)
 	if err != nil {
 		return nil, wrap(dir, err)
 	}
+	return start(dir, opt, c)
+}
+
+// start makes a Store of its writing connection.
+func start(dir string, opt Options, c *conn) (*Store, error) {
 	s := &Store{
 		dir: dir, opt: opt, queue: newQueue(), pool: make(chan *conn, readers),
 		stop: make(chan struct{}), ended: make(chan struct{}), w: &writer{conn: c},
@@ -93,10 +119,12 @@ func Open(ctx context.Context, dir string, opt Options) (*Store, error) {
 	return s, nil
 }
 
-// Close stores what was asked for before it, ends the writer, waits for reads
-// under way and closes the file. Later calls fail with CodeStopping. Only the
+// Close stores what was asked for before it, ends the writer, waits for reads and a
+// snapshot under way and closes the file. Later calls fail with CodeStopping. Only the
 // first Close does anything.
 func (s *Store) Close() error {
+	s.snapshots.Lock()
+	defer s.snapshots.Unlock()
 	if !s.queue.close() {
 		<-s.ended
 		return nil
@@ -130,7 +158,7 @@ func (s *Store) read(ctx context.Context, f func(*conn) error) error {
 	}
 	defer func() { s.pool <- c }()
 	if c == nil {
-		fresh, err := openReader(ctx, filepath.Join(s.dir, FileName))
+		fresh, err := openReader(ctx, filepath.Join(s.dir, FileName), s.opt.Key)
 		if err != nil {
 			return s.failed(ctx, err)
 		}

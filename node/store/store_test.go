@@ -140,7 +140,7 @@ func TestAppendIsAllOrNothing(t *testing.T) {
 // and callbacks come in the order of the calls.
 func TestAFailureIsNotItsNeighbours(t *testing.T) {
 	gate := make(chan struct{})
-	s, err := Open(t.Context(), t.TempDir(), Options{hold: func() { <-gate }})
+	s, err := Open(t.Context(), t.TempDir(), Options{Key: testKey, hold: func() { <-gate }})
 	if err != nil {
 		t.Fatal(err)
 	}
