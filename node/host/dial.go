@@ -202,7 +202,7 @@ type lanTCP struct {
 // newTCP makes a transport without port reuse: with it two processes share a
 // port unnoticed, and two peers who dial each other at once mostly both fail.
 func newTCP(u transport.Upgrader, rm network.ResourceManager) (transport.Transport, error) {
-	t, err := tcp.NewTCPTransport(u, rm, nil, tcp.DisableReuseport(), tcp.WithConnectionTimeout(dialTimeout))
+	t, err := tcp.NewTCPTransport(probing{u}, rm, nil, tcp.DisableReuseport(), tcp.WithConnectionTimeout(dialTimeout))
 	if err != nil {
 		return nil, fmt.Errorf("host: TCP transport: %w", err)
 	}

@@ -50,9 +50,11 @@ const (
 	// connGrace spares a new connection from the manager.
 	connGrace = 30 * time.Second
 
-	// keepAlive is yamux's ping interval, and keepAliveTimeout how long a ping
-	// or a write may take: together they notice a pulled cable in 5 to 8 s.
-	keepAlive, keepAliveTimeout = 5 * time.Second, 5 * time.Second
+	// pingEvery is how often yamux asks whether the program at the other end
+	// lives (see keepalive.go for the machine), and pingTimeout how long that or
+	// a write may take. On a simulated wire, which has no kernel to ask, it asks
+	// every simPing.
+	pingEvery, simPing, pingTimeout = 90 * time.Second, 5 * time.Second, 5 * time.Second
 
 	// closeLinger lets what was just written leave before connections are
 	// reset: go-libp2p sets TCP linger to 0, which throws unsent bytes away.
@@ -147,11 +149,11 @@ func (h *Host) options(key crypto.PrivKey) ([]libp2p.Option, error) {
 		return nil, err
 	}
 	mux := *yamux.DefaultTransport
-	mux.KeepAliveInterval, mux.ConnectionWriteTimeout = keepAlive, keepAliveTimeout
-
+	mux.KeepAliveInterval, mux.ConnectionWriteTimeout = simPing, pingTimeout
 	newTransport := h.cfg.Transport
 	if newTransport == nil {
 		newTransport = newTCP
+		mux.KeepAliveInterval = pingEvery
 	}
 	opts := []libp2p.Option{
 		libp2p.Identity(key),
