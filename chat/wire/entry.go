@@ -36,6 +36,11 @@ const (
 	KindMessage Kind = 2
 	// KindProfile changes the name that its author goes by.
 	KindProfile Kind = 3
+	// KindKeyShare hands keys of a sealed room to some of its devices; chat/seal
+	// has its layout.
+	KindKeyShare Kind = 16
+	// KindKeyRequest asks for such a key; likewise.
+	KindKeyRequest Kind = 17
 )
 
 // Dep names an entry of another log that the author had seen.
