@@ -47,6 +47,9 @@ type options struct {
 	before string // of history
 	first  int    // of follow: how many of what was said come first
 	since  string // of follow
+
+	passphraseFile string // of passphrase, backup and restore: where the new one stands
+	remove         bool   // of passphrase
 }
 
 // commands is the table, in the order in which help shows it.
@@ -106,6 +109,18 @@ func commands() []command {
 				c.Flags().IntVarP(&o.first, "number", "n", 0, "show the newest `N` messages first")
 				c.Flags().StringVar(&o.since, "since", "", "show first what came after this `CURSOR` or message id; 0 for all")
 			},
+		},
+		{
+			name: "passphrase", run: runPassphrase, short: "Set, change or remove the passphrase that opens your home",
+			long: "Set or change the passphrase without which nobody can read your keys and history,\nnot even with a copy of them. It is asked for when a node starts. There is no way\nround it: who forgets it has lost the home.\n\nWithout a terminal the current passphrase comes from the file that\n$EARSHOT_PASSPHRASE_FILE names, and the new one from --passphrase-file; without\neither flag, a home that has none yet gets the former.",
+			flags: func(c *cobra.Command, o *options) {
+				passphraseFlag(c, o)
+				c.Flags().BoolVar(&o.remove, "remove", false, "open the home without one: by the system's keyring or, where there is none, for whoever can read it")
+			},
+		},
+		{
+			name: "lock", run: runLock, short: "Stop the node; the next start asks for the passphrase",
+			long: "Stop the node that runs on the home, and forget what opens it without asking: the\nnext start asks for the passphrase.",
 		},
 		{
 			name: "demo", run: runDemo, short: "Watch Earshot alive, with no network",

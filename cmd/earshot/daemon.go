@@ -61,7 +61,18 @@ func runDaemon(ctx context.Context, a *app, _ []string) (err error) {
 }
 
 func runStop(ctx context.Context, a *app, _ []string) error {
-	c, err := client.Open(ctx, a.home)
+	if err := stopNode(ctx, a.home); err != nil {
+		return err
+	}
+	if a.p.json {
+		return a.p.object(map[string]bool{"stopped": true})
+	}
+	return a.p.line("The node has stopped.")
+}
+
+// stopNode stops the node that runs on a home, and waits for its end.
+func stopNode(ctx context.Context, home string) error {
+	c, err := client.Open(ctx, home)
 	if err != nil {
 		return err
 	}
@@ -84,13 +95,9 @@ func runStop(ctx context.Context, a *app, _ []string) error {
 		w, lost := e.(chat.WarningEvent)
 		_, next := e.(chat.ReadyEvent)
 		if next || lost && w.Warning.Code == chat.CodeUnreachable {
-			break
+			return nil
 		}
 	}
-	if a.p.json {
-		return a.p.object(map[string]bool{"stopped": true})
-	}
-	return a.p.line("The node has stopped.")
 }
 
 // runUI opens the terminal UI.

@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"earshot/chat"
+	"earshot/node/keyring"
 )
 
 func main() { os.Exit(runProcess(startNode)) }
@@ -27,7 +28,7 @@ func runProcess(start starter) int {
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, restore) // the second one kills
-	a := &app{in: os.Stdin, p: newPrinter(os.Stdout, os.Stderr), start: start}
+	a := &app{in: os.Stdin, p: newPrinter(os.Stdout, os.Stderr), start: start, keys: keyring.SystemKeyring()}
 	return run(ctx, a, os.Args[1:])
 }
 

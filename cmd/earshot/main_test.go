@@ -38,6 +38,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("EARSHOT_HOME", filepath.Join(env.WorkDir, "home"))
+			env.Setenv("EARSHOT_KEYRING", "off") // that of whoever runs the tests
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exitsWith, "await": await},

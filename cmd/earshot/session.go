@@ -53,6 +53,7 @@ type app struct {
 	p     *printer
 	opt   options
 	start starter
+	keys  keyring.System // the operating system's; nil for none
 	home  string
 	log   *slog.Logger
 }
@@ -93,6 +94,7 @@ type session struct {
 
 	mu     sync.Mutex
 	own    *ownNode
+	opened bool // has reached a node once; now a terminal UI may have the screen
 	closed bool
 }
 
@@ -117,6 +119,9 @@ func (a *app) open(ctx context.Context, need need) (*session, error) {
 		return nil, err
 	}
 	s.Client = c
+	s.mu.Lock()
+	s.opened = true
+	s.mu.Unlock()
 	c.OnLost(func(ctx context.Context) error {
 		c, err := s.reach(ctx)
 		if err == nil {
@@ -182,8 +187,15 @@ func (s *session) startOwn(ctx context.Context) error {
 		s.own = nil
 	}
 	o := &s.app.opt
+	unlock, err := s.app.unlock()
+	if err != nil {
+		return err
+	}
+	if s.opened {
+		unlock.Ask, unlock.Notify = nil, nil
+	}
 	n, err := s.app.start(ctx, node.Config{
-		Home: s.app.home, Name: o.name, Port: o.port, Interfaces: o.interfaces,
+		Home: s.app.home, Unlock: unlock, Name: o.name, Port: o.port, Interfaces: o.interfaces,
 		Offline: o.offline || !s.need.network, Version: version(), Logger: s.app.log,
 	})
 	if err != nil {

@@ -57,9 +57,9 @@ func meFields(me chat.Me, running bool) [][2]string {
 	case reach == "":
 		reach = "nowhere now: the node is offline"
 	}
-	kept := "not protected: whoever can read the home can read your keys and history"
+	kept := "encrypted, but not protected: who can read the home can read your keys and\nhistory. Protect them with: earshot passphrase"
 	if me.Protected {
-		kept = "encrypted"
+		kept = "encrypted and protected"
 	}
 	rows := [][2]string{
 		{"Name", me.Name},

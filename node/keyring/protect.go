@@ -34,16 +34,20 @@ func Protected(home string) (Protection, error) {
 	return Protection{Passphrase: f.Passphrase != nil, System: f.System != nil}, nil
 }
 
-// SetPassphrase sets or changes a home's passphrase; Options say how the home is
-// opened before. It writes nothing but how the store key is wrapped, so that it
-// takes no longer for a large history, and may be done while a node runs. After a
-// failure the old passphrase holds.
-func SetPassphrase(ctx context.Context, home string, opt Options, pass []byte) error {
-	if err := checkPassphrase(pass); err != nil {
-		return err
-	}
+// SetPassphrase sets or changes a home's passphrase to the one that choose returns,
+// which it calls once the home has been opened as Options say. It writes nothing but
+// how the store key is wrapped, so that it takes no longer for a large history, and
+// may be done while a node runs. After a failure the old passphrase holds.
+func SetPassphrase(ctx context.Context, home string, opt Options, choose func(context.Context) ([]byte, error)) error {
 	s, err := current(ctx, home, &opt)
 	if err != nil {
+		return err
+	}
+	pass, err := choose(ctx)
+	if err != nil {
+		return err
+	}
+	if err := checkPassphrase(pass); err != nil {
 		return err
 	}
 	w := wrapByPassphrase(pass, &s)

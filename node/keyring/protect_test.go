@@ -71,6 +71,10 @@ func (f *fakeSystem) Delete(service, user string) error {
 
 func given(pass string) Options { return Options{Given: []byte(pass)} }
 
+func choose(pass string) func(context.Context) ([]byte, error) {
+	return func(context.Context) ([]byte, error) { return []byte(pass), nil }
+}
+
 const good, better = "correct horse", "battery staple"
 
 func newHome(t *testing.T, opt Options) (home string, keys Keys) {
@@ -229,12 +233,12 @@ func TestAPassphraseIsSetChangedAndRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	wantCode(t, SetPassphrase(ctx, home, Options{}, []byte("short")), chat.CodeUsage, "guessed")
+	wantCode(t, SetPassphrase(ctx, home, Options{}, choose("short")), chat.CodeUsage, "guessed")
 	wantCode(t, RemovePassphrase(ctx, home, Options{}), chat.CodeUsage, "no passphrase")
-	must(SetPassphrase(ctx, home, Options{}, []byte(good)))
+	must(SetPassphrase(ctx, home, Options{}, choose(good)))
 	protected(t, home, Protection{Passphrase: true})
-	wantCode(t, SetPassphrase(ctx, home, given("wrong one"), []byte(better)), chat.CodePassphrase, "wrong")
-	must(SetPassphrase(ctx, home, given(good), []byte(better)))
+	wantCode(t, SetPassphrase(ctx, home, given("wrong one"), choose(better)), chat.CodePassphrase, "wrong")
+	must(SetPassphrase(ctx, home, given(good), choose(better)))
 	samePerson(t, keys, loadWith(t, home, given(better)))
 	_, err := Load(ctx, home, given(good))
 	wantCode(t, err, chat.CodePassphrase, "wrong")
@@ -244,7 +248,7 @@ func TestAPassphraseIsSetChangedAndRemoved(t *testing.T) {
 	opt.System = system
 	must(RemovePassphrase(ctx, home, opt))
 	protected(t, home, Protection{System: true})
-	must(SetPassphrase(ctx, home, Options{System: system}, []byte(good)))
+	must(SetPassphrase(ctx, home, Options{System: system}, choose(good)))
 	protected(t, home, Protection{Passphrase: true, System: true})
 	must(RemovePassphrase(ctx, home, given(good)))
 	protected(t, home, Protection{System: true})
@@ -256,7 +260,7 @@ func TestLockingForgetsWhatOpensWithoutAsking(t *testing.T) {
 	home, keys := newHome(t, Options{System: system})
 	ctx := t.Context()
 	wantCode(t, Forget(ctx, home, system), chat.CodeDenied, "earshot passphrase")
-	if err := SetPassphrase(ctx, home, Options{System: system}, []byte(good)); err != nil {
+	if err := SetPassphrase(ctx, home, Options{System: system}, choose(good)); err != nil {
 		t.Fatal(err)
 	}
 	stolen := map[string]string{}

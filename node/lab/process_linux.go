@@ -43,6 +43,7 @@ func (h *Host) Start(ctx context.Context, c Command) (*Process, error) {
 	cmd.Dir = h.dir
 	cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + h.dir, "USER=" + h.Name, "LANG=C.UTF-8",
+		"EARSHOT_KEYRING=off", // the keyring of whoever runs the laboratory is none of its business
 	}, c.Env...)
 	cmd.Stdin = strings.NewReader(c.Stdin)
 	// A group of its own, so that what it starts can be killed with it.
