@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/ncruces/go-sqlite3"
 	"go.uber.org/goleak"
 
 	"earshot/chat"
@@ -132,18 +130,18 @@ func TestAClosedStoreIsSaidAndStopsNothingElse(t *testing.T) {
 	}
 }
 
+// stuck keeps the store from writing until release, as a slow disk does.
+func stuck(n *Node) (release func()) {
+	begun, end := make(chan struct{}), make(chan struct{})
+	n.store.TouchDevices(nil, func(error) { close(begun); <-end })
+	<-begun
+	return func() { close(end) }
+}
+
 func TestABusyDiskHoldsUpWhatIsSentAndNothingElse(t *testing.T) {
-	home := t.TempDir()
-	n := alone(t, home)
+	n := alone(t, t.TempDir())
 	say(t, n, "before")
-	db, err := sqlite3.Open(filepath.Join(home, store.FileName))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	if err := db.Exec("BEGIN IMMEDIATE"); err != nil {
-		t.Fatal(err)
-	}
+	release := stuck(n)
 	const waiting = 300
 	var wg sync.WaitGroup
 	for i := range waiting {
@@ -162,9 +160,7 @@ func TestABusyDiskHoldsUpWhatIsSentAndNothingElse(t *testing.T) {
 	if got := texts(t, n); len(got) != 1 {
 		t.Errorf("%d messages are shown before they are stored", len(got))
 	}
-	if err := db.Exec("ROLLBACK"); err != nil {
-		t.Fatal(err)
-	}
+	release()
 	wg.Wait()
 	if got := texts(t, n); len(got) != waiting+1 {
 		t.Errorf("%d messages are left", len(got))
@@ -207,5 +203,35 @@ func TestCloseEndsEverythingWhateverGoesOn(t *testing.T) {
 		if err := n.Close(t.Context()); err != nil {
 			t.Error("the second Close:", err)
 		}
+	}
+}
+
+func TestASlowDiskLeavesTheLivePathToCatchUp(t *testing.T) {
+	n := alone(t, t.TempDir())
+	say(t, n, "before")
+	release := stuck(n)
+	many := map[chat.DeviceID]time.Time{}
+	for i := range maxBacklog + 1 {
+		many[numbered(i)] = time.Now()
+	}
+	stored := make(chan error, 1)
+	n.store.TouchDevices(many, func(err error) { stored <- err })
+	e := entry(t, cleo, time.Now(), 1)
+	n.deliver(t.Context(), deviceOf(ben), live(e, time.Now()))
+	select {
+	case d := <-n.offers:
+		if d != deviceOf(ben) {
+			t.Errorf("%s is told what is held here", d.Short())
+		}
+	default:
+		t.Error("Ben is not told that what he passed on was dropped")
+	}
+	release()
+	if err := <-stored; err != nil {
+		t.Error(err)
+	}
+	n.deliver(t.Context(), deviceOf(ben), live(e, time.Now()))
+	if len(n.offers) != 0 {
+		t.Error("an idle disk is taken for a slow one")
 	}
 }

@@ -552,3 +552,27 @@ func TestComingAndGoingMustLeaveNothingBehind(t *testing.T) {
 	}
 	s.withstood()
 }
+
+func TestWhoIsCutOffMustNotBeCalledBack(t *testing.T) {
+	s := besiege(t)
+	var calls sync.Map // by whom
+	x := s.stranger(func(x *stranger) {
+		x.Libp2p().Network().Notify(&network.NotifyBundle{ConnectedF: func(_ network.Network, c network.Conn) {
+			if c.Stat().Direction == network.DirInbound {
+				calls.Store(c.RemotePeer(), true)
+			}
+		}})
+	})
+	x.again(func() {
+		x.openAndSend(peerProtocol, frames(x.hello(), proto.Done{}, proto.Done{}, proto.Done{}, proto.Done{}, proto.Done{}))
+	})
+	x.cutOff()
+	ben, _ := s.ben.Me(s.ben.ctx)
+	s.announce(host.PeerID(x.Device()), x.Addrs()[0])
+	s.until("Ben calls who is new to him", func() bool { _, ok := calls.Load(host.PeerID(ben.Device)); return ok })
+	s.talk(time.Second)
+	if _, ok := calls.Load(host.PeerID(x.victim)); ok {
+		t.Error("Ann has called back")
+	}
+	x.vanish()
+}
