@@ -98,7 +98,7 @@ func (n *Node) FindRoom(ctx context.Context, s string) (chat.Room, error) {
 			return r, nil
 		}
 	}
-	return chat.Room{}, chat.Errorf(chat.CodeNotFound, "You are in no room called %s. Join it with: earshot room join %s", name, name)
+	return chat.Room{}, chat.Errorf(chat.CodeNotFound, "You are in no room called %s. Join it with: earshot room join %s", name, strings.TrimPrefix(name, "#"))
 }
 
 // JoinRoom enters the open room of that name, or makes it: the two are the same.

@@ -116,7 +116,7 @@ func (n *Node) sessionEnded(ctx context.Context, ses *session, err error) {
 		if nb := c.neighbours[ses.device]; nb != nil && ses.during != nil && nb.peer == ses.during {
 			c.sync(catchup.Ended{Device: ses.device, Asked: ses.asked, Received: ses.fresh, Sent: sent, Failed: err != nil})
 		}
-		if ses.fresh > 0 {
+		if err == nil || ses.fresh > 0 {
 			n.feed.Publish(chat.SyncEvent{Device: ses.device, Received: ses.fresh, Done: true})
 		}
 	})

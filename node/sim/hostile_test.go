@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,13 +44,23 @@ type siege struct {
 	strangers  int
 }
 
-// lines counts what nodes log for a person to read.
-type lines struct{ n atomic.Int64 }
+// lines keeps what nodes log for a person to read.
+type lines struct {
+	mu   sync.Mutex
+	said []string
+}
 
 func (l *lines) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
-func (l *lines) Handle(context.Context, slog.Record) error        { l.n.Add(1); return nil }
-func (l *lines) WithAttrs([]slog.Attr) slog.Handler               { return l }
-func (l *lines) WithGroup(string) slog.Handler                    { return l }
+func (l *lines) Handle(_ context.Context, r slog.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text := r.Message
+	r.Attrs(func(a slog.Attr) bool { text += " " + a.String(); return true })
+	l.said = append(l.said, text)
+	return nil
+}
+func (l *lines) WithAttrs([]slog.Attr) slog.Handler { return l }
+func (l *lines) WithGroup(string) slog.Handler      { return l }
 
 func besiege(t *testing.T) *siege {
 	t.Helper()
@@ -107,9 +116,11 @@ func (s *siege) talk(limit time.Duration) {
 func (s *siege) withstood() {
 	s.t.Helper()
 	s.talk(time.Second)
-	if n := s.lines.n.Load(); n > 8 {
-		s.t.Errorf("%d lines were logged", n)
+	s.lines.mu.Lock()
+	if n := len(s.lines.said); n > 8 {
+		s.t.Errorf("%d lines were logged: %q", n, s.lines.said)
 	}
+	s.lines.mu.Unlock()
 	s.until("the goroutines are gone", func() bool { n, _ := level(); return n <= s.goroutines+12 })
 	if _, heap := level(); heap > s.heap+48<<20 {
 		s.t.Errorf("%d MiB are held", (heap-s.heap)>>20)
