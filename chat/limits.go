@@ -13,6 +13,9 @@ const (
 	MaxName = 96
 	// MaxRoomName bounds the name of a room without its #, in bytes (guess).
 	MaxRoomName = 48
+	// MaxTopic bounds the topic of a private room, in bytes (guess: three lines
+	// of a terminal).
+	MaxTopic = 256
 	// MaxRooms bounds the rooms a node is in (guess: a sync greeting carries 48
 	// bytes a room and must fit one frame).
 	MaxRooms = 512
@@ -41,6 +44,27 @@ const (
 	// MaxLogsPerRoom bounds the logs of an open room (guess): identities are
 	// free, so a stranger could otherwise invent logs without end.
 	MaxLogsPerRoom = 4096
+	// MaxMembers bounds the people in a private room, those invited included,
+	// when one more is invited: a new key is wrapped for every device of theirs.
+	// Rooms that grew on both sides of a split network may pass it.
+	MaxMembers = 250
+	// MaxMembershipOps bounds the membership operations of a private room: with
+	// their ancestries they take 4 MiB at the most, and 250 people may come, go
+	// and change roles several times (guess).
+	MaxMembershipOps = 4096
+	// MaxMembershipOpsPerPerson bounds those by one person who is not the room's
+	// creator; it is also how many of MaxMembershipOps only the creator can use,
+	// so that nobody can fill a room and keep its creator from repairing it.
+	MaxMembershipOpsPerPerson = 512
+	// MaxMembershipIdle bounds those of MaxMembershipOps that their authors had
+	// no right to: they are kept as far as others may build on them (guess).
+	MaxMembershipIdle = 1024
+	// MaxMembershipWaiting bounds the membership operations of a room that wait
+	// for one that they build on; one person may have a quarter of it (guess).
+	MaxMembershipWaiting = 1024
+	// MaxMembershipParents bounds the operations that one names as seen (guess:
+	// more people at a time do not act unseen by each other).
+	MaxMembershipParents = 16
 	// MaxFuture is how far ahead of our clock an entry may be before it is shown
 	// at its arrival time with a warning: clocks without NTP drift this much.
 	MaxFuture = 2 * time.Minute
