@@ -234,6 +234,7 @@ func TestNetworkChangedClosesWhatHasNoAddress(t *testing.T) {
 
 func TestLibraryLogsGoWhereTheyAreSent(t *testing.T) {
 	var buf bytes.Buffer
+	clear(said.at)
 	library := gologshim.Logger("a-library").With("key", "value")
 	routeLibraryLogs(slog.New(slog.NewTextHandler(&buf, nil)))
 	library.Warn("seen")
