@@ -246,7 +246,8 @@ func TestCommitsOfOneRoomBecomeOne(t *testing.T) {
 	}
 	got := coalesce([]room.Effect{
 		commit(lobby, 0, 1), commit(lobby, 0, 2, 3), commit(garden, 0, 4), commit(garden, 0, 5),
-		room.Lack{Room: lobby}, commit(garden, 0, 6), commit(garden, 7, 7), commit(garden, 0, 8), commit(lobby, 0, 9),
+		room.Lack{Room: lobby},
+		commit(garden, 0, 6), commit(garden, 7, 7), commit(garden, 0, 8), commit(lobby, 0, 9),
 	})
 	var shape [][]uint64
 	for _, ef := range got {
