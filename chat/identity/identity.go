@@ -1,6 +1,9 @@
-// Package identity says who a person is: a root key, its fingerprint, and the
-// certificates by which it makes devices its own. It knows no rooms, no entries,
-// no network and no disk, and does not decide whom to trust.
+// Package identity says who a person is: a root key, its fingerprint, the
+// certificates and lists by which it makes devices its own, and the ways in which
+// two people find out that they hold each other's true root (SafetyNumber,
+// Comparison) or one person brings a new device home (Pairing). It knows no rooms,
+// no entries, no network, no disk, no clock and no randomness but what it is
+// given, and does not decide whom to trust.
 package identity
 
 import (
@@ -77,7 +80,7 @@ var (
 	encMode = must(cbor.CoreDetEncOptions().EncMode())
 	decMode = must(cbor.DecOptions{
 		DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden,
-		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField, MaxNestedLevels: 4, MaxArrayElements: 16, MaxMapPairs: 16,
+		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField, MaxNestedLevels: 4, MaxArrayElements: maxUnion + 16, MaxMapPairs: 16,
 	}.DecMode())
 )
 
@@ -111,11 +114,11 @@ func Parse(b []byte) (Certificate, error) {
 		return Certificate{}, invalid("a certificate of %d bytes, over %d", len(b), MaxCertificate)
 	}
 	var env envelope
-	if err := strict(b, &env); err != nil {
+	if err := strict("a certificate", b, &env); err != nil {
 		return Certificate{}, err
 	}
 	var in body
-	if err := strict(env.Body, &in); err != nil {
+	if err := strict("a certificate", env.Body, &in); err != nil {
 		return Certificate{}, err
 	}
 	switch {
@@ -139,14 +142,15 @@ func Parse(b []byte) (Certificate, error) {
 	}, nil
 }
 
-// strict decodes b into v and refuses b if v would be encoded otherwise.
-func strict[T any](b []byte, v *T) error {
+// strict decodes b, which the error calls what, into v and refuses b if v would be
+// encoded otherwise.
+func strict[T any](what string, b []byte, v *T) error {
 	if err := decMode.Unmarshal(b, v); err != nil {
-		return invalid("a certificate that can't be read: %v", err)
+		return invalid("%s that can't be read: %v", what, err)
 	}
 	again, err := encMode.Marshal(*v)
 	if err != nil || !bytes.Equal(again, b) {
-		return invalid("a certificate that is not in its one encoding")
+		return invalid("%s that is not in its one encoding", what)
 	}
 	return nil
 }
