@@ -154,6 +154,7 @@ func (h *Host) options(key crypto.PrivKey) ([]libp2p.Option, error) {
 	if newTransport == nil {
 		newTransport = newTCP
 		mux.KeepAliveInterval = pingEvery
+		mux.MeasureRTTInterval = time.Hour // on a LAN it does not change, and each asks each
 	}
 	opts := []libp2p.Option{
 		libp2p.Identity(key),
