@@ -56,7 +56,7 @@ func (b *bench) latency(ctx context.Context) error {
 	if _, err := allMet(ctx, nodes); err != nil {
 		return err
 	}
-	var oneWay, stored []time.Duration
+	var asked, oneWay, stored []time.Duration
 	sent := map[chat.EntryID]time.Time{}
 	tick := time.NewTicker(time.Second / rate)
 	defer tick.Stop()
@@ -67,6 +67,14 @@ func (b *bench) latency(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		begin := time.Now()
+		if _, err := nodes[0].api.Version(ctx); err != nil {
+			return err
+		}
+		asked = append(asked, time.Since(begin))
+		if err := pause(ctx, time.Second/rate/2); err != nil { // idle again, as before each message of a person
+			return err
+		}
+		begin = time.Now()
 		m, err := nodes[0].api.Send(ctx, chat.Lobby, text(i), "")
 		if err != nil {
 			return err
@@ -89,6 +97,7 @@ func (b *bench) latency(ctx context.Context) error {
 	b.add(
 		row("floor_stream", "floor: bare stream, one way", "ms", milliseconds(stream.OneWay)),
 		bare,
+		row("floor_api", "floor: local API, question and answer", "ms", milliseconds(asked)).noted("part of every send"),
 		row("latency", what, "ms", milliseconds(oneWay)).p50Below(1.5*bare.P50),
 		row("send", "the same, send to stored", "ms", milliseconds(stored)),
 	)
