@@ -30,6 +30,7 @@ const (
 	CodeStopping    Code = "stopping"     // the node is shutting down
 	CodeNoInterface Code = "no_interface" // an interface that was named is not there
 	CodeClock       Code = "clock"        // this clock and a neighbour's are far apart
+	CodeBackup      Code = "backup"       // a backup that is damaged, or none at all
 	CodePassphrase  Code = "passphrase"   // the home's passphrase is wrong, or nobody can be asked for it
 )
 

@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"errors"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -261,6 +263,18 @@ func (n *Node) MarkRead(ctx context.Context, id chat.RoomID, upTo chat.EntryID) 
 // Facts returns up to limit facts after a cursor, in order.
 func (n *Node) Facts(ctx context.Context, after chat.Cursor, limit int) ([]chat.Event, error) {
 	return n.store.Facts(ctx, after, limit)
+}
+
+// Backup writes an encrypted copy of keys and history, as of one moment.
+func (n *Node) Backup(ctx context.Context, passphrase string, w io.Writer) (err error) {
+	snapshot, err := n.store.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, snapshot.Close()) }()
+	keys := n.keys
+	keys.Name = n.Name()
+	return keyring.WriteBackup(w, keys, []byte(passphrase), snapshot, snapshot.Size, time.Now())
 }
 
 // enter makes the engines take part in a room.

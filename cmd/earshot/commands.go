@@ -123,6 +123,16 @@ func commands() []command {
 			long: "Stop the node that runs on the home, and forget what opens it without asking: the\nnext start asks for the passphrase.",
 		},
 		{
+			name: "backup", args: "FILE", min: 1, max: 1, flags: passphraseFlag, run: runBackup,
+			short: "Write your keys and history into an encrypted file",
+			long:  "Write your keys and history, as they are now, into a file that is encrypted with a\npassphrase of its own and signed. A node may go on running meanwhile. Whoever has\nthe file and its passphrase is you.",
+		},
+		{
+			name: "restore", args: "FILE", min: 1, max: 1, flags: passphraseFlag, run: runRestore,
+			short: "Bring keys and history back from a backup, into an empty home",
+			long:  "Bring keys and history back from a backup, into an empty home, which the passphrase\nof the backup opens from then on. What was said since the backup comes back from\nothers who have it. Do not go on using the device that the backup was made on.",
+		},
+		{
 			name: "demo", run: runDemo, short: "Watch Earshot alive, with no network",
 			long: "Watch a few people come, talk, type and leave on a network that exists only in\nthis process, and talk with them. Where there is no terminal it prints what\nhappens for half a minute. Nothing of it is kept.",
 		},

@@ -34,7 +34,7 @@ var exits = []struct {
 	{exitUnreachable, "the node can't be reached or started", []chat.Code{chat.CodeUnreachable, chat.CodeNoNetwork, chat.CodeNoInterface, chat.CodePortTaken, chat.CodeStopping}},
 	{exitNotFound, "there is no such room, person or message", []chat.Code{chat.CodeNotFound, chat.CodeNotJoined}},
 	{exitRefused, "refused by a limit or a permission", []chat.Code{chat.CodeTooLong, chat.CodeDenied, chat.CodeBusy}},
-	{exitHome, "the home is locked, damaged, or its disk is full", []chat.Code{chat.CodeHomeLocked, chat.CodeHomeBroken, chat.CodeHomeNewer, chat.CodeDiskFull}},
+	{exitHome, "the home or a backup is locked, damaged or newer, or the disk is full", []chat.Code{chat.CodeHomeLocked, chat.CodeHomeBroken, chat.CodeHomeNewer, chat.CodeBackup, chat.CodeDiskFull}},
 	{exitPassphrase, "the passphrase is wrong, or nobody can be asked for it", []chat.Code{chat.CodePassphrase}},
 	{exitInterrupted, "it was interrupted, by Ctrl+C for example", nil},
 }

@@ -152,7 +152,7 @@ func TestExitCodes(t *testing.T) {
 		chat.CodeUnreachable: 3, chat.CodeNoNetwork: 3, chat.CodeNoInterface: 3, chat.CodePortTaken: 3, chat.CodeStopping: 3,
 		chat.CodeNotFound: 4, chat.CodeNotJoined: 4,
 		chat.CodeTooLong: 5, chat.CodeDenied: 5, chat.CodeBusy: 5,
-		chat.CodeHomeLocked: 6, chat.CodeHomeBroken: 6, chat.CodeHomeNewer: 6, chat.CodeDiskFull: 6,
+		chat.CodeHomeLocked: 6, chat.CodeHomeBroken: 6, chat.CodeHomeNewer: 6, chat.CodeDiskFull: 6, chat.CodeBackup: 6,
 		chat.CodePassphrase: 7,
 	}
 	for code, exit := range want {

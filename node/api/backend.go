@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"io"
 
 	"earshot/chat"
 	"earshot/node/feed"
@@ -46,6 +47,8 @@ type Backend interface {
 	MarkRead(ctx context.Context, room chat.RoomID, upTo chat.EntryID) error
 	// Facts returns up to limit stored facts after a cursor, in order.
 	Facts(ctx context.Context, after chat.Cursor, limit int) ([]chat.Event, error)
+	// Backup writes an encrypted copy of keys and history, as of one moment.
+	Backup(ctx context.Context, passphrase string, w io.Writer) error
 	// Feed returns the one feed of this run.
 	Feed() *feed.Feed
 }

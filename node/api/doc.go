@@ -26,6 +26,7 @@
 //	POST   /v1/rooms/{room}/messages    {"text", "client_id"}: chat.Message, once it is stored
 //	POST   /v1/rooms/{room}/typing      {"typing": true}
 //	POST   /v1/rooms/{room}/read        {"up_to": id}
+//	POST   /v1/backup                   {"passphrase"}: the backup's bytes; cut off where it fails
 //	GET    /v1/events                   ?after=&run=: events as they happen, see below
 //	GET    /v1/version                  Version
 //	POST   /v1/stop                     stops the node, if it is a daemon

@@ -43,6 +43,7 @@ var routes = []route{
 	{method: "POST", path: "/v1/rooms/{room}/messages", serve: (*Server).send},
 	{method: "POST", path: "/v1/rooms/{room}/typing", serve: (*Server).typing},
 	{method: "POST", path: "/v1/rooms/{room}/read", serve: (*Server).read},
+	{method: "POST", path: "/v1/backup", stream: (*Server).backup},
 	{method: "GET", path: "/v1/events", stream: (*Server).events},
 	{method: "GET", path: "/v1/version", serve: (*Server).version},
 	{method: "POST", path: "/v1/stop", serve: (*Server).stopNode},

@@ -197,8 +197,7 @@ func writeUnlock(home string, f *unlockFile) error {
 // newUnlock makes a store key for a home without one, and wraps it by what there
 // is: the given passphrase, else the system's keyring, else nothing.
 func newUnlock(ctx context.Context, opt *Options, s *secret) (*unlockFile, error) {
-	f := &unlockFile{Version: unlockVersion, Home: make([]byte, homeSize)}
-	_, _ = rand.Read(f.Home)
+	f := &unlockFile{Version: unlockVersion, Home: newHomeID()}
 	if opt.Given != nil {
 		if err := checkPassphrase(opt.Given); err != nil {
 			return nil, err
@@ -210,6 +209,12 @@ func newUnlock(ctx context.Context, opt *Options, s *secret) (*unlockFile, error
 		f.Unprotected = s[:]
 	}
 	return f, ctx.Err()
+}
+
+func newHomeID() []byte {
+	id := make([]byte, homeSize)
+	_, _ = rand.Read(id)
+	return id
 }
 
 func (f *unlockFile) account() string { return hex.EncodeToString(f.Home) }

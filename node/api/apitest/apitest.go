@@ -6,6 +6,7 @@ package apitest
 import (
 	"context"
 	"crypto/rand"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -279,6 +280,14 @@ func (n *Node) MarkRead(_ context.Context, id chat.RoomID, upTo chat.EntryID) er
 	r.ReadUpTo, r.Unread = &upTo, len(r.messages)-1-i
 	n.feed.Publish(chat.ReadEvent{Room: r.Room.Room, RoomID: id, Unread: r.Unread, ReadUpTo: &upTo})
 	return nil
+}
+
+func (n *Node) Backup(_ context.Context, passphrase string, w io.Writer) error {
+	if passphrase == "" {
+		return chat.Errorf(chat.CodeUsage, "A backup needs a passphrase. Choose one.")
+	}
+	_, err := io.WriteString(w, "a backup under "+passphrase)
+	return err
 }
 
 func (n *Node) Facts(_ context.Context, after chat.Cursor, limit int) ([]chat.Event, error) {

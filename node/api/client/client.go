@@ -347,6 +347,42 @@ func (c *Client) Read(ctx context.Context, room string, upTo chat.EntryID) error
 	return c.do(ctx, http.MethodPost, path, api.Read{UpTo: upTo}, nil)
 }
 
+// Backup writes a backup of the node's keys and history to w. A failure under way
+// leaves a part of it there.
+func (c *Client) Backup(ctx context.Context, passphrase string, w io.Writer) error {
+	body, err := json.Marshal(api.Backup{Passphrase: passphrase})
+	if err != nil {
+		return err
+	}
+	resp, err := c.request(ctx, http.MethodPost, "/v1/backup", body)
+	if err != nil {
+		return unreachable(ctx, err)
+	}
+	defer resp.Body.Close()
+	if err := failure(resp); err != nil {
+		return err
+	}
+	in := &source{r: resp.Body}
+	if _, err := io.Copy(w, in); err != nil && in.failed {
+		return unreachable(ctx, err)
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+// source tells a failure to read from one to write.
+type source struct {
+	r      io.Reader
+	failed bool
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	s.failed = err != nil && !errors.Is(err, io.EOF)
+	return n, err
+}
+
 // Version returns which program the node is, and which run of it.
 func (c *Client) Version(ctx context.Context) (Version, error) {
 	var v Version
