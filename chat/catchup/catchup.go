@@ -22,7 +22,8 @@ const (
 	// about a difference that both can see.
 	askAfter = 250 * time.Millisecond
 	// repairAfter is how long a gap may fill by itself before its origin is asked.
-	repairAfter = 50 * time.Millisecond
+	// The live path of a busy room is late by as much without losing anything.
+	repairAfter = 100 * time.Millisecond
 	// tellAfter is how long the live path must have been quiet towards a
 	// neighbour that lost messages before it is told what is held here.
 	tellAfter = 300 * time.Millisecond

@@ -327,6 +327,17 @@ func (e *Engine) Entered(id chat.RoomID) bool {
 	return r != nil && r.entered
 }
 
+// Held reports whether an entry is no news: it, or what stands in its place, is
+// held already. Its signature need not have been checked.
+func (e *Engine) Held(id chat.RoomID, en *wire.Entry) bool {
+	r := e.rooms[id]
+	if r == nil {
+		return false
+	}
+	l := r.logs[en.Log]
+	return l != nil && l.Device == en.Device && (en.Seq < l.Seq || (en.Seq == l.Seq && en.ID == l.LastID))
+}
+
 // RoomOf returns the room, of those entered, that an entry was written for. Its
 // header says so under its author's signature; the tag that it travels under is
 // not signed, and whoever relays it could have put another in its place.

@@ -317,3 +317,19 @@ func TestEveryInputAndEffectIsOfThePackage(t *testing.T) {
 		ef.isEffect()
 	}
 }
+
+func TestOnlyWhatIsSurelyHeldCountsAsHeld(t *testing.T) {
+	alice, bob := join(t, "alice"), join(t, "bob")
+	said := alice.says(noon, "one")
+	said = append(said, alice.says(noon.Add(time.Second), "two")...)
+	bob.hears(noon, said...)
+	for i := range said {
+		want(t, "held", bob.Held(lobby, &said[i]), true)
+	}
+	newer := alice.says(noon.Add(2*time.Second), "three")[0]
+	want(t, "the next one", bob.Held(lobby, &newer), false)
+	other := said[2]
+	other.ID[0]++ // another entry with the newest one's number: evidence of a fork
+	want(t, "a rival of the newest one", bob.Held(lobby, &other), false)
+	want(t, "in a room that is not known", bob.Held(chat.OpenRoom("#elsewhere"), &said[0]), false)
+}
