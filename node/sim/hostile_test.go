@@ -294,7 +294,15 @@ func TestComingAndGoingMustLeaveNothingBehind(t *testing.T) {
 	}
 	stop()
 	wg.Wait()
+	// What Cleo said on the way out may have stayed with her until she is back.
+	cleo, err := s.Enter(s.ann.ctx, "Cleo")
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.ann.hears(fmt.Sprint("Cleo ", 1))
+	if err := s.Leave(s.ann.ctx, cleo); err != nil {
+		t.Error(err)
+	}
 	if n := s.ann.Refused() + s.ben.Refused(); n != 0 {
 		t.Errorf("%d refusals among the honest", n)
 	}
