@@ -87,6 +87,25 @@ func TestLostStateIsAnsweredWithAFreshEncapsulation(t *testing.T) {
 	}
 }
 
+func TestARequestThatTookLongIsAnsweredAllTheSame(t *testing.T) {
+	alice, bob, carol := trio(t)
+	sent := alice.say(office, "x")
+	bob.state = map[string][]byte{}
+	bob.start()
+	asked := bob.hear(office, sent...)
+	// Before it arrives, Alice has used a newer prekey of Bob's.
+	bob.now = bob.now.Add(PrekeyLife)
+	bob.do(Tick{})
+	alice.share(office, alice, bob, carol)
+	alice.do(Rotate{Room: office})
+	alice.say(office, "y")
+	bob.hear(office, alice.hear(office, asked...)...)
+	bob.wantRead("x")
+	if count[Refuse](alice) != 0 {
+		t.Error("Bob is blamed for the delay")
+	}
+}
+
 func TestAnAnswerIsFromThePointThatWasGivenOnly(t *testing.T) {
 	alice, bob, carol := trio(t)
 	alice.share(office, alice, bob)

@@ -127,11 +127,16 @@ func TestPrekeysThatAreNotRightAreExcludedAndHarmNobodyElse(t *testing.T) {
 		alice.share(office, bob)
 		alice.say(office, "x")
 		alice.now = alice.now.Add(PairLife) // a new pair root is due
-		alice.do(Recipients{Room: office, Devices: []Recipient{{bob.cert, old}}})
-		alice.say(office, "y")
-		if ex, ok := last[Excluded](alice); !ok || ex.Device != bob.device {
-			t.Error("an old prekey, whose private half may have been stolen, was used again")
+		alice.start()
+		for _, p := range []Prekey{old, {}} {
+			alice.do(Recipients{Room: office, Devices: []Recipient{{bob.cert, p}}})
+			alice.do(Rotate{Room: office})
+			sent := alice.say(office, "y")
+			if sl := mustSlot(t, sent[0], bob); !bytes.HasPrefix(sl.Key, bob.prekey.signed.id[:]) {
+				t.Error("an old prekey, whose private half may have been stolen, was used again")
+			}
 		}
+		alice.wantPersisted()
 	})
 }
 

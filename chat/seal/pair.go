@@ -13,9 +13,8 @@ type pairTo struct {
 	device  chat.DeviceID
 	id      shortID
 	root    secret
-	enc     []byte  // nil once the other has said that it has the root
-	prekey  shortID // of the other, that enc was made with
-	dated   time.Time
+	enc     []byte // nil once the other has said that it has the root
+	prekey  Prekey // of the other, that enc was made with: the newest known
 	created time.Time
 }
 
@@ -31,19 +30,21 @@ type pairFrom struct {
 var (
 	errNoPrekey = chat.Errorf(chat.CodeNotFound,
 		"This device has not said yet how to encrypt for it. It can read what is said here once it has been online.")
-	errOldPrekey = chat.Errorf(chat.CodeInvalid,
-		"Somebody passed on an old encryption key of this device. It can read on once it has been online again.")
 	errFuturePrekey = chat.Errorf(chat.CodeClock,
 		"The clock of this device is far ahead, so its encryption key is not valid yet. Set its clock.")
 )
 
 // pair returns the root to wrap with for a device, a new one if there is none, the
-// old one has served its time, or the device has a newer prekey.
+// old one has served its time, or the device has a newer prekey. An older prekey,
+// whose private half may have been stolen since, is never gone back to.
 func (e *Engine) pair(now time.Time, to Recipient) (*pairTo, error) {
 	device := to.Certificate.Device
 	p := e.to[device]
-	if p != nil && within(now, p.created, PairLife) && (to.Prekey.IsZero() || !to.Prekey.CreatedAt.After(p.dated)) {
-		return p, nil
+	if p.outdates(now, to.Prekey) {
+		if within(now, p.created, PairLife) {
+			return p, nil
+		}
+		to.Prekey = p.prekey
 	}
 	if to.Prekey.IsZero() {
 		return nil, errNoPrekey
@@ -54,17 +55,19 @@ func (e *Engine) pair(now time.Time, to Recipient) (*pairTo, error) {
 	return e.newPair(now, device, to.Prekey)
 }
 
+// outdates reports whether p was made with a prekey that is as new as k or newer.
+func (p *pairTo) outdates(now time.Time, k Prekey) bool {
+	return p != nil && (k.IsZero() || !k.CreatedAt.After(p.prekey.CreatedAt)) && p.prekey.CreatedAt.Sub(now) <= MaxFuturePrekey
+}
+
 // newPair makes a root with a device's prekey, which is checked first, and puts it
 // in the place of the last.
 func (e *Engine) newPair(now time.Time, device chat.DeviceID, k Prekey) (*pairTo, error) {
-	last := e.to[device]
 	switch {
 	case k.Device != device:
 		return nil, invalid("a prekey of another device")
 	case k.CreatedAt.Sub(now) > MaxFuturePrekey:
 		return nil, errFuturePrekey
-	case last != nil && k.CreatedAt.Before(last.dated) && last.dated.Sub(now) <= MaxFuturePrekey:
-		return nil, errOldPrekey
 	}
 	if err := k.Verify(); err != nil {
 		return nil, err
@@ -73,7 +76,7 @@ func (e *Engine) newPair(now time.Time, device chat.DeviceID, k Prekey) (*pairTo
 	if err != nil {
 		return nil, invalid("a prekey that is no key: %v", err)
 	}
-	p := &pairTo{device: device, id: rootID(enc), root: root, enc: enc, prekey: k.id, dated: k.CreatedAt, created: now}
+	p := &pairTo{device: device, id: rootID(enc), root: root, enc: enc, prekey: k, created: now}
 	e.to[device] = p
 	e.persist(pairToKey(device), p.encode())
 	return p, nil
@@ -83,7 +86,7 @@ func (e *Engine) newPair(now time.Time, device chat.DeviceID, k Prekey) (*pairTo
 func (e *Engine) slot(p *pairTo, room chat.RoomID, ck secret, commit, view [32]byte) slot {
 	s := slot{To: slotTo(room, commit, p.device), Key: p.id[:], Box: wrap(p.root, ck, commit, view, e.device, p.device)}
 	if p.enc != nil {
-		s.Key = append(append(make([]byte, 0, freshSize), p.prekey[:]...), p.enc...)
+		s.Key = append(append(make([]byte, 0, freshSize), p.prekey.id[:]...), p.enc...)
 	}
 	return s
 }

@@ -129,19 +129,14 @@ func (e *Engine) open(now time.Time, r *room, ep *epoch, en *wire.Entry, s seale
 		e.persistSkipped(r, ep, s.N, s.N)
 		return
 	}
-	ck := ep.ck
-	passed := make([]secret, 0, s.N-ep.n) // at most MaxMessages
-	for range s.N - ep.n {
-		passed = append(passed, messageKey(ck))
-		ck = nextPoint(ck)
-	}
+	ck := advance(ep.ck, s.N-ep.n) // at most MaxMessages
 	text, err := openBox(messageKey(ck), s.Box, ad)
 	if err != nil {
 		e.broken(r, en, invalid("a message that does not open"))
 		return
 	}
 	e.opened(r, ep, en, text)
-	e.skip(r, ep, ep.n, passed)
+	e.skip(r, ep, ep.n, ep.ck, s.N)
 	ep.ck, ep.n, ep.touched = nextPoint(ck), s.N+1, now
 	e.persist(epochKey(r.id, ep), ep.encode())
 }
@@ -150,16 +145,18 @@ func (e *Engine) opened(r *room, ep *epoch, en *wire.Entry, text []byte) {
 	e.emit(Opened{Room: r.id, ID: en.ID, Device: en.Device, Kind: en.Kind, Plaintext: text, View: ep.view})
 }
 
-// skip keeps the keys of messages that were passed over.
-func (e *Engine) skip(r *room, ep *epoch, first uint64, keys []secret) {
-	if len(keys) == 0 {
+// skip keeps the keys of messages that were passed over: from first, whose point is
+// ck, to the one before end.
+func (e *Engine) skip(r *room, ep *epoch, first uint64, ck secret, end uint64) {
+	if first == end {
 		return
 	}
-	for i, mk := range keys {
-		ep.skipped[first+uint64(i)] = mk
+	for n := first; n < end; n++ {
+		ep.skipped[n] = messageKey(ck)
+		ck = nextPoint(ck)
 	}
-	e.skipped += len(keys)
-	e.persistSkipped(r, ep, first, first+uint64(len(keys))-1)
+	e.skipped += int(end - first)
+	e.persistSkipped(r, ep, first, end-1)
 	for e.skipped > maxSkipped {
 		e.dropSkipped(ep)
 	}
@@ -282,14 +279,9 @@ func (e *Engine) learn(now time.Time, r *room, ep *epoch, s *share, sl slot) (bo
 		e.dispute(now, r, ep)
 		return false, nil
 	}
-	var passed []secret
-	for range ep.start - s.N {
-		passed = append(passed, messageKey(ck))
-		ck = nextPoint(ck)
-	}
-	first := s.N
+	end := ep.start
 	ep.start = s.N
-	e.skip(r, ep, first, passed)
+	e.skip(r, ep, s.N, ck, end)
 	return true, nil
 }
 

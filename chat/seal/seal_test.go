@@ -255,6 +255,30 @@ func TestDifferentKeysForDifferentMembersAreFoundOut(t *testing.T) {
 			t.Error("nobody noticed")
 		}
 	})
+	t.Run("another chain before the one that is held", func(t *testing.T) {
+		alice, bob, _ := trio(t)
+		late := func(ck secret, n uint64) wire.Entry {
+			commit := commitment(office, alice.device, 7, n, ck)
+			p, err := alice.newPair(alice.now, bob.device, bob.Prekey())
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := share{N: n, Commit: commit, Slots: []slot{alice.slot(p, office, ck, commit, [32]byte{})}}
+			return alice.sign(office, wire.KindKeyShare, 7, encodeShare(office, s)[0])
+		}
+		first := alice.sign(office, wire.KindMessage, 7, message(alice, 7, 1, advance(one, 1), "first"))
+		bob.hear(office, late(advance(one, 3), 3), first)
+		bob.wantReason(TooEarly)
+		bob.hear(office, late(one, 0), first) // its author lets Bob read what was before
+		bob.wantRead("first")
+		bob.wantPersisted()
+		carol := newMember(t, "bob")
+		carol.hear(office, late(advance(one, 3), 3), late(two, 0), first)
+		carol.wantRead()
+		if count[Alarm](carol) != 1 {
+			t.Error("nobody noticed")
+		}
+	})
 	t.Run("an honest newcomer raises none", func(t *testing.T) {
 		alice, bob, carol := trio(t)
 		alice.share(office, alice, bob)

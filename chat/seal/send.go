@@ -148,10 +148,13 @@ func (e *Engine) answer(now time.Time, r *room, en *wire.Entry) {
 		e.refuse(en.Device, err)
 		return
 	}
-	p, err := e.newPair(now, en.Device, k)
-	if err != nil {
-		e.refuse(en.Device, err)
-		return
+	// A request that took long may bring an older prekey than is known by now.
+	p := e.to[en.Device]
+	if k.Device != en.Device || !p.outdates(now, k) || !k.CreatedAt.Before(p.prekey.CreatedAt) {
+		if p, err = e.newPair(now, en.Device, k); err != nil {
+			e.refuse(en.Device, err)
+			return
+		}
 	}
 	b.repeated(now, en.Epoch)
 	ck := advance(own.start, point)

@@ -59,8 +59,7 @@ type pairToState struct {
 	Root    []byte `cbor:"2,keyasint"`
 	Enc     []byte `cbor:"3,keyasint,omitempty"`
 	Prekey  []byte `cbor:"4,keyasint"`
-	Dated   int64  `cbor:"5,keyasint"`
-	Created int64  `cbor:"6,keyasint"`
+	Created int64  `cbor:"5,keyasint"`
 }
 
 type pairFromState struct {
@@ -115,7 +114,7 @@ func (p *ownPrekey) encode() []byte {
 
 func (p *pairTo) encode() []byte {
 	return wire.Marshal(pairToState{
-		ID: p.id[:], Root: p.root[:], Enc: p.enc, Prekey: p.prekey[:], Dated: p.dated.Unix(), Created: p.created.Unix(),
+		ID: p.id[:], Root: p.root[:], Enc: p.enc, Prekey: p.prekey.Bytes(), Created: p.created.Unix(),
 	})
 }
 
@@ -255,11 +254,15 @@ func (e *Engine) restoreOne(path []string, value []byte) error {
 		var s pairToState
 		p := &pairTo{device: chat.DeviceID(d.id(32))}
 		d.read(value, &s)
-		p.id, p.root, p.prekey = shortID(d.fixed(s.ID, idSize)), secret(d.fixed(s.Root, secretSize)), shortID(d.fixed(s.Prekey, idSize))
+		p.id, p.root = shortID(d.fixed(s.ID, idSize)), secret(d.fixed(s.Root, secretSize))
 		if s.Enc != nil {
 			p.enc = d.fixed(s.Enc, encSize)
 		}
-		p.dated, p.created = seconds(s.Dated), seconds(s.Created)
+		p.created = seconds(s.Created)
+		var err error
+		if p.prekey, err = ParsePrekey(s.Prekey); err != nil {
+			d.fail("%w", err)
+		}
 		e.to[p.device] = p
 	case statePairFr:
 		var s pairFromState

@@ -320,7 +320,7 @@ func TestTheEngineAgreesWithTheVectors(t *testing.T) {
 	}
 	ck, commit := secret(v.Chain[c.Point].CK), [32]byte(v.Chain[c.Point].Commit)
 	known := &Engine{device: author}
-	p := &pairTo{device: to, id: id, root: root, prekey: own.signed.id}
+	p := &pairTo{device: to, id: id, root: root, prekey: own.signed}
 	s := share{N: c.Point, Commit: commit, View: view, Slots: []slot{known.slot(p, room, ck, commit, view)}}
 	same("slot", s.Slots[0].Box, v.SlotBox)
 	same("share with known root", encodeShare(room, s)[0], v.Known)
