@@ -34,7 +34,7 @@ func (n *Node) Name() string {
 func (n *Node) Me(context.Context) (chat.Me, error) {
 	me := chat.Me{
 		Person: n.person, Device: n.device, Home: n.cfg.Home, Version: n.cfg.Version,
-		Addresses: []string{}, StartedAt: n.started.UTC(),
+		Addresses: []string{}, Refused: n.Refused(), StartedAt: n.started.UTC(),
 	}
 	protection, err := keyring.Protected(n.cfg.Home) // `earshot passphrase` may have changed it
 	if err != nil {

@@ -56,6 +56,9 @@ const (
 	// streamsEach and maxPeerStreams bound the peer streams that one device and
 	// all together have opened: one each, and some that are about to end.
 	streamsEach, maxPeerStreams = 4, 1024
+	// saidHello and knownBefore are what a connection is worth to the connection
+	// manager, in its own points (guess: only their order matters).
+	saidHello, knownBefore = 10, 40
 	// silence is how long a neighbour whose peer stream broke may take to come
 	// back before it is shown as gone; a duplicate connection's end takes half a
 	// second.

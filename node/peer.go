@@ -231,6 +231,7 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, who chat.PersonID, h w
 		c.n.spawn(func(context.Context) { old.Reset(stream.ReasonDone) })
 	}
 	nb.peer, nb.silent = s, time.Time{}
+	known := c.people.devices[d] != nil
 	news := c.people.meet(d, who, chat.CleanName(h.Name), c.now)
 	dev := c.people.devices[d]
 	news = news || !dev.connected || dev.address != nb.address
@@ -241,6 +242,13 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, who chat.PersonID, h w
 	}
 	c.checkClock(who, chat.HLC(h.Now).Time())
 	c.trust(d)
+	// Where connections must be closed, those that say nothing go first, then
+	// those of newcomers.
+	value := saidHello
+	if known {
+		value += knownBefore
+	}
+	c.n.host.Value(d, "known", value)
 	c.sync(catchup.PeerUp{Device: d})
 }
 
