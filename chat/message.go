@@ -40,7 +40,7 @@ type Me struct {
 	Version   string    `json:"version"`            //
 	Networks  []string  `json:"networks"`           // names of the interfaces in use
 	Warnings  []Error   `json:"warnings,omitempty"` // what is wrong now, in plain words
-	Refused   uint64    `json:"refused,omitempty"` // entries and frames that broke the protocol, since the start
+	Refused   uint64    `json:"refused,omitempty"`  // entries and frames that broke the protocol, since the start
 	StartedAt time.Time `json:"started_at"`         //
 }
 
