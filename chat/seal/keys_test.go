@@ -342,6 +342,35 @@ func TestEveryKeyIsPersistedBeforeItIsSaid(t *testing.T) {
 	sameState(t, "alice's disk", state, alice.Snapshot())
 }
 
+func TestACrashWhileOpeningLosesNoMessageAndOpensNoneTwice(t *testing.T) {
+	alice, bob, carol := trio(t)
+	sent := alice.say(office, "zero")
+	for range 100 {
+		sent = append(sent, alice.say(office, "x")...)
+	}
+	bob.hear(office, sent[:2]...)
+	state := cloneState(bob.state)
+	effects := bob.Handle(bob.now, Receive{Room: office, Entry: sent[90]})
+	for cut := range effects {
+		b := newMember(t, "bob")
+		b.state = cloneState(state)
+		for _, f := range effects[:cut] {
+			if p, ok := f.(Persist); ok {
+				b.state[p.Key] = p.Value
+			}
+		}
+		b.start()
+		b.share(office, alice, bob, carol)
+		b.hear(office, sent[90]) // its effects were cut short
+		b.hear(office, sent[2:]...)
+		b.hear(office, sent[2:]...)
+		if len(b.read) != 100 || b.skipped != 0 {
+			t.Errorf("cut after %d of %d effects: %d messages read, %d keys left", cut, len(effects), len(b.read), b.skipped)
+		}
+		b.wantPersisted()
+	}
+}
+
 // The same machine twice, down to its randomness, as when a virtual machine is
 // copied while it runs.
 func TestEqualRandomnessDoesNotMakeEqualNonces(t *testing.T) {

@@ -153,9 +153,9 @@ func (e *Engine) skip(r *room, ep *epoch, first uint64, ck secret, end uint64) {
 	}
 	for n := first; n < end; n++ {
 		ep.skipped[n] = messageKey(ck)
+		e.skipped++
 		ck = nextPoint(ck)
 	}
-	e.skipped += int(end - first)
 	e.persistSkipped(r, ep, first, end-1)
 	for e.skipped > maxSkipped {
 		e.dropSkipped(ep)

@@ -38,7 +38,8 @@ type Input interface{ isInput() }
 // Effect is what an engine wants done. A sealed union. Effects are carried out in
 // their order, and each one durably before the next: then a crash at any moment
 // costs at most what was not yet said, and never a key or a nonce used twice. If
-// one fails, the engine is thrown away and made anew from what was persisted.
+// one fails, the engine is thrown away and made anew from what was persisted. An
+// entry whose effects were not all carried out is handed over again.
 type Effect interface{ isEffect() }
 
 // Recipients says who reads what is sealed in a room from now on: every device of
