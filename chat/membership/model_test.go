@@ -123,7 +123,12 @@ func (c *context) effective(id chat.EntryID, first bool) bool {
 			continue
 		}
 		if first {
-			ok = !(g.founder && cut.Author != op.Author)
+			left := false // the creator, by this or beside it
+			for l := range c.in {
+				_, leaves := c.ops[l].Body.(Leave)
+				left = left || leaves && c.ops[l].Author == c.creator && c.fact(l).authorised && (l == other || c.concurrent(l, other))
+			}
+			ok = !g.founder || left
 		} else {
 			ok = !c.effective(other, true)
 		}

@@ -112,8 +112,7 @@ func (r *resolver) void(n *node, p pass) bool {
 			continue
 		}
 		if p == creatorsPass {
-			// The creator's own leaving is no judgement on anyone.
-			if c.founder && c.Author != n.Author {
+			if r.creators(c) {
 				return true
 			}
 		} else if r.effective(c, creatorsPass) {
@@ -121,6 +120,18 @@ func (r *resolver) void(n *node, p pass) bool {
 		}
 	}
 	return false
+}
+
+// creators reports whether c is a cut with which the creator overrules others:
+// not their own leaving, nor what stands beside it. Who has left could otherwise
+// bring back whom others removed.
+func (r *resolver) creators(c *node) bool {
+	if !c.founder {
+		return false
+	}
+	return !slices.ContainsFunc(r.l.people[c.Author].removals, func(leave *node) bool {
+		return r.in.has(leave.idx) && leave.Author == c.Author && (leave == c || concurrent(leave, c))
+	})
 }
 
 // hits reports whether c, a cut of n's author, takes their right to n.
@@ -155,8 +166,8 @@ func (r *resolver) standing(who chat.PersonID, at bits, p pass) standing {
 	var buf [8]*node
 	grants := buf[:0]
 	var s standing
-	for _, a := range rec.accepts {
-		if at.has(a.idx) && r.effective(a, p) && r.effective(a.invite, p) && r.outlives(a.invite, rec, at, p) {
+	for _, a := range rec.accepts { // what would void one, its invitation does not outlive
+		if at.has(a.idx) && r.effective(a.invite, p) && r.outlives(a.invite, rec, at, p) {
 			if s.accept == nil || older(a, s.accept) {
 				s.accept, s.invite = a, a.invite
 			}

@@ -183,6 +183,10 @@ func TestOnlyALaterInvitationReadmits(t *testing.T) {
 	if gone := s.log.State().Removed; len(gone) != 1 || gone[0].Person != who("bob") || gone[0].By != who("anna") {
 		t.Errorf("%+v", gone)
 	}
+	bar := s.allows("adam", Remove{who("bob")})
+	if gone := s.log.State().Removed; len(gone) != 1 || gone[0].Op != bar || gone[0].By != who("adam") {
+		t.Errorf("%+v", gone)
+	}
 	again := s.allows("adam", Invite{who("bob"), RoleMember})
 	s.invites("bob member")
 	s.allows("bob", Accept{again})
@@ -201,6 +205,13 @@ func TestRolesDoNotSurviveAReinvitation(t *testing.T) {
 	s.has("carol owner", "anna member", "adam admin", "mia member")
 	s.after("carol", SetRole{who("anna"), RoleAdmin}, before) // beside the removal
 	s.has("carol owner", "anna member", "adam admin", "mia member")
+
+	s = room(t)
+	before = s.now()
+	s.after("carol", SetRole{who("anna"), RoleMember}, before)
+	removal := s.after("carol", Remove{who("anna")}, before)
+	s.branch("carol", "anna", RoleAdmin, removal)
+	s.has("carol owner", "anna admin", "adam admin", "mia member")
 }
 
 func TestOfRolesBesideEachOtherTheLowerWins(t *testing.T) {
@@ -288,6 +299,20 @@ func TestWhenTheLastOwnerLeavesTheLongestStandingAdminIsOwner(t *testing.T) {
 	}
 }
 
+func TestAnHeirWhoOnlyTakesAwayStaysHeir(t *testing.T) {
+	s := newStory(t, Create{History: HistoryAll})
+	s.joins("mia", RoleMember)
+	s.joins("anna", RoleAdmin)
+	s.joins("adam", RoleAdmin)
+	s.does("carol", Leave{})
+	s.allows("anna", SetRole{who("adam"), RoleMember})
+	s.allows("anna", Remove{who("mia")})
+	s.has("anna owner", "adam member")
+	if m, _ := s.log.State().Member(who("anna")); !m.Heir {
+		t.Errorf("%+v", m)
+	}
+}
+
 func TestAnHeirDoesNotLoseTheRoomToWhomTheyInvite(t *testing.T) {
 	s := newStory(t, Create{History: HistoryAll})
 	s.joins("mia", RoleMember)
@@ -330,13 +355,26 @@ func TestACreatorWhoCameBackIsLikeAnybody(t *testing.T) {
 	s.after("carol", Remove{who("adam")}, before)
 	s.after("adam", Remove{who("carol")}, before)
 	s.has("anna owner", "mia member")
-	s.joins2("anna", "carol")
+	s.brings("anna", "carol")
 	s.allows("anna", Remove{who("carol")})
 	s.has("anna owner", "mia member")
 }
 
-// joins2 lets by invite somebody as a member, who accepts.
-func (s *story) joins2(by, name string) {
+func TestACreatorWhoLeftBringsNobodyBack(t *testing.T) {
+	s := room(t)
+	before := s.now()
+	removal := s.after("anna", Remove{who("mia")}, before)
+	s.after("carol", Leave{}, before)
+	s.has("anna owner", "adam admin")
+	late := s.after("carol", Remove{who("anna")}, before) // a removal, but no more than anybody's
+	s.has("adam owner")
+	if at, _ := s.log.At([]chat.EntryID{late, removal}); tell(at.Members) != "adam admin, carol owner, mia member" {
+		t.Errorf("before she left there were %s", tell(at.Members))
+	}
+}
+
+// brings lets by invite somebody as a member, who accepts.
+func (s *story) brings(by, name string) {
 	s.does(name, Accept{s.does(by, Invite{who(name), RoleMember})})
 }
 

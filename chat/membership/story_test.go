@@ -71,10 +71,10 @@ func (s *story) does(author string, b Body) chat.EntryID {
 
 // after adds an operation whose author had seen parents and what is behind them.
 func (s *story) after(author string, b Body, parents ...chat.EntryID) chat.EntryID {
-	s.t.Helper()
 	s.hlc++
 	op := seal(Op{Author: who(author), HLC: s.hlc, Parents: slices.Clone(parents), Body: b}, len(s.ops))
 	if _, missing, err := s.log.Add(op); err != nil || len(missing) > 0 {
+		s.t.Helper()
 		s.t.Fatalf("%s: %T: missing %v, %v", author, b, missing, err)
 	}
 	s.ops = append(s.ops, op)
