@@ -24,8 +24,10 @@ const (
 	probeEvery = time.Second
 	probes     = 3
 	// unanswered bounds how long sent bytes may go unacknowledged: while there
-	// are any, the kernel does not probe.
-	unanswered = 9 * time.Second
+	// are any, the kernel does not probe. Linux also gives up after it whatever
+	// probes says, so it must be longer than all probes but the last: one that is
+	// lost on a bad Wi-Fi must not cost the connection.
+	unanswered = probeAfter + (probes-1)*probeEvery + probeEvery/2
 )
 
 // probing makes connections notice a vanished neighbour. It takes the upgrader's
