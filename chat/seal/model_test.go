@@ -23,6 +23,7 @@ type world struct {
 	flying  [][][]wire.Entry
 	said    []saying
 	read    []map[chat.EntryID]bool // of each device since it lost its keys
+	waits   []map[chat.EntryID]bool // likewise: what is to be handed over again
 	seen    []int                   // of each device's effects
 	lost    []int                   // how many messages were said when it last lost its keys; -1 for never
 	epochs  []map[uint64]bool
@@ -45,6 +46,7 @@ func newWorld(t *testing.T, rt *rapid.T, n int) *world {
 		w.views = append(w.views, map[int]bool{})
 		w.flying = append(w.flying, make([][]wire.Entry, n))
 		w.read = append(w.read, map[chat.EntryID]bool{})
+		w.waits = append(w.waits, map[chat.EntryID]bool{})
 		w.epochs = append(w.epochs, map[uint64]bool{})
 		w.lost = append(w.lost, -1)
 		w.seen = append(w.seen, 0)
@@ -86,6 +88,11 @@ func (w *world) send(i int, entries []wire.Entry) {
 		switch f := f.(type) {
 		case Opened:
 			w.opened(i, f)
+			delete(w.waits[i], f.ID)
+		case Waiting:
+			w.waits[i][f.ID] = true
+		case Unreadable:
+			delete(w.waits[i], f.ID)
 		case Refuse, Alarm, Excluded, Deny:
 			w.t.Fatalf("%s: %T %+v", m.name, f, f)
 		case Acknowledge:
@@ -133,6 +140,11 @@ func (w *world) lose(i int) {
 	w.lost[i] = len(w.said)
 	w.read[i] = map[chat.EntryID]bool{}
 	w.restart(i)
+	for a, author := range w.members { // it has all entries, and hands them over again
+		if a != i {
+			w.flying[i][a] = slices.Clone(author.logs[office])
+		}
+	}
 }
 
 // deliver hands a device something of one author: what is next, or a message that
@@ -206,7 +218,7 @@ func (w *world) heal() {
 		}
 		w.learn(i)
 	}
-	for range 12 {
+	for range 20 {
 		for moved := true; moved; {
 			moved = false
 			for i, m := range w.members {
@@ -230,9 +242,9 @@ func (w *world) heal() {
 		for i, m := range w.members {
 			m.now = w.now
 			w.send(i, m.do(Tick{}))
-			for a, author := range w.members { // what was not opened is handed over again
-				for _, en := range ofKind(author.logs[office], wire.KindMessage) {
-					if a != i && !w.read[i][en.ID] {
+			for a, author := range w.members { // what waited for a day is handed over again
+				for _, en := range author.logs[office] {
+					if w.waits[i][en.ID] {
 						w.flying[i][a] = append(w.flying[i][a], en)
 					}
 				}

@@ -133,6 +133,14 @@ func (e *Engine) askAgain(now time.Time) {
 			for _, en := range e.waiting.remove(id) {
 				e.emit(Unreadable{Room: id.room, ID: en.ID, Reason: NotShared})
 			}
+			// An answer can still come, but a key that its author has lost, too,
+			// must not stand in the way of others for ever.
+			if r := e.rooms[id.room]; r != nil {
+				if ep := r.epoch(id.device, id.epoch); ep != nil && ep.lost {
+					ep.lost = false
+					e.persist(epochKey(r.id, ep), ep.encode())
+				}
+			}
 		}
 	}
 	for _, m := range []map[chat.DeviceID]*budget{e.asks, e.answers} {

@@ -141,8 +141,9 @@ type Opened struct {
 	View [32]byte
 }
 
-// Waiting says that an entry can't be opened yet. It may be opened later; if
-// Learned comes for its epoch and Opened did not, it is to be handed over again.
+// Waiting says that an entry can't be opened yet. Opened or Unreadable may follow;
+// if neither has in a day, there were too many to wait in memory, and it is to be
+// handed over again.
 type Waiting struct {
 	Room  chat.RoomID
 	ID    chat.EntryID
@@ -156,9 +157,9 @@ type Unreadable struct {
 	Reason Reason
 }
 
-// Learned says that this device can now open what Device sealed in an epoch. Only
-// entries that came before a restart, or were too many to wait in memory, have
-// still to be handed over again.
+// Learned says that this device can now open what Device sealed in an epoch. Opened
+// follows for what waits in memory; the other entries of the epoch that were not
+// opened are to be handed over again, even those that were Unreadable.
 type Learned struct {
 	Room   chat.RoomID
 	Device chat.DeviceID
@@ -260,7 +261,8 @@ type room struct {
 // New returns an engine that goes on with what was persisted, which is empty at
 // first. It does not go on with an epoch of its own: state that was rolled back, by
 // a backup or a crash, must not use a key twice. The caller hands it a Tick before
-// anything else. The error says which value is damaged; without that value, the
+// anything else; if state is empty, because it was lost, every entry of its rooms is
+// handed over again. The error says which value is damaged; without that value, the
 // engine works, and the keys in it are lost.
 func New(cfg Config, state map[string][]byte) (*Engine, error) {
 	e := &Engine{
