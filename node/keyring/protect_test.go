@@ -1,12 +1,14 @@
 package keyring
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -413,6 +415,54 @@ func TestAPlainHomeIsTakenOver(t *testing.T) {
 				t.Errorf("cut %d: plain text is left in %.20q", cut, file)
 			}
 		}
+	}
+}
+
+// rewrapForever changes the passphrase to and fro until it is killed, and prints a
+// line each time.
+func rewrapForever(home string) {
+	for {
+		for _, pair := range [][2]string{{good, better}, {better, good}} {
+			if err := SetPassphrase(context.Background(), home, given(pair[0]), choose(pair[1])); err != nil {
+				fmt.Println("failed:", err)
+				os.Exit(1)
+			}
+			fmt.Println("changed")
+		}
+	}
+}
+
+// Killed at any moment of a change, one of the two passphrases opens the home.
+func TestAKilledChangeKeepsOneOfThePassphrases(t *testing.T) {
+	for round := range 12 {
+		home, keys := newHome(t, given(good))
+		child := exec.Command(os.Args[0])
+		child.Env = append(os.Environ(), "KEYRING_TEST_REWRAP="+home)
+		out, err := child.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(out)
+		for range 1 + round {
+			if !lines.Scan() || lines.Text() != "changed" {
+				t.Fatalf("child: %q", lines.Text())
+			}
+		}
+		if err := child.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = child.Wait() // killed
+		got, err := Load(t.Context(), home, given(good))
+		if err != nil {
+			got, err = Load(t.Context(), home, given(better))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		samePerson(t, keys, got)
 	}
 }
 

@@ -113,6 +113,18 @@ func TestAPlainHistoryIsTakenOverWhereverItWasCut(t *testing.T) {
 			t.Errorf("step %d: %d entries, want %d", step, got, plainMessages+1)
 		}
 		grep(t, dir, "plainword")
+		c := must(open(t.Context(), filepath.Join(dir, FileName), testKey, sqlite3.OPEN_READWRITE))(t)
+		if _, err := c.queryRow(func(s *sqlite3.Stmt) error {
+			if !s.ColumnBool(0) {
+				t.Error("the copy has no checksums")
+			}
+			return nil
+		}, "PRAGMA checksum_verification"); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.close(); err != nil {
+			t.Fatal(err)
+		}
 		files := contents(t, dir)
 		for name := range files {
 			if name != FileName {
