@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
+	"os"
 	"slices"
 	"strconv"
+	"syscall"
 
 	"earshot/chat"
 	"earshot/node/api/client"
@@ -36,6 +39,8 @@ func runFollow(ctx context.Context, a *app, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeLog()) }()
+	ctx, done := untilReaderGone(ctx, a.p.out)
+	defer func() { err = done(err) }()
 	s, err := a.open(ctx, need{network: true, lasting: true})
 	if err != nil {
 		return err
@@ -69,6 +74,31 @@ func runFollow(ctx context.Context, a *app, args []string) (err error) {
 		if err := f.show(e); err != nil {
 			return err
 		}
+	}
+}
+
+// untilReaderGone returns a context that ends when nobody reads out any more, and
+// what makes of the command's error the one to end with.
+func untilReaderGone(ctx context.Context, out io.Writer) (context.Context, func(error) error) {
+	f, ok := out.(*os.File)
+	if !ok {
+		return ctx, func(err error) error { return err }
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		if readerGone(ctx, f) {
+			cancel(syscall.EPIPE)
+		}
+	}()
+	return ctx, func(err error) error {
+		if errors.Is(context.Cause(ctx), syscall.EPIPE) {
+			err = syscall.EPIPE
+		}
+		cancel(nil)
+		<-watched
+		return err
 	}
 }
 
