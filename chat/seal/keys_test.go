@@ -440,7 +440,11 @@ func TestLeavingARoomForgetsItsKeys(t *testing.T) {
 		bob.hear(room, alice.say(room, "x")...)
 		bob.say(room, "y")
 	}
+	bob.hear(office, alice.sign(office, wire.KindMessage, 7, message(alice, 7, 0, secret{}, "waits")))
 	bob.do(Leave{Room: office})
+	if bob.waiting.count+len(bob.waiting.wanted) != 0 {
+		t.Error("an entry of the room still waits")
+	}
 	bob.do(Leave{Room: office})
 	bob.wantPersisted()
 	for k := range bob.state {

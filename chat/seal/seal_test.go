@@ -156,9 +156,12 @@ func TestAMessageDoesNotOpenInAnotherRoom(t *testing.T) {
 	bob.hear(cellar, sent...)
 	bob.wantRead()
 	bob.hear(office, sent...)
-	// Not even if Alice's chain of one room is given to the other.
-	bob.hear(cellar, sent[len(sent)-1])
+	// Not even if Alice gives the chain of one room to the other.
+	elsewhere := alice.say(cellar, "no")[1]
+	bob.hear(office, alice.forge(elsewhere.Epoch, alice.rooms[cellar].current.start, bob)...)
+	bob.hear(office, elsewhere)
 	bob.wantRead("yes")
+	bob.wantReason(Broken)
 	// A share is bound to its room by the name of the slot and by the commitment.
 	if s, err := decodeShare(cellar, sent[0].Payload); err != nil {
 		t.Fatal(err)
