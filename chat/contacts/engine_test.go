@@ -364,6 +364,20 @@ func TestAnAnswerCountsOnlyForTheRequestThatStands(t *testing.T) {
 	}
 }
 
+func TestARequestBearsTheNameOfItsTime(t *testing.T) {
+	a, b, now := pair(t)
+	first := a.must(Add{Person: b.id()})
+	a.do(Rename{Name: " Ann\u202e the 2nd\n"})
+	*now = now.Add(askAgain)
+	second := a.must(Add{Person: b.id()})
+	for i, want := range []string{"Ann", "Ann the 2nd"} {
+		m, err := DecodeMessage([][]Send{first, second}[i][0].Message)
+		if err != nil || m.Name != want {
+			t.Errorf("%q %v, want %q", m.Name, err, want)
+		}
+	}
+}
+
 func TestAWithdrawnRequestLeavesTheTray(t *testing.T) {
 	a, b, _ := pair(t)
 	carry(a, b, a.must(Add{Person: b.id()}))

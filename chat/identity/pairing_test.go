@@ -211,9 +211,10 @@ func TestPairingMessagesThatBreakTheRulesEndIt(t *testing.T) {
 			t.Errorf("%s: it goes on", name)
 		}
 	}
-	old, _ := show(t)
-	pass(t, old, phone, hello)
-	if _, err := old.Receive(issued, device(8), nil); chat.CodeOf(err) != chat.CodeInvalid {
+	old, code := show(t)
+	young, hello := enter(t, code)
+	confirm := pass(t, young, laptop, pass(t, old, phone, hello))
+	if _, err := old.Receive(issued, device(8), confirm); chat.CodeOf(err) != chat.CodeInvalid {
 		t.Errorf("a third device: %v", err)
 	}
 	old, _ = show(t)
