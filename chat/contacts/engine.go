@@ -188,6 +188,10 @@ func (e *Engine) MaySend(p chat.PersonID) error {
 		return nil
 	case r.Relation == Blocked:
 		return blocked(r)
+	case r.Relation == Requested:
+		return chat.Errorf(chat.CodeDenied, "You have asked %s, who has not answered yet. Wait until they accept.", named(r))
+	case r.Relation == Asking:
+		return chat.Errorf(chat.CodeDenied, "%s has asked to be a contact. Accept them first: earshot accept %s", named(r), p.Short())
 	case !r.Relation.Known():
 		return chat.Errorf(chat.CodeDenied, "%s is not a contact. Ask them first: earshot add %s", named(r), p.Short())
 	case !r.Claimant.IsZero():

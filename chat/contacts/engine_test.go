@@ -15,6 +15,11 @@ func TestARequestIsAcceptedAndBothAreContacts(t *testing.T) {
 	carry(a, b, a.must(Add{Person: b.id(), Note: "Ann from the 3rd floor"}))
 	a.is(b, Requested)
 	b.is(a, Asking)
+	for _, err := range []error{a.MaySend(b.id()), b.MaySend(a.id())} {
+		if chat.CodeOf(err) != chat.CodeDenied || strings.Contains(err.Error(), "earshot add") {
+			t.Errorf("what to do next: %v", err)
+		}
+	}
 	if len(b.tray) != 1 || b.tray[0].Note != "Ann from the 3rd floor" || b.tray[0].Name != "Ann" || b.tray[0].Person != a.id() {
 		t.Errorf("%+v", b.tray)
 	}
