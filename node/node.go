@@ -138,7 +138,6 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.enterKnownRooms(ctx); err != nil {
 		return err
 	}
-	n.lock.Begin()
 	if !n.cfg.Offline {
 		return n.seekNeighbours()
 	}
@@ -157,6 +156,17 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 		neighbours: map[chat.DeviceID]*neighbour{}, typing: map[typingKey]typingState{}, posts: map[uint64]*post{},
 		book: discovery.NewBook(discovery.BookConfig{}),
 	}
+	logs, err := n.store.Logs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	fresh := n.lock.Mark()
+	if n.lock.Unclean() {
+		fresh = lastOwn(logs, n.device, c.now)
+		if err := n.lock.Begin(fresh); err != nil {
+			return nil, err
+		}
+	}
 	c.rooms = room.New(room.Config{
 		Key: n.keys.Device, Person: n.person, Certificate: n.keys.Cert.Bytes(), Name: n.name,
 		Certifier: certify,
@@ -164,7 +174,7 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 			_, _ = rand.Read(salt[:])
 			return salt
 		},
-		FreshLogs: n.lock.Unclean(),
+		FreshAfter: fresh,
 	})
 	var seed [32]byte
 	_, _ = rand.Read(seed[:])
@@ -177,14 +187,22 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 	// Whoever runs this is at it.
 	self := c.people.devices[n.device]
 	self.connected, self.lastSeen = true, c.now
-	logs, err := n.store.Logs(ctx)
-	if err != nil {
-		return nil, err
-	}
 	for id, held := range byRoom(logs) {
 		c.rooms.Handle(c.now, room.Restore{Room: id, Logs: held})
 	}
 	return c, nil
+}
+
+// lastOwn returns the clock by which this device has said all that it has said so
+// far, unless its clock was ahead: such logs are not gone on with anyway.
+func lastOwn(logs []store.LogRow, self chat.DeviceID, now time.Time) chat.HLC {
+	last := chat.HLCOf(now)
+	for _, l := range logs {
+		if l.Device == self && l.LastHLC <= chat.HLCOf(now.Add(chat.MaxFuture)) {
+			last = max(last, l.LastHLC)
+		}
+	}
+	return last
 }
 
 // certify returns which person vouches for which device.

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -216,11 +217,16 @@ func TestFreshLogsNeverGoOnWithOldOnes(t *testing.T) {
 	alice := join(t, "alice")
 	alice.says(noon, "before")
 	back := join(t, "alice")
-	back.cfg.FreshLogs, back.cfg.NewSalt = true, salts("alice's second")
+	back.cfg.FreshAfter, back.cfg.NewSalt = chat.HLCOf(noon)+10, salts("alice's second")
 	back.do(noon, Restore{Room: lobby, Logs: frontier(alice.stored)})
-	said := back.says(noon, "after")
+	later := noon.Add(time.Second)
+	said := back.says(later, "after")
 	want(t, "a new log", len(said), 2)
-	want(t, "and then one log", len(back.says(noon, "more")), 1)
+	want(t, "and then one log", len(back.says(later, "more")), 1)
+	again := join(t, "alice")
+	again.cfg = back.cfg
+	again.do(later, Restore{Room: lobby, Logs: frontier(append(slices.Clone(alice.stored), back.stored...))})
+	want(t, "which the next run goes on with", len(again.says(later, "still")), 1)
 	if said[0].HLC <= alice.stored[1].Entry.HLC {
 		t.Error("the clock went back")
 	}

@@ -29,10 +29,11 @@ type Config struct {
 	Certifier   Certifier
 	// NewSalt returns wire.SaltSize fresh random bytes, for the name of a log.
 	NewSalt func() [wire.SaltSize]byte
-	// FreshLogs makes the device open new logs instead of going on with its old
-	// ones: after a restored backup or a crash of the machine, what was already
-	// sent may be missing here, and a number must never be used twice.
-	FreshLogs bool
+	// FreshAfter makes the device open new logs instead of going on with those
+	// that end at it or before: after a restored backup or a crash of the machine,
+	// what was already sent may be missing here, and a number must never be used
+	// twice. 0 for none.
+	FreshAfter chat.HLC
 }
 
 // Input is what an engine is told. A sealed union.
@@ -291,7 +292,7 @@ func (e *Engine) restore(now time.Time, in Restore) {
 
 // mayContinue reports whether this device may append to a log it finds.
 func (e *Engine) mayContinue(now time.Time, l *log) bool {
-	return l.Device == e.device && !e.cfg.FreshLogs && !l.frozen && !l.closed && !ahead(l.HLC, now)
+	return l.Device == e.device && l.HLC > e.cfg.FreshAfter && !l.frozen && !l.closed && !ahead(l.HLC, now)
 }
 
 // highest returns the highest clock among the logs that is not ahead of ours.

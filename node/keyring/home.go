@@ -24,7 +24,7 @@ const (
 	profileName   = "profile.sealed" // the person's name
 	lockFile      = "lock"
 	holderFile    = "holder.json"
-	freshName     = "fresh-logs" // the next node opens new logs
+	freshName     = "fresh-logs" // which logs of this device are not gone on with; see Lock.Mark
 	restoringName = "restoring"  // a backup is being restored, or was until it was cut short
 	historyFile   = "history.db"
 

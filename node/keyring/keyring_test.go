@@ -374,7 +374,7 @@ func TestAnotherRunOfTheSystemIsUnclean(t *testing.T) {
 
 // A start that fails, for want of the passphrase perhaps, does not make the next
 // one believe that all is well.
-func TestUncleanLastsUntilANodeHasHeededIt(t *testing.T) {
+func TestUncleanLastsUntilANodeHasHeededItAndItsMarkForEver(t *testing.T) {
 	home := t.TempDir()
 	write(t, home, holderFile, `{"pid":1,"since":"2026-01-02T03:04:05Z","boot":"another"}`)
 	if err := os.Chmod(home, 0o700); err != nil {
@@ -389,7 +389,12 @@ func TestUncleanLastsUntilANodeHasHeededIt(t *testing.T) {
 			t.Errorf("start %d: unclean = %v, want %v", i, l.Unclean(), want)
 		}
 		if i == 1 {
-			l.Begin()
+			if err := l.Begin(42); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if mark := l.Mark(); (mark == 42) != (i > 0) {
+			t.Errorf("start %d: the mark is %d", i, mark)
 		}
 		if err := l.Release(); err != nil {
 			t.Fatal(err)

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -20,7 +22,7 @@ type Lock struct {
 	home    string
 	file    *flock.Flock
 	unclean bool
-	begun   bool
+	mark    chat.HLC
 }
 
 // holder says who holds the lock, for the sentence that another process prints. It
@@ -50,7 +52,14 @@ func Acquire(home string) (*Lock, error) {
 		return nil, errors.Join(locked(home, last, found), file.Close())
 	}
 	// A process that died in this run of the system lost nothing it had stored.
-	l := &Lock{home: home, file: file, unclean: found && (last.Boot == "" || last.Boot != bootID()) || exists(filepath.Join(home, freshName))}
+	l := &Lock{home: home, file: file, unclean: found && (last.Boot == "" || last.Boot != bootID())}
+	mark, marked, err := readMark(home)
+	if err != nil {
+		return nil, homeFailed(home, errors.Join(err, file.Close()))
+	}
+	if l.mark = mark; marked && mark == 0 {
+		l.unclean = true
+	}
 	b, err := json.Marshal(holder{PID: os.Getpid(), Since: time.Now().UTC().Truncate(time.Second), Boot: bootID()})
 	if err == nil && l.unclean {
 		// Holds until a node has run, whoever holds the home in between.
@@ -67,20 +76,47 @@ func Acquire(home string) (*Lock, error) {
 
 // Unclean reports whether what was last said may be missing here: the computer
 // stopped (a power failure, a reset) while a node was running on this home, or the
-// home was restored from a backup. A node that merely died has lost nothing.
+// home was restored from a backup. A node that merely died has lost nothing. It
+// stays so until Begin.
 func (l *Lock) Unclean() bool { return l.unclean }
 
-// Begin notes that a node runs which has heeded Unclean; after its Release the home
-// is clean.
-func (l *Lock) Begin() { l.begun = true }
+// Mark returns the mark of the latest Begin of an unclean home, 0 if there was
+// none: logs of this device that end before it must not be gone on with.
+func (l *Lock) Mark() chat.HLC { return l.mark }
+
+// Begin notes that a node runs that has heeded Unclean: from now on, and in every
+// later run, it opens new logs in place of those that end at mark or before. It
+// does nothing on a home that was clean.
+func (l *Lock) Begin(mark chat.HLC) error {
+	if !l.unclean {
+		return nil
+	}
+	if err := writeFile(l.home, freshName, []byte(strconv.FormatUint(uint64(mark), 10)+"\n")); err != nil {
+		return homeFailed(l.home, err)
+	}
+	l.unclean, l.mark = false, mark
+	return nil
+}
+
+// readMark returns the mark of Begin; marked without one stands for an unclean home.
+func readMark(home string) (mark chat.HLC, marked bool, err error) {
+	b, err := readSmall(filepath.Join(home, freshName))
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 62)
+	if err != nil { // empty, or damaged: new logs are always right
+		return 0, true, nil
+	}
+	return chat.HLC(n), true, nil
+}
 
 // Release gives the home back. Everything in it must be stored and closed.
 func (l *Lock) Release() error {
-	var err error
-	if l.unclean && l.begun {
-		err = os.Remove(filepath.Join(l.home, freshName))
-	}
-	err = errors.Join(err, os.Remove(filepath.Join(l.home, holderFile)))
+	err := os.Remove(filepath.Join(l.home, holderFile))
 	if err = errors.Join(err, l.file.Close()); err != nil {
 		return homeFailed(l.home, err)
 	}
