@@ -18,9 +18,9 @@ import (
 // asks only now and then, for a program that hangs on a machine that lives.
 const (
 	// probeAfter, probeEvery and probes let a neighbour whose cable was pulled be
-	// noticed 14 s after its last byte at the latest (measured). Ten nodes that
-	// say nothing then send 120 B/s each for it.
-	probeAfter = 10 * time.Second
+	// noticed 13 s after its last byte, give or take the kernel's timers. Ten nodes that
+	// say nothing then send 130 B/s each for it.
+	probeAfter = 9 * time.Second
 	probeEvery = time.Second
 	probes     = 3
 	// unanswered bounds how long sent bytes may go unacknowledged: while there
