@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"earshot/chat"
+	"earshot/chat/catchup"
 	"earshot/chat/room"
 	"earshot/node/api"
 	"earshot/node/feed"
@@ -282,7 +283,7 @@ func (c *core) enter(id chat.RoomID, name string) {
 	c.names[id] = name
 	c.room(room.Enter{Room: id})
 	c.retag()
-	c.sync(joined)
+	c.sync(catchup.Joined{})
 }
 
 func (c *core) exit(id chat.RoomID) {

@@ -5,14 +5,11 @@ import (
 	"time"
 
 	"earshot/chat"
-	"earshot/chat/catchup"
 	"earshot/chat/wire"
 )
 
 // Typing signs go to the neighbours over their peer streams and are forgotten:
 // never stored, never queued, never sent again.
-
-var joined = catchup.Joined{}
 
 type typingKey struct {
 	room chat.RoomID
