@@ -3,6 +3,7 @@ package mdns
 import (
 	"context"
 	"log/slog"
+	"math"
 	"net"
 	"runtime"
 	"slices"
@@ -254,12 +255,14 @@ func TestGoroutinesAreFlatAfterManyWindows(t *testing.T) {
 			return 20 * time.Millisecond
 		},
 	}, func(discovery.Event) {})
-	early, late := 0, 0
+	// Windows overlap for a moment while one closes, so the fewest of late ones
+	// are compared: what leaks is always there, and a goroutine a window is 100.
+	early, late := 0, math.MaxInt
 	for round := range rounds {
 		switch n := runtime.NumGoroutine(); {
 		case round > 110:
 		case round > 100:
-			late = max(late, n)
+			late = min(late, n)
 			continue
 		case round > 2 && round <= 12:
 			early = max(early, n)
@@ -272,7 +275,7 @@ func TestGoroutinesAreFlatAfterManyWindows(t *testing.T) {
 	cancel()
 	stop()
 	if late > early {
-		t.Errorf("at most %d goroutines in the first windows, %d after 100", early, late)
+		t.Errorf("at most %d goroutines in the first windows, at least %d after 100", early, late)
 	}
 	goleak.VerifyNone(t, before, probing)
 }
