@@ -26,7 +26,6 @@ const (
 
 // neighbour is a device this node has a connection to.
 type neighbour struct {
-	device  chat.DeviceID
 	address string
 	peer    *stream.Stream // nil until it has said hello
 	leave   func()         // ends keepPeerStream; nil if it does not run
@@ -58,7 +57,7 @@ func (c *core) connection(ev host.PeerEvent) {
 	}
 	nb := c.neighbours[ev.Device]
 	if nb == nil {
-		nb = &neighbour{device: ev.Device}
+		nb = &neighbour{}
 		c.neighbours[ev.Device] = nb
 	}
 	c.n.standings.came(c.now, ev.Device)
@@ -221,7 +220,7 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, who chat.PersonID, h w
 	nb := c.neighbours[d]
 	switch {
 	case nb == nil && c.n.host.Connected(d): // its stream was faster than the news of its connection
-		nb = &neighbour{device: d}
+		nb = &neighbour{}
 		c.neighbours[d] = nb
 	case nb == nil:
 		return
