@@ -339,7 +339,7 @@ func TestEveryInputIsHandled(t *testing.T) {
 		}
 		return true
 	})
-	if len(declared) != 7 {
+	if len(declared) != 8 {
 		t.Errorf("%d inputs", len(declared))
 	}
 	for name := range declared {

@@ -45,6 +45,21 @@ const (
 	// maxEpochs bounds the epochs of one device in one room that are known: a
 	// member who floods drives out its own (guess).
 	maxEpochs = 16
+	// maxKeptOf bounds the epochs of one device that are known in a room that
+	// keeps its history, its own included: the one known for longest goes first
+	// (guess: a restart on each working day for two years).
+	maxKeptOf = 512
+	// maxKept bounds the epochs of others in all such rooms together: at 300
+	// bytes each, 10 MB. The longest known one of whoever has the most in a room
+	// goes first, so that a member who floods drives out its own.
+	maxKept = 32_768
+	// maxGrants bounds the grants that wait for their author's share, over all
+	// rooms, at 200 bytes each; maxGrantsOf, those that one device brought: who
+	// invents epochs leaves room for others (guesses).
+	maxGrants   = 4096
+	maxGrantsOf = 1024
+	// grantLife is how long they wait: shares come with the log they stand in.
+	grantLife = 24 * time.Hour
 	// maxPoints bounds the commitments remembered of an epoch, beside its first.
 	maxPoints = 16
 	// maxPairs bounds the pair roots held from one device: two a week for a

@@ -25,6 +25,7 @@ type epoch struct {
 	start   uint64 // from here on
 	n       uint64 // ck is the key of this message
 	ck      secret
+	first   secret            // the point at start, in a room that keeps it
 	skipped map[uint64]secret // keys of messages before n that have not come
 }
 
@@ -198,6 +199,10 @@ func (e *Engine) share(now time.Time, r *room, en *wire.Entry) {
 	if ep.disputed {
 		return
 	}
+	learned = e.takeWaiting(now, r, ep) || learned
+	if ep.disputed {
+		return
+	}
 	e.persist(epochKey(r.id, ep), ep.encode())
 	if learned {
 		e.emit(Learned{Room: r.id, Device: ep.device, Epoch: ep.id})
@@ -245,7 +250,8 @@ func (ep *epoch) contradicts(id chat.RoomID, s *share) bool {
 // dispute gives an epoch up whose author is caught lying.
 func (e *Engine) dispute(now time.Time, r *room, ep *epoch) {
 	e.forgetSkipped(r, ep)
-	ep.disputed, ep.held, ep.ck = true, false, secret{}
+	ep.disputed, ep.held, ep.ck, ep.first = true, false, secret{}, secret{}
+	e.grants.remove(epochID{r.id, ep.device, ep.id})
 	e.persist(epochKey(r.id, ep), ep.encode())
 	e.emit(Alarm{Room: r.id, Device: ep.device, Epoch: ep.id})
 	e.release(now, r, ep)
@@ -270,19 +276,28 @@ func (e *Engine) learn(now time.Time, r *room, ep *epoch, s *share, sl slot) (bo
 		e.dispute(now, r, ep)
 		return false, nil
 	}
+	return e.hold(now, r, ep, s.N, ck), nil
+}
+
+// hold takes point n of a chain, which its author has committed to and which lies
+// before what is held, if anything is. It reports whether more can be read now.
+func (e *Engine) hold(now time.Time, r *room, ep *epoch, n uint64, ck secret) bool {
 	if !ep.held {
-		ep.held, ep.lost, ep.start, ep.n, ep.ck = true, false, s.N, s.N, ck
-		return true, nil
+		ep.held, ep.lost, ep.start, ep.n, ep.ck = true, false, n, n, ck
+	} else {
+		// An earlier point of a chain that is held: it must lead to the same place.
+		if advance(ck, ep.n-n) != ep.ck {
+			e.dispute(now, r, ep)
+			return false
+		}
+		end := ep.start
+		ep.start = n
+		e.skip(r, ep, n, ck, end)
 	}
-	// An earlier point of a chain that is held: it must lead to the same place.
-	if advance(ck, ep.n-s.N) != ep.ck {
-		e.dispute(now, r, ep)
-		return false, nil
+	if r.keep {
+		ep.first = ck
 	}
-	end := ep.start
-	ep.start = s.N
-	e.skip(r, ep, s.N, ck, end)
-	return true, nil
+	return true
 }
 
 // epoch returns what is known of an epoch, nil if nothing is.
@@ -301,11 +316,12 @@ func (e *Engine) newEpoch(r *room, device chat.DeviceID, id uint64) *epoch {
 	ep := &epoch{id: id, device: device, skipped: map[uint64]secret{}}
 	if list := r.epochs[device]; len(list) > 0 {
 		ep.order = list[len(list)-1].order + 1
-		if len(list) >= maxEpochs {
+		if len(list) >= r.maxEpochs() {
 			e.forget(r, list[0])
 		}
 	}
 	r.epochs[device] = append(r.epochs[device], ep)
+	e.boundKept(r, ep)
 	return ep
 }
 
@@ -384,12 +400,12 @@ func (e *Engine) prune(now time.Time) {
 				if r.current != nil && r.current.id == n {
 					r.current = nil
 				}
-				e.dropOwn(r, n)
+				e.retire(r, r.own[n])
 			}
 		}
 		for _, d := range sortedDevices(r.epochs) {
 			for _, ep := range slices.Clone(r.epochs[d]) {
-				if now.Sub(ep.touched) >= KeyLife {
+				if !r.keep && now.Sub(ep.touched) >= KeyLife {
 					e.forget(r, ep)
 				}
 			}

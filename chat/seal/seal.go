@@ -50,6 +50,10 @@ type Recipients struct {
 	Room    chat.RoomID
 	View    [32]byte
 	Devices []Recipient
+	// Keep says that newcomers to the room are given its history: the start of
+	// every chain stays, for Grants, until the room is left or Keep is taken back.
+	// What has been said can be read again by who gets hold of this device.
+	Keep bool
 }
 
 // Recipient is a device to wrap keys to. A zero Prekey says that none is known.
@@ -93,6 +97,25 @@ type Acknowledged struct {
 	Root [idSize]byte
 }
 
+// Granted brings keys of past epochs from a member, of a room that keeps them. Each
+// counts only with its author's own signed commitment to that very point: From can
+// withhold a key, and cannot forge one. A grant that comes before its author's share
+// waits in memory, for a day and within bounds.
+type Granted struct {
+	Room   chat.RoomID
+	From   chat.DeviceID // who handed them over; Refuse names it
+	Grants []Grant
+}
+
+// Grant is a point of a chain: who has it reads what Device sealed in the epoch from
+// message N on. It is secret.
+type Grant struct {
+	Device chat.DeviceID
+	Epoch  uint64
+	N      uint64
+	Key    [32]byte
+}
+
 // Tick says that time has passed; due when NextTick says so.
 type Tick struct{}
 
@@ -102,6 +125,7 @@ func (Rotate) isInput()       {}
 func (Seal) isInput()         {}
 func (Receive) isInput()      {}
 func (Acknowledged) isInput() {}
+func (Granted) isInput()      {}
 func (Tick) isInput()         {}
 
 // Persist says: store Value under Key in place of what was there, or, if Value is
@@ -238,6 +262,7 @@ type Engine struct {
 	rooms   map[chat.RoomID]*room
 	skipped int // keys, over all chains
 	waiting waiting
+	grants  grants
 	asks    map[chat.DeviceID]*budget
 	answers map[chat.DeviceID]*budget
 	pruneAt time.Time
@@ -248,6 +273,7 @@ type Engine struct {
 type room struct {
 	id         chat.RoomID
 	known      bool // Recipients were given
+	keep       bool // as they said last
 	view       [32]byte
 	recipients []Recipient // without this device, ascending by device
 	members    map[chat.DeviceID]bool
@@ -267,7 +293,7 @@ type room struct {
 func New(cfg Config, state map[string][]byte) (*Engine, error) {
 	e := &Engine{
 		cfg: cfg, prekeys: map[shortID]*ownPrekey{}, to: map[chat.DeviceID]*pairTo{}, from: map[chat.DeviceID][]*pairFrom{},
-		rooms: map[chat.RoomID]*room{}, waiting: newWaiting(), asks: map[chat.DeviceID]*budget{}, answers: map[chat.DeviceID]*budget{},
+		rooms: map[chat.RoomID]*room{}, waiting: newWaiting(), grants: newGrants(), asks: map[chat.DeviceID]*budget{}, answers: map[chat.DeviceID]*budget{},
 	}
 	copy(e.device[:], cfg.Key.Public().(ed25519.PublicKey))
 	if err := e.restore(state); err != nil {
@@ -295,6 +321,8 @@ func (e *Engine) Handle(now time.Time, in Input) []Effect {
 		e.receive(now, in)
 	case Acknowledged:
 		e.acknowledged(in)
+	case Granted:
+		e.granted(now, in)
 	case Tick:
 		e.tick(now)
 	}
@@ -346,6 +374,7 @@ func (e *Engine) room(id chat.RoomID) *room {
 // they are back by then.
 func (e *Engine) recipients(in Recipients) {
 	r := e.room(in.Room)
+	e.setKeep(r, in.Keep)
 	r.known, r.view = true, in.View
 	r.recipients, r.members = nil, map[chat.DeviceID]bool{}
 	for _, d := range in.Devices {
@@ -385,7 +414,11 @@ func (e *Engine) leave(id chat.RoomID) {
 			e.forget(r, ep)
 		}
 	}
+	if r.keep {
+		e.persist(keepKey(id), nil)
+	}
 	e.waiting.leave(id)
+	e.grants.leave(id)
 	delete(e.rooms, id)
 }
 
@@ -393,6 +426,7 @@ func (e *Engine) leave(id chat.RoomID) {
 func (e *Engine) tick(now time.Time) {
 	e.prune(now)
 	e.askAgain(now)
+	e.grants.expire(now)
 	e.pruneAt = now.Add(pruneEvery)
 }
 

@@ -85,7 +85,7 @@ func (e *Engine) begin(now time.Time, r *room) error {
 	}
 	own := &ownEpoch{id: id, start: secret(b[8:]), created: now, to: map[chat.DeviceID]uint64{}}
 	r.own[id], r.current, r.rotate = own, &sending{ownEpoch: own, ck: own.start}, false
-	for len(r.own) > maxOwnEpochs {
+	for len(r.own) > r.maxOwn() {
 		e.dropOwn(r, oldestOwn(r.own))
 	}
 	return nil
@@ -168,15 +168,4 @@ func (e *Engine) answer(now time.Time, r *room, en *wire.Entry) {
 func (e *Engine) dropOwn(r *room, id uint64) {
 	delete(r.own, id)
 	e.persist(ownKey(r.id, id), nil)
-}
-
-// oldestOwn returns the epoch that was begun first.
-func oldestOwn(m map[uint64]*ownEpoch) uint64 {
-	var out *ownEpoch
-	for _, o := range m {
-		if out == nil || o.created.Before(out.created) || (o.created.Equal(out.created) && o.id < out.id) {
-			out = o
-		}
-	}
-	return out.id
 }

@@ -25,6 +25,7 @@ const (
 	stateOwn     = "own"     // room, epoch
 	stateEpoch   = "epoch"   // room, device, epoch
 	stateSkipped = "skipped" // room, device, epoch, block
+	stateKeep    = "keep"    // room
 )
 
 func prekeyKey(id shortID) string      { return statePrekey + "/" + hex.EncodeToString(id[:]) }
@@ -33,6 +34,8 @@ func number(n uint64) string           { return strconv.FormatUint(n, 16) }
 func ownKey(r chat.RoomID, n uint64) string {
 	return stateOwn + "/" + hex.EncodeToString(r[:]) + "/" + number(n)
 }
+
+func keepKey(r chat.RoomID) string { return stateKeep + "/" + hex.EncodeToString(r[:]) }
 
 func pairFromKey(d chat.DeviceID, id shortID) string {
 	return statePairFr + "/" + hex.EncodeToString(d[:]) + "/" + hex.EncodeToString(id[:])
@@ -91,12 +94,18 @@ type epochState struct {
 	N        uint64       `cbor:"8,keyasint"`
 	Order    uint64       `cbor:"9,keyasint"` // among its device's epochs
 	Lost     bool         `cbor:"10,keyasint,omitempty"`
+	First    []byte       `cbor:"11,keyasint,omitempty"` // the point at Start, if it is kept
 }
 
 type pointState struct {
 	_      struct{} `cbor:",toarray"`
 	N      uint64
 	Commit []byte
+}
+
+// keepState says that a room keeps the starts of its chains.
+type keepState struct {
+	Keep bool `cbor:"1,keyasint"`
 }
 
 // skippedState holds the keys of a block; where there is none, an empty string.
@@ -141,8 +150,13 @@ func (ep *epoch) encode() []byte {
 	if ep.held {
 		s.Key = ep.ck[:]
 	}
+	if ep.first != (secret{}) {
+		s.First = ep.first[:]
+	}
 	return wire.Marshal(s)
 }
+
+func encodeKeep() []byte { return wire.Marshal(keepState{Keep: true}) }
 
 // blocks returns which blocks of skipped keys there are, ascending.
 func (ep *epoch) blocks() []uint64 {
@@ -190,6 +204,9 @@ func (e *Engine) Snapshot() map[string][]byte {
 		}
 	}
 	for id, r := range e.rooms {
+		if r.keep {
+			out[keepKey(id)] = encodeKeep()
+		}
 		for n, o := range r.own {
 			out[ownKey(id, n)] = o.encode()
 		}
@@ -293,8 +310,20 @@ func (e *Engine) restoreOne(path []string, value []byte) error {
 		if s.Key != nil {
 			ep.held, ep.ck = true, secret(d.fixed(s.Key, secretSize))
 		}
+		if s.First != nil {
+			if ep.first = secret(d.fixed(s.First, secretSize)); !ep.held {
+				d.fail("the start of a chain that is not held")
+			}
+		}
 		ep.start, ep.n = d.below(s.Start, MaxMessages+1), d.below(s.N, MaxMessages+1)
 		r.epochs[ep.device] = append(r.epochs[ep.device], ep)
+	case stateKeep:
+		var s keepState
+		r := e.room(chat.RoomID(d.id(32)))
+		d.read(value, &s)
+		if r.keep = s.Keep; !s.Keep {
+			d.fail("it says nothing")
+		}
 	case stateSkipped:
 		var s skippedState
 		r := e.room(chat.RoomID(d.id(32)))
