@@ -32,6 +32,10 @@ const (
 	CodeClock       Code = "clock"        // this clock and a neighbour's are far apart
 	CodeBackup      Code = "backup"       // a backup that is damaged, or none at all
 	CodePassphrase  Code = "passphrase"   // the home's passphrase is wrong, or nobody can be asked for it
+	CodeAmbiguous   Code = "ambiguous"    // a name that fits several; the text lists them with their ids
+	CodeNotContact  Code = "not_contact"  // a person who must be a contact first
+	CodeHeld        Code = "held"         // nothing is sent: another root key goes by a verified contact's name
+	CodeNoKey       Code = "no_key"       // nobody's key is known yet, so nothing can be sealed
 )
 
 // Error is a failure as a person, a program and an operator each need it: Text

@@ -26,7 +26,7 @@ type MessageEvent struct {
 	Message
 }
 
-// RoomEvent: this node joined or left a room. A fact.
+// RoomEvent: this node joined or left a room, of whatever kind. A fact.
 type RoomEvent struct {
 	Cursor Cursor    `json:"cursor"`
 	Room   string    `json:"room"`
@@ -70,6 +70,50 @@ type SyncEvent struct {
 	Done     bool     `json:"done"`
 }
 
+// ContactEvent: a relation changed. Weather by person.
+type ContactEvent struct {
+	Contact
+}
+
+// TrayEvent: the requests that wait for an answer, all of them, oldest first.
+// Weather.
+type TrayEvent struct {
+	Requests []Contact `json:"requests"`
+}
+
+// InvitationEvent: an invitation to a private room came, or (with Gone) is no
+// more. Weather by room.
+type InvitationEvent struct {
+	Invitation
+	Gone bool `json:"gone,omitempty"`
+}
+
+// RoomChangedEvent: the name, the topic, the members or their roles changed in a
+// sealed room. Weather by room.
+type RoomChangedEvent struct {
+	Room
+	Members []Member `json:"people"` // all of them; Room's own Members is their number
+	// By and What tell it as a sentence: "Bob" "removed Eve". By is empty where
+	// nobody in particular did it.
+	By   string `json:"by,omitempty"`
+	What string `json:"what,omitempty"`
+}
+
+// VerificationEvent: a live comparison of keys went on. Weather by person.
+type VerificationEvent struct {
+	Verification
+}
+
+// PairingEvent: the adding of a device went on. Weather.
+type PairingEvent struct {
+	Pairing
+}
+
+// PrivacyEvent: this person changed what others may see. Weather.
+type PrivacyEvent struct {
+	Privacy
+}
+
 // ReadyEvent opens every stream of events: which run of the node it is, and the
 // newest fact at that moment.
 type ReadyEvent struct {
@@ -84,35 +128,56 @@ type GapEvent struct {
 	Missed int    `json:"missed"`
 }
 
-func (MessageEvent) EventType() string { return "message" }
-func (RoomEvent) EventType() string    { return "room" }
-func (PersonEvent) EventType() string  { return "person" }
-func (TypingEvent) EventType() string  { return "typing" }
-func (ReadEvent) EventType() string    { return "read" }
-func (WarningEvent) EventType() string { return "warning" }
-func (SyncEvent) EventType() string    { return "sync" }
-func (ReadyEvent) EventType() string   { return "ready" }
-func (GapEvent) EventType() string     { return "gap" }
+func (MessageEvent) EventType() string      { return "message" }
+func (RoomEvent) EventType() string         { return "room" }
+func (PersonEvent) EventType() string       { return "person" }
+func (TypingEvent) EventType() string       { return "typing" }
+func (ReadEvent) EventType() string         { return "read" }
+func (WarningEvent) EventType() string      { return "warning" }
+func (SyncEvent) EventType() string         { return "sync" }
+func (ContactEvent) EventType() string      { return "contact" }
+func (TrayEvent) EventType() string         { return "tray" }
+func (InvitationEvent) EventType() string   { return "invitation" }
+func (RoomChangedEvent) EventType() string  { return "room_changed" }
+func (VerificationEvent) EventType() string { return "verification" }
+func (PairingEvent) EventType() string      { return "pairing" }
+func (PrivacyEvent) EventType() string      { return "privacy" }
+func (ReadyEvent) EventType() string        { return "ready" }
+func (GapEvent) EventType() string          { return "gap" }
 
-func (MessageEvent) Key() string   { return "" }
-func (RoomEvent) Key() string      { return "" }
-func (e PersonEvent) Key() string  { return "person " + string(e.Person.Person[:]) }
-func (e TypingEvent) Key() string  { return "typing " + string(e.RoomID[:]) + string(e.From.Person[:]) }
-func (e ReadEvent) Key() string    { return "read " + string(e.RoomID[:]) }
-func (e WarningEvent) Key() string { return "warning " + string(e.Warning.Code) }
-func (e SyncEvent) Key() string    { return "sync " + string(e.Device[:]) }
-func (ReadyEvent) Key() string     { return "ready" }
-func (GapEvent) Key() string       { return "gap" }
+func (MessageEvent) Key() string        { return "" }
+func (RoomEvent) Key() string           { return "" }
+func (e PersonEvent) Key() string       { return "person " + string(e.Person.Person[:]) }
+func (e TypingEvent) Key() string       { return "typing " + string(e.RoomID[:]) + string(e.From.Person[:]) }
+func (e ReadEvent) Key() string         { return "read " + string(e.RoomID[:]) }
+func (e WarningEvent) Key() string      { return "warning " + string(e.Warning.Code) }
+func (e SyncEvent) Key() string         { return "sync " + string(e.Device[:]) }
+func (e ContactEvent) Key() string      { return "contact " + string(e.Person.Person[:]) }
+func (TrayEvent) Key() string           { return "tray" }
+func (e InvitationEvent) Key() string   { return "invitation " + string(e.RoomID[:]) }
+func (e RoomChangedEvent) Key() string  { return "room_changed " + string(e.RoomID[:]) }
+func (e VerificationEvent) Key() string { return "verification " + string(e.Person[:]) }
+func (PairingEvent) Key() string        { return "pairing" }
+func (PrivacyEvent) Key() string        { return "privacy" }
+func (ReadyEvent) Key() string          { return "ready" }
+func (GapEvent) Key() string            { return "gap" }
 
-func (MessageEvent) isEvent() {}
-func (RoomEvent) isEvent()    {}
-func (PersonEvent) isEvent()  {}
-func (TypingEvent) isEvent()  {}
-func (ReadEvent) isEvent()    {}
-func (WarningEvent) isEvent() {}
-func (SyncEvent) isEvent()    {}
-func (ReadyEvent) isEvent()   {}
-func (GapEvent) isEvent()     {}
+func (MessageEvent) isEvent()      {}
+func (RoomEvent) isEvent()         {}
+func (PersonEvent) isEvent()       {}
+func (TypingEvent) isEvent()       {}
+func (ReadEvent) isEvent()         {}
+func (WarningEvent) isEvent()      {}
+func (SyncEvent) isEvent()         {}
+func (ContactEvent) isEvent()      {}
+func (TrayEvent) isEvent()         {}
+func (InvitationEvent) isEvent()   {}
+func (RoomChangedEvent) isEvent()  {}
+func (VerificationEvent) isEvent() {}
+func (PairingEvent) isEvent()      {}
+func (PrivacyEvent) isEvent()      {}
+func (ReadyEvent) isEvent()        {}
+func (GapEvent) isEvent()          {}
 
 // Fact reports whether e is stored and numbered, and its number.
 func Fact(e Event) (Cursor, bool) {
@@ -134,6 +199,13 @@ var events = []Event{
 	ReadEvent{},
 	WarningEvent{},
 	SyncEvent{},
+	ContactEvent{},
+	TrayEvent{},
+	InvitationEvent{},
+	RoomChangedEvent{},
+	VerificationEvent{},
+	PairingEvent{},
+	PrivacyEvent{},
 	ReadyEvent{},
 	GapEvent{},
 }

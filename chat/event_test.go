@@ -38,6 +38,29 @@ var full = []Event{
 	ReadEvent{Room: Lobby, RoomID: roomID, Unread: 3, ReadUpTo: &entry},
 	WarningEvent{Warning: Error{Code: CodeNoNetwork, Text: "There is no network.", Hint: "Plug one in."}, Clear: true},
 	SyncEvent{Device: DeviceID{0xd1}, Received: 12, Done: true},
+	ContactEvent{Contact{
+		Person: Person{Person: PersonID{0xb0}, Name: "Bob", Relation: RelationVerified, Presence: Gone, LastSeen: at, Devices: []Device{{Device: DeviceID{0xd2}, Presence: Gone}}},
+		Note:   "Bob of the first floor", Since: at, Waiting: true, Claimant: &PersonID{0xee},
+	}},
+	TrayEvent{Requests: []Contact{{Person: Person{Person: PersonID{0xc0}, Name: "Carol", Relation: RelationAsking, Presence: Here, Devices: []Device{}}, Note: "hi", Since: at}}},
+	InvitationEvent{Invitation{
+		RoomID: RoomID{0x50}, Room: "#plan", By: author, Role: RoleAdmin, Members: 3, History: HistorySinceInvited, At: at,
+	}, true},
+	RoomChangedEvent{
+		Room: Room{
+			Room: "#plan", RoomID: RoomID{0x50}, Kind: RoomPrivate, Person: &PersonID{0xb0}, Topic: "what next", History: HistoryAll, Role: RoleOwner,
+			Members: 2, Unread: 1, Unreadable: 4, LastAt: at, ReadUpTo: &entry,
+		},
+		Members: []Member{{Person: PersonID{0xa1}, Name: "Alice", Role: RoleOwner, Me: true}, {Person: PersonID{0xb0}, Name: "Bob", Role: RoleMember, Invited: true, By: &PersonID{0xa1}}},
+		By:      "Alice", What: "invited Bob",
+	},
+	VerificationEvent{Verification{
+		Person: PersonID{0xb0}, Name: "Bob", State: VerificationEnded, Symbols: []string{"🐙 octopus"}, Number: "00001 00002", QR: "EARSHOT", Reason: "Bob is gone.",
+	}},
+	PairingEvent{Pairing{
+		State: PairingFailed, Code: "1234-5678", QR: "EARSHOT", Device: DeviceID{0xd3}, Label: "laptop", Reason: "The code has expired.", Expires: at,
+	}},
+	PrivacyEvent{Privacy{Nearby: Everyone, Presence: OnlyContacts, Read: Nobody, Invisible: true}},
 	ReadyEvent{Run: "k3v9", Cursor: 9},
 	GapEvent{Cursor: 9, Missed: 4},
 }

@@ -81,7 +81,7 @@ func (n *Node) Rooms(ctx context.Context) ([]chat.Room, error) {
 }
 
 func faceRoom(r store.RoomRow) chat.Room {
-	return chat.Room{Room: r.Name, RoomID: r.Room, Open: r.Open, Unread: r.Unread, LastAt: r.LastAt, ReadUpTo: r.ReadUpTo}
+	return chat.Room{Room: r.Name, RoomID: r.Room, Kind: chat.RoomOpen, Open: r.Open, Unread: r.Unread, LastAt: r.LastAt, ReadUpTo: r.ReadUpTo}
 }
 
 // FindRoom returns the room that a person means by a name, with or without its #,

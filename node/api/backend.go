@@ -27,16 +27,35 @@ type Page struct {
 // reach the caller as they are. All methods may be called from many goroutines and
 // return when ctx ends.
 type Backend interface {
+	RoomBackend
+	PeopleBackend
+	VerificationBackend
+	DeviceBackend
 	Me(ctx context.Context) (chat.Me, error)
-	// People returns everybody known, whoever is here first.
-	People(ctx context.Context) ([]chat.Person, error)
+	// Facts returns up to limit stored facts after a cursor, in order.
+	Facts(ctx context.Context, after chat.Cursor, limit int) ([]chat.Event, error)
+	// Backup writes an encrypted copy of keys and history, as of one moment.
+	Backup(ctx context.Context, passphrase string, w io.Writer) error
+	// Feed returns the one feed of this run.
+	Feed() *feed.Feed
+}
+
+// RoomBackend is what a Backend does about conversations. Errors about a sealed
+// one may have chat.CodeHeld (nothing may be sent to somebody in it) or
+// chat.CodeNoKey.
+type RoomBackend interface {
 	// Rooms returns the rooms this node is in, in the order to show them.
 	Rooms(ctx context.Context) ([]chat.Room, error)
-	// FindRoom returns the room with this name (the # may be missing) or id, or
-	// chat.CodeNotFound.
+	// FindRoom returns the room that a person means: "#name" for an open or a
+	// private room, "@name" or a person's id for the direct chat with a contact,
+	// the id of a room or at least its first 6 characters, or a bare name: a room
+	// of that name, else a contact. Several: chat.CodeAmbiguous with all of them
+	// and their ids in the text. None: chat.CodeNotFound.
 	FindRoom(ctx context.Context, ref string) (chat.Room, error)
 	// JoinRoom joins the open room with this name, which may be new.
 	JoinRoom(ctx context.Context, name string) (chat.Room, error)
+	// LeaveRoom leaves an open room, or a private one for good: only an invitation
+	// leads back there.
 	LeaveRoom(ctx context.Context, room chat.RoomID) error
 	// Send returns when the message is stored. A second call with the same
 	// clientID, if that is not empty, returns the message of the first.
@@ -45,10 +64,89 @@ type Backend interface {
 	Messages(ctx context.Context, room chat.RoomID, page Page) ([]chat.Message, error)
 	SetTyping(ctx context.Context, room chat.RoomID, typing bool) error
 	MarkRead(ctx context.Context, room chat.RoomID, upTo chat.EntryID) error
-	// Facts returns up to limit stored facts after a cursor, in order.
-	Facts(ctx context.Context, after chat.Cursor, limit int) ([]chat.Event, error)
-	// Backup writes an encrypted copy of keys and history, as of one moment.
-	Backup(ctx context.Context, passphrase string, w io.Writer) error
-	// Feed returns the one feed of this run.
-	Feed() *feed.Feed
+
+	// DirectChat returns the chat with a contact, else chat.CodeNotContact.
+	DirectChat(ctx context.Context, who chat.PersonID) (chat.Room, error)
+	// CreateRoom makes a private room of which this person is the owner. history
+	// is one of chat.HistoryNone and its like, "" for the usual.
+	CreateRoom(ctx context.Context, name, history string) (chat.Room, error)
+	// Members returns who is in a sealed room, those invited last.
+	Members(ctx context.Context, room chat.RoomID) ([]chat.Member, error)
+	// Invite asks a contact into a private room as chat.RoleMember ("" too) or more.
+	Invite(ctx context.Context, room chat.RoomID, who chat.PersonID, role string) error
+	// Remove ends somebody's membership, or takes an invitation back: they read
+	// nothing that is said from now on.
+	Remove(ctx context.Context, room chat.RoomID, who chat.PersonID) error
+	SetRole(ctx context.Context, room chat.RoomID, who chat.PersonID, role string) error
+	RenameRoom(ctx context.Context, room chat.RoomID, name string) error
+	// SetTopic changes what a private room is about; "" for nothing.
+	SetTopic(ctx context.Context, room chat.RoomID, topic string) error
+	// Invitations returns the private rooms that wait for an answer, oldest first.
+	Invitations(ctx context.Context) ([]chat.Invitation, error)
+	AcceptInvitation(ctx context.Context, room chat.RoomID) (chat.Room, error)
+	DeclineInvitation(ctx context.Context, room chat.RoomID) error
+}
+
+// PeopleBackend is what a Backend does about other people.
+type PeopleBackend interface {
+	// People returns everybody known, whoever is here first.
+	People(ctx context.Context) ([]chat.Person, error)
+	// FindPerson returns whom a person means: anybody by their id or at least its
+	// first 6 characters, a contact by name too. Several: chat.CodeAmbiguous with
+	// all of them and their ids in the text. None: chat.CodeNotFound.
+	FindPerson(ctx context.Context, who string) (chat.Person, error)
+	// Contacts returns everybody with whom there is a relation: first who is
+	// asking, then contacts, requested and blocked.
+	Contacts(ctx context.Context) ([]chat.Contact, error)
+	// AddContact asks somebody to become a contact, or takes their request if they
+	// have asked.
+	AddContact(ctx context.Context, who chat.PersonID, note string) (chat.Contact, error)
+	AcceptContact(ctx context.Context, who chat.PersonID) error
+	// DeclineContact drops a request. They are not told.
+	DeclineContact(ctx context.Context, who chat.PersonID) error
+	// BlockPerson ends every relation: they see what they would of one who is away.
+	BlockPerson(ctx context.Context, who chat.PersonID) error
+	// UnblockPerson makes a blocked person a stranger.
+	UnblockPerson(ctx context.Context, who chat.PersonID) error
+	// ForgetContact makes a contact a stranger, or withdraws a request.
+	ForgetContact(ctx context.Context, who chat.PersonID) error
+	// DecideClaim says whether the claimant is the verified contact with a new root
+	// key, which is then a contact but not verified, or somebody else of that name.
+	DecideClaim(ctx context.Context, verified, claimant chat.PersonID, same bool) error
+	Privacy(ctx context.Context) (chat.Privacy, error)
+	SetPrivacy(ctx context.Context, p chat.Privacy) error
+}
+
+// VerificationBackend is how a Backend compares root keys with contacts. What
+// follows StartVerification comes as VerificationEvents.
+type VerificationBackend interface {
+	// StartVerification begins a live comparison, or joins the one they have begun
+	// or that is under way. Somebody who is not here yields VerificationEnded and a
+	// Reason; Number and QR are set all the same.
+	StartVerification(ctx context.Context, who chat.PersonID) (chat.Verification, error)
+	// SayVerification says whether both see the same symbols.
+	SayVerification(ctx context.Context, who chat.PersonID, same bool) error
+	CancelVerification(ctx context.Context, who chat.PersonID) error
+	// MarkVerified takes evidence from the other person's device: the 60 digits, or
+	// the text of their QR code. Evidence that does not fit has chat.CodeDenied.
+	MarkVerified(ctx context.Context, who chat.PersonID, evidence string) error
+}
+
+// DeviceBackend is what a Backend does about this person's own devices. What
+// follows AddDevice and JoinDevice comes as PairingEvents; one pairing at a time.
+type DeviceBackend interface {
+	// Devices returns this person's devices, this one first, revoked ones last.
+	Devices(ctx context.Context) ([]chat.OwnDevice, error)
+	// AddDevice returns a code for a new device, in state PairingCode.
+	AddDevice(ctx context.Context) (chat.Pairing, error)
+	// JoinDevice, on the new device, looks for the device that shows the code (its
+	// 8 digits, or the QR text). label is what to call this one, "" for its host
+	// name.
+	JoinDevice(ctx context.Context, code, label string) (chat.Pairing, error)
+	// ConfirmDevice answers PairingConfirm, on both devices.
+	ConfirmDevice(ctx context.Context, yes bool) error
+	CancelPairing(ctx context.Context) error
+	// RevokeDevice ends a device of this person's for good: it reads nothing that
+	// is said from now on.
+	RevokeDevice(ctx context.Context, device chat.DeviceID) error
 }

@@ -57,11 +57,11 @@ func status(err *chat.Error) int {
 	switch err.Code {
 	case chat.CodeUsage, chat.CodeBadID, chat.CodeEmpty, chat.CodeInvalid:
 		return http.StatusBadRequest
-	case chat.CodeDenied, chat.CodePassphrase:
+	case chat.CodeDenied, chat.CodePassphrase, chat.CodeNotContact:
 		return http.StatusForbidden
 	case chat.CodeNotFound:
 		return http.StatusNotFound
-	case chat.CodeNotJoined, chat.CodePortTaken:
+	case chat.CodeNotJoined, chat.CodePortTaken, chat.CodeAmbiguous, chat.CodeHeld, chat.CodeNoKey:
 		return http.StatusConflict
 	case chat.CodeTooLong:
 		return http.StatusRequestEntityTooLarge

@@ -117,7 +117,7 @@ func (n *Node) join(name string) *room {
 	if r := n.find(name); r != nil {
 		return r
 	}
-	r := &room{Room: chat.Room{Room: name, RoomID: chat.OpenRoom(name), Open: true}}
+	r := &room{Room: chat.Room{Room: name, RoomID: chat.OpenRoom(name), Kind: chat.RoomOpen, Open: true}}
 	n.rooms = append(n.rooms, r)
 	e := chat.RoomEvent{Cursor: chat.Cursor(len(n.facts) + 1), Room: name, RoomID: r.RoomID, Joined: true, At: time.Now().UTC()}
 	n.facts = append(n.facts, e)
