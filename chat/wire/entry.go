@@ -41,6 +41,15 @@ const (
 	KindKeyShare Kind = 16
 	// KindKeyRequest asks for such a key; likewise.
 	KindKeyRequest Kind = 17
+	// KindPrekey says, in clear, under which key its author can be given keys of a
+	// sealed room; its payload is the prekey, 1 to MaxPrekey bytes.
+	KindPrekey Kind = 18
+	// KindMembership carries signed operations of a private room, sealed; see
+	// Operations.
+	KindMembership Kind = 19
+	// KindDevices carries its author's device list, sealed, as chat/identity
+	// encodes it.
+	KindDevices Kind = 20
 )
 
 // Dep names an entry of another log that the author had seen.

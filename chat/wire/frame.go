@@ -33,9 +33,12 @@ const NonceSize = 16
 // Hello opens a peer stream, both ways: who is at the other end.
 type Hello struct {
 	Certificate []byte `cbor:"1,keyasint"`
-	Name        string `cbor:"2,keyasint"`
+	Name        string `cbor:"2,keyasint"` // "" where the person is not to be named
 	Now         uint64 `cbor:"3,keyasint"` // sender's clock, microseconds since the Unix epoch
 	Agent       string `cbor:"4,keyasint"` // program and version, for people
+	// Prekey is the device's current one (PROTOCOL.md#keys-of-a-device-of-a-pair);
+	// nil for none.
+	Prekey []byte `cbor:"5,keyasint,omitempty"`
 }
 
 // RoomRoot sums up what a node holds of a room: equal roots, equal holdings.
@@ -133,6 +136,12 @@ func EncodeFrame(f Frame) []byte {
 	case Entries:
 		v.Entries = list(v.Entries)
 		f = v
+	case OpsWant:
+		v.Have = list(v.Have)
+		f = v
+	case History:
+		v.Grants = list(v.Grants)
+		f = v
 	}
 	return append([]byte{byte(f.frameType())}, Marshal(f)...)
 }
@@ -162,6 +171,9 @@ func DecodeFrame(b []byte) (Frame, error) {
 		}
 		if err == nil {
 			err = checkString(f.Agent, chat.MaxName, "agent")
+		}
+		if err == nil && f.Prekey != nil {
+			err = between(f.Prekey, 1, MaxPrekey, "prekey")
 		}
 		return f, err
 	case TypeHave:
@@ -213,7 +225,7 @@ func DecodeFrame(b []byte) (Frame, error) {
 	case TypeDone:
 		return decodeAs[Done](body)
 	default:
-		return Unknown{Type: t}, nil
+		return decodePeople(t, body)
 	}
 }
 

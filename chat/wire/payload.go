@@ -26,6 +26,12 @@ type Profile struct {
 	Name string `cbor:"1,keyasint"`
 }
 
+// Operations is what KindMembership says once it is opened: signed membership
+// operations (PROTOCOL.md#membership), 1 to MaxOperations, parents first.
+type Operations struct {
+	Ops [][]byte `cbor:"1,keyasint"`
+}
+
 // maxCertificate bounds a device certificate, in bytes; today's take under 300.
 const maxCertificate = 1 << 10
 
@@ -61,6 +67,16 @@ func DecodeProfile(b []byte) (Profile, error) {
 		return Profile{}, err
 	}
 	return p, checkString(p.Name, chat.MaxName, "name")
+}
+
+// DecodeOperations reads the plaintext of KindMembership; what an operation says is
+// chat/private's to check.
+func DecodeOperations(b []byte) (Operations, error) {
+	var o Operations
+	if err := Unmarshal(b, &o); err != nil {
+		return Operations{}, err
+	}
+	return o, checkOperations(o.Ops)
 }
 
 func checkString(s string, limit int, what string) error {
