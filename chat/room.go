@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
@@ -50,6 +51,20 @@ func CanonicalRoomName(s string) (string, error) {
 // knows the name is in the same room, and can read it.
 func OpenRoom(name string) RoomID {
 	return sha256.Sum256([]byte("earshot/v1 open-room\x00" + name))
+}
+
+// DirectRoom returns the id of the direct chat of two people, in whatever order they
+// are given. chatID is known to the two only, and so is the room.
+func DirectRoom(a, b PersonID, chatID [32]byte) RoomID {
+	if bytes.Compare(a[:], b[:]) > 0 {
+		a, b = b, a
+	}
+	h := sha256.New()
+	h.Write([]byte("earshot/v1 direct-chat\x00"))
+	h.Write(a[:])
+	h.Write(b[:])
+	h.Write(chatID[:])
+	return RoomID(h.Sum(nil))
 }
 
 // Tag returns the room's tag for the UTC day that holds t.

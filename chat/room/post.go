@@ -18,6 +18,10 @@ func (e *Engine) post(now time.Time, in Post) []Effect {
 		return []Effect{Deny{Ref: in.Ref, Err: chat.Errorf(chat.CodeNotJoined,
 			"You are not in that room. Join it first: earshot room join #name")}}
 	}
+	if r.sealed {
+		return []Effect{Deny{Ref: in.Ref, Err: chat.Errorf(chat.CodeUsage,
+			"What is said in this room must be encrypted first, and was not. Nothing was sent; update Earshot and send it again.")}}
+	}
 	// Text that is not UTF-8 would be refused by everybody, and the log with it.
 	text := strings.ToValidUTF8(in.Text, "\uFFFD")
 	if len(text) > chat.MaxText {
@@ -33,7 +37,7 @@ func (e *Engine) post(now time.Time, in Post) []Effect {
 	if err != nil {
 		return []Effect{Deny{Ref: in.Ref, Err: err}}
 	}
-	rec, err := e.append(now, r, wire.KindMessage, wire.Marshal(wire.Message{Text: text}))
+	rec, err := e.append(now, r, wire.KindMessage, 0, wire.Marshal(wire.Message{Text: text}))
 	if err != nil {
 		return []Effect{Deny{Ref: in.Ref, Err: err}}
 	}
@@ -41,20 +45,48 @@ func (e *Engine) post(now time.Time, in Post) []Effect {
 	return []Effect{Commit{Records: append(records, rec), Ref: in.Ref}}
 }
 
-// rename tells every room this person has spoken in; the others hear the new name
+// put appends an entry that another engine has made.
+func (e *Engine) put(now time.Time, in Append) []Effect {
+	r := e.rooms[in.Room]
+	var err error
+	switch {
+	case r == nil || !r.entered:
+		err = chat.Errorf(chat.CodeNotJoined, "You are not in that room. Join it first, or accept its invitation: earshot invitations")
+	case in.Kind == 0 || in.Kind == wire.KindOpen || len(in.Payload) == 0:
+		err = chat.Errorf(chat.CodeUsage, "Only an entry with a kind and content can be appended. Nothing was sent; update Earshot and try again.")
+	case len(in.Payload) > chat.MaxPayload:
+		err = chat.Errorf(chat.CodeTooLong, "This takes %d bytes and may take %d. Send it in parts.", len(in.Payload), chat.MaxPayload)
+	case r.sealed && in.Epoch == 0 && in.Kind != wire.KindPrekey:
+		err = chat.Errorf(chat.CodeUsage, "This would have gone out unencrypted. Nothing was sent; update Earshot and try again.")
+	}
+	if err != nil {
+		return []Effect{Deny{Ref: in.Ref, Err: err}}
+	}
+	records, err := e.open(now, r)
+	if err != nil {
+		return []Effect{Deny{Ref: in.Ref, Err: err}}
+	}
+	rec, err := e.append(now, r, in.Kind, in.Epoch, in.Payload)
+	if err != nil {
+		return []Effect{Deny{Ref: in.Ref, Err: err}}
+	}
+	return []Effect{Commit{Records: append(records, rec), Ref: in.Ref}}
+}
+
+// rename tells every open room this person has spoken in; the others hear the new name
 // when a log is opened there.
 func (e *Engine) rename(now time.Time, in Rename) []Effect {
 	e.cfg.Name = chat.CleanName(in.Name)
 	var out []Effect
 	for _, id := range e.Rooms() {
 		r := e.rooms[id]
-		if r.own == nil {
+		if r.own == nil || r.sealed {
 			continue
 		}
 		records, err := e.open(now, r)
 		if err == nil && len(records) == 0 {
 			var rec Record
-			if rec, err = e.append(now, r, wire.KindProfile, wire.Marshal(wire.Profile{Name: e.cfg.Name})); err == nil {
+			if rec, err = e.append(now, r, wire.KindProfile, 0, wire.Marshal(wire.Profile{Name: e.cfg.Name})); err == nil {
 				rec.Name = e.cfg.Name
 				records = []Record{rec}
 			}
@@ -80,7 +112,11 @@ func (e *Engine) open(now time.Time, r *state) ([]Record, error) {
 	before := r.own
 	id := chat.NewLogID(e.device, salt[:])
 	r.own = &log{Log: Log{Log: id, Device: e.device, Person: e.cfg.Person}, ref: r.id.Ref(id)}
-	rec, err := e.append(now, r, wire.KindOpen, wire.Marshal(wire.Open{Certificate: e.cfg.Certificate, Name: e.cfg.Name, Salt: salt[:]}))
+	name := e.cfg.Name
+	if r.sealed {
+		name = ""
+	}
+	rec, err := e.append(now, r, wire.KindOpen, 0, wire.Marshal(wire.Open{Certificate: e.cfg.Certificate, Name: name, Salt: salt[:]}))
 	if err != nil {
 		r.own = before
 		return nil, err
@@ -90,16 +126,16 @@ func (e *Engine) open(now time.Time, r *state) ([]Record, error) {
 	}
 	r.logs[id] = r.own
 	r.devices[e.device]++
-	rec.Name = e.cfg.Name
+	rec.Name = name
 	return []Record{rec}, nil
 }
 
 // append signs the next entry of this device's log and counts it as held: the
 // caller commits it, or restores the room.
-func (e *Engine) append(now time.Time, r *state, kind wire.Kind, payload []byte) (Record, error) {
+func (e *Engine) append(now time.Time, r *state, kind wire.Kind, epoch uint64, payload []byte) (Record, error) {
 	h := wire.Header{
 		Log: r.own.Log.Log, Ref: r.own.ref, Seq: r.own.Seq + 1, Prev: r.own.LastID,
-		HLC: max(r.clock(now), r.own.HLC).Next(now), Kind: kind,
+		HLC: max(r.clock(now), r.own.HLC).Next(now), Kind: kind, Epoch: epoch,
 	}
 	if kind != wire.KindOpen { // which shows nothing that could have a cause
 		h.Deps = r.deps()

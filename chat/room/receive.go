@@ -33,6 +33,8 @@ func (e *Engine) receive(now time.Time, in Receive) []Effect {
 		return refuse(guilty, "an entry from the far future")
 	}
 	switch {
+	case l == nil && r.isBarred(en):
+		return nil
 	case l == nil:
 		if r.devices[en.Device] >= chat.MaxLogsPerDevice || len(r.logs) >= chat.MaxLogsPerRoom {
 			return nil
@@ -72,8 +74,8 @@ func (r *state) ref(l *log, id chat.LogID) chat.RoomRef {
 // extend appends an entry that is next in its log, and what waited for it.
 func (e *Engine) extend(now time.Time, r *state, w *waiting) []Effect {
 	en := &w.entry
-	rec, effects := e.accept(now, r, w)
-	if effects != nil {
+	rec, ok, effects := e.accept(now, r, w)
+	if !ok {
 		return effects
 	}
 	at := slot{device: en.Device, seq: en.Seq}
@@ -141,8 +143,8 @@ func (e *Engine) settle(now time.Time, r *state, queue []chat.LogID) (records []
 				break
 			}
 			e.drop(r, id, at)
-			rec, bad := e.accept(now, r, &w)
-			if bad != nil {
+			rec, ok, bad := e.accept(now, r, &w)
+			if !ok {
 				effects = append(effects, bad...)
 				break
 			}
@@ -153,11 +155,11 @@ func (e *Engine) settle(now time.Time, r *state, queue []chat.LogID) (records []
 	return records, effects
 }
 
-// accept appends the next entry of a log, or says what is wrong with it
+// accept appends the next entry of a log, or does not and says what is wrong with it
 // (PROTOCOL.md#logs).
-func (e *Engine) accept(now time.Time, r *state, w *waiting) (Record, []Effect) {
+func (e *Engine) accept(now time.Time, r *state, w *waiting) (rec Record, ok bool, bad []Effect) {
 	en := &w.entry
-	rec := Record{Room: r.id, Entry: *en, ReceivedAt: now, Sort: en.HLC}
+	rec = Record{Room: r.id, Entry: *en, ReceivedAt: now, Sort: en.HLC}
 	l := r.logs[en.Log]
 	if ahead(en.HLC, now) {
 		rec.Sort = chat.HLCOf(now)
@@ -169,44 +171,50 @@ func (e *Engine) accept(now time.Time, r *state, w *waiting) (Record, []Effect) 
 	case l == nil:
 		return e.begin(now, r, w, rec)
 	case en.Prev != l.LastID:
-		return rec, e.freeze(r, l)
+		return rec, false, e.freeze(r, l)
 	case en.HLC <= l.HLC:
-		return rec, refuse(w.guilty(), "an entry older than the one before it")
+		return rec, false, refuse(w.guilty(), "an entry older than the one before it")
 	}
 	switch {
 	case en.Payload == nil: // removed: there is nothing to show
+	case r.sealed: // what it says is not for this engine
 	case en.Kind == wire.KindMessage:
 		m, err := wire.DecodeMessage(en.Payload)
 		if err != nil {
-			return rec, []Effect{Refuse{From: w.guilty(), Err: err}}
+			return rec, false, []Effect{Refuse{From: w.guilty(), Err: err}}
 		}
 		rec.Text = chat.CleanText(m.Text)
 	case en.Kind == wire.KindProfile:
 		p, err := wire.DecodeProfile(en.Payload)
 		if err != nil {
-			return rec, []Effect{Refuse{From: w.guilty(), Err: err}}
+			return rec, false, []Effect{Refuse{From: w.guilty(), Err: err}}
 		}
 		rec.Name = chat.CleanName(p.Name)
 	}
 	rec.Person = l.Person
 	r.advance(l, en, rec.Sort, now)
-	return rec, nil
+	return rec, true, nil
 }
 
 // begin opens a log with its first entry, which proves whose it is.
-func (e *Engine) begin(now time.Time, r *state, w *waiting, rec Record) (Record, []Effect) {
+func (e *Engine) begin(now time.Time, r *state, w *waiting, rec Record) (Record, bool, []Effect) {
 	en := &w.entry
 	open, err := wire.DecodeOpen(en.Payload)
 	if err != nil {
-		return rec, []Effect{Refuse{From: w.guilty(), Err: err}}
+		return rec, false, []Effect{Refuse{From: w.guilty(), Err: err}}
 	}
 	if chat.NewLogID(en.Device, open.Salt) != en.Log {
-		return rec, refuse(w.guilty(), "a log under a name that is not its own")
+		return rec, false, refuse(w.guilty(), "a log under a name that is not its own")
 	}
 	person, device, err := e.cfg.Certifier(open.Certificate)
 	if err != nil || device != en.Device {
-		return rec, refuse(w.guilty(), "a log whose certificate is not its author's")
+		return rec, false, refuse(w.guilty(), "a log whose certificate is not its author's")
 	}
+	if r.sealed && e.cfg.Writer != nil && !e.cfg.Writer(r.id, person) {
+		e.bar(r, en.Log)
+		return rec, false, nil
+	}
+	delete(r.barred, en.Log)
 	l := &log{Log: Log{Log: en.Log, Device: en.Device, Person: person}, ref: en.Ref}
 	r.logs[en.Log] = l
 	r.devices[en.Device]++
@@ -215,9 +223,30 @@ func (e *Engine) begin(now time.Time, r *state, w *waiting, rec Record) (Record,
 			e.drop(r, en.Log, at)
 		}
 	}
-	rec.Person, rec.Name = person, chat.CleanName(open.Name)
+	rec.Person = person
+	if !r.sealed {
+		rec.Name = chat.CleanName(open.Name)
+	}
 	r.advance(l, en, rec.Sort, now)
-	return rec, nil
+	return rec, true, nil
+}
+
+// bar notes that a log's author may not write here now, and forgets what came of it
+// before its first entry.
+func (e *Engine) bar(r *state, id chat.LogID) {
+	if len(r.barred) < chat.MaxLogsPerRoom {
+		r.barred[id] = struct{}{}
+	}
+	for at := range r.pending[id] {
+		e.drop(r, id, at)
+	}
+}
+
+// isBarred reports whether an entry follows a first one that was not taken. The
+// first itself is looked at anew each time: its author may be a member by now.
+func (r *state) isBarred(en *wire.Entry) bool {
+	_, barred := r.barred[en.Log]
+	return barred && en.Seq > 1
 }
 
 // hold puts an entry among those that wait; false if there is no room for it.

@@ -29,6 +29,11 @@ type Config struct {
 	Certifier   Certifier
 	// NewSalt returns wire.SaltSize fresh random bytes, for the name of a log.
 	NewSalt func() [wire.SaltSize]byte
+	// Writer reports whether a person may open logs in a sealed room now; nil lets
+	// everybody. Who may not is not blamed: the operation that makes a member of
+	// them may be on its way, and then catch-up brings their log. A person who may
+	// once should always, or two who hold the same never agree that they do.
+	Writer func(chat.RoomID, chat.PersonID) bool
 	// FreshAfter makes the device open new logs instead of going on with those
 	// that end at it or before: after a restored backup or a crash of the machine,
 	// what was already sent may be missing here, and a number must never be used
@@ -42,9 +47,12 @@ type Input interface{ isInput() }
 // Effect is what an engine wants done. A sealed union.
 type Effect interface{ isEffect() }
 
-// Enter makes the engine take part in a room, or in it again.
+// Enter makes the engine take part in a room, or in it again. Of a sealed room it
+// reads nothing but who writes a log, and puts no name in the clear: payloads go
+// through it as they are.
 type Enter struct {
-	Room chat.RoomID
+	Room   chat.RoomID
+	Sealed bool
 }
 
 // Exit makes it stop. What it holds of the room stays, untouched.
@@ -59,14 +67,26 @@ type Restore struct {
 	Logs []Log
 }
 
-// Post is something this person says. Ref comes back in its Commit.
+// Post is something this person says in an open room. Ref comes back in its Commit.
 type Post struct {
 	Room chat.RoomID
 	Text string
 	Ref  uint64
 }
 
-// Rename changes what this person is called, in every room they have spoken in.
+// Append puts an entry into this device's log, which is opened first if need be.
+// Payload is 1 to chat.MaxPayload bytes and goes out as it is. Ref comes back in
+// its Commit, whose last record it is, or in Deny.
+type Append struct {
+	Room    chat.RoomID
+	Kind    wire.Kind // any but KindOpen
+	Epoch   uint64    // of end-to-end encryption; 0 for none
+	Payload []byte
+	Ref     uint64
+}
+
+// Rename changes what this person is called, in every open room they have spoken
+// in.
 type Rename struct {
 	Name string
 }
@@ -88,6 +108,7 @@ func (Enter) isInput()   {}
 func (Exit) isInput()    {}
 func (Restore) isInput() {}
 func (Post) isInput()    {}
+func (Append) isInput()  {}
 func (Rename) isInput()  {}
 func (Receive) isInput() {}
 func (Tick) isInput()    {}
@@ -96,7 +117,7 @@ func (Tick) isInput()    {}
 // that are Mine then go out to the room.
 type Commit struct {
 	Records []Record
-	Ref     uint64 // of the Post that caused it, else 0
+	Ref     uint64 // of the Post or Append that caused it, else 0
 }
 
 // Record is an entry on its way into the store.
@@ -108,8 +129,8 @@ type Record struct {
 	// Sort is where it stands in what is shown (PROTOCOL.md#clocks-and-order): its HLC, or its arrival where
 	// the author's clock was ahead.
 	Sort chat.HLC
-	Text string // of a message, cleaned
-	Name string // that the author goes by from here on, cleaned; else ""
+	Text string // of a message in an open room, cleaned
+	Name string // that the author goes by from here on in an open room, cleaned; else ""
 	Mine bool   // made here, to be published
 }
 
@@ -135,7 +156,7 @@ type Fork struct {
 	Log    chat.LogID
 }
 
-// Deny says that a Post cannot be made.
+// Deny says that a Post or Append cannot be made.
 type Deny struct {
 	Ref uint64
 	Err error
@@ -172,7 +193,11 @@ type Engine struct {
 type state struct {
 	id      chat.RoomID
 	entered bool
+	sealed  bool
 	logs    map[chat.LogID]*log
+	// barred holds the logs whose authors may not write here yet: what follows
+	// their first entry is not waited for.
+	barred  map[chat.LogID]struct{}
 	devices map[chat.DeviceID]int // logs of each
 	own     *log                  // the log this device appends to, nil until it speaks
 	seen    chat.HLC              // highest, of clocks that were not ahead
@@ -222,13 +247,16 @@ func (e *Engine) Handle(now time.Time, in Input) []Effect {
 	var out []Effect
 	switch in := in.(type) {
 	case Enter:
-		e.room(in.Room).entered = true
+		r := e.room(in.Room)
+		r.entered, r.sealed = true, in.Sealed
 	case Exit:
 		e.exit(in.Room)
 	case Restore:
 		e.restore(now, in)
 	case Post:
 		out = e.post(now, in)
+	case Append:
+		out = e.put(now, in)
 	case Rename:
 		out = e.rename(now, in)
 	case Receive:
@@ -247,7 +275,7 @@ func (e *Engine) room(id chat.RoomID) *state {
 		r = &state{
 			id: id, logs: map[chat.LogID]*log{}, devices: map[chat.DeviceID]int{},
 			fresh: map[chat.LogID]struct{}{}, pending: map[chat.LogID]map[slot]waiting{},
-			blocked: map[chat.LogID]map[chat.LogID]struct{}{},
+			blocked: map[chat.LogID]map[chat.LogID]struct{}{}, barred: map[chat.LogID]struct{}{},
 		}
 		e.rooms[id] = r
 	}
@@ -266,6 +294,7 @@ func (e *Engine) exit(id chat.RoomID) {
 		}
 	}
 	clear(r.blocked)
+	clear(r.barred)
 }
 
 func (e *Engine) restore(now time.Time, in Restore) {
@@ -326,6 +355,12 @@ func (e *Engine) Rooms() []chat.RoomID {
 func (e *Engine) Entered(id chat.RoomID) bool {
 	r := e.rooms[id]
 	return r != nil && r.entered
+}
+
+// Sealed reports whether the engine takes part in a room, and it is a sealed one.
+func (e *Engine) Sealed(id chat.RoomID) bool {
+	r := e.rooms[id]
+	return r != nil && r.entered && r.sealed
 }
 
 // Held reports whether an entry is no news: it, or what stands in its place, is
