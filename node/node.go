@@ -178,7 +178,7 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 	})
 	var seed [32]byte
 	_, _ = rand.Read(seed[:])
-	c.catchup = catchup.New(n.device, c.rooms, mrand.New(mrand.NewChaCha8(seed)))
+	c.catchup = catchup.New(n.device, holdings{c.rooms}, mrand.New(mrand.NewChaCha8(seed)))
 	_, _ = rand.Read(seed[:])
 	c.schedule = discovery.NewSchedule(c.now, host.PeerID(n.device), discovery.ScheduleConfig{MaxBackOff: maxBackOff}, mrand.New(mrand.NewChaCha8(seed)))
 	if c.people.meet(n.device, n.person, n.name, c.now) {

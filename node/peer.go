@@ -358,7 +358,7 @@ func (c *core) sync(in catchup.Input) {
 				continue
 			}
 			ses := &session{device: ef.Device, asked: true, during: nb.peer}
-			states := c.roomStates()
+			states := c.roomStates(ef.Device)
 			c.n.spawn(func(ctx context.Context) { c.n.askSession(ctx, ses, states) })
 		}
 	}

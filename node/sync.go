@@ -31,9 +31,17 @@ const (
 // What is queued counts as said, so it must not take a slow link long.
 var syncOptions = stream.Options{Queue: 8}
 
-// roomStates is what this node holds, for a session.
-func (c *core) roomStates() []catchup.RoomState {
-	ids := c.rooms.Rooms()
+// holdings is what this node holds, for the catch-up engine.
+type holdings struct{ *room.Engine }
+
+// Shared returns the rooms that may be named to a neighbour. All rooms are open so
+// far.
+func (h holdings) Shared(chat.DeviceID) []chat.RoomID { return h.Rooms() }
+
+// roomStates is what this node holds of the rooms it shares with a neighbour, for a
+// session.
+func (c *core) roomStates(d chat.DeviceID) []catchup.RoomState {
+	ids := holdings{c.rooms}.Shared(d)
 	out := make([]catchup.RoomState, 0, len(ids))
 	for _, id := range ids {
 		s := catchup.RoomState{Room: id, Root: c.rooms.Root(id)}
@@ -93,7 +101,7 @@ func (n *Node) answerSession(ctx context.Context, s *stream.Stream) {
 			ses.during = nb.peer
 			c.sync(catchup.Begun{Device: d})
 		}
-		states = c.roomStates()
+		states = c.roomStates(d)
 	}) != nil {
 		s.Reset(stream.ReasonShutdown)
 		return

@@ -44,9 +44,12 @@ const (
 	maxSessions = 8
 )
 
-// Holdings is what this node holds; room.Engine is one.
+// Holdings is what this node holds.
 type Holdings interface {
-	Rooms() []chat.RoomID
+	Rooms() []chat.RoomID // in ascending order
+	// Shared returns those of Rooms that may be named to a neighbour, in ascending
+	// order. It may change at any time.
+	Shared(chat.DeviceID) []chat.RoomID
 	Root(chat.RoomID) [32]byte
 	Pending(chat.RoomID) int
 }
@@ -230,7 +233,7 @@ func (e *Engine) heard(now time.Time, in Heard) {
 		return
 	}
 	p.have = nil
-	if !e.differs(&in.Have) {
+	if !e.differs(in.Device, &in.Have) {
 		return
 	}
 	p.have = &in.Have
@@ -269,7 +272,7 @@ func (e *Engine) due(now time.Time) []Effect {
 		gap := p.gap
 		p.askAt, p.gap = time.Time{}, false
 		// What was missing may have come in the meantime.
-		if wanted := (gap && e.pending()) || (p.have != nil && e.differs(p.have)); !wanted {
+		if wanted := (gap && e.pending()) || (p.have != nil && e.differs(d, p.have)); !wanted {
 			continue
 		}
 		p.asking, p.have, p.before = true, nil, e.held()
@@ -315,7 +318,7 @@ func (e *Engine) ended(now time.Time, in Ended) {
 		}
 		// What they said during the session may be as old as it is, and may be
 		// news: another look costs one comparison.
-		if p.have != nil && !p.busy() && p.askAt.IsZero() && e.differs(p.have) {
+		if p.have != nil && !p.busy() && p.askAt.IsZero() && e.differs(in.Device, p.have) {
 			p.ask(now.Add(e.jitter(askAfter, 2*askAfter)), false)
 		}
 	}
@@ -378,7 +381,7 @@ func (e *Engine) tell(now time.Time, d chat.DeviceID) Effect {
 		nonce[i] = byte(e.rng.Uint32())
 	}
 	var rooms []RoomState
-	for _, id := range e.holdings.Rooms() {
+	for _, id := range e.holdings.Shared(d) {
 		rooms = append(rooms, RoomState{Room: id, Root: e.holdings.Root(id)})
 	}
 	return Tell{Device: d, Have: wire.Have{Nonce: nonce, Rooms: roots(nonce, rooms)}}
@@ -386,12 +389,12 @@ func (e *Engine) tell(now time.Time, d chat.DeviceID) Effect {
 
 // differs reports whether a neighbour holds some shared room otherwise than this
 // node. Who has more cannot be seen from a root.
-func (e *Engine) differs(have *wire.Have) bool {
+func (e *Engine) differs(d chat.DeviceID, have *wire.Have) bool {
 	theirs := make(map[chat.RoomTag][]byte, len(have.Rooms))
 	for _, r := range have.Rooms {
 		theirs[chat.RoomTag(r.Tag)] = r.Root
 	}
-	for _, id := range e.holdings.Rooms() {
+	for _, id := range e.holdings.Shared(d) {
 		root := e.holdings.Root(id)
 		if their, ok := theirs[id.SessionTag(have.Nonce)]; ok && !bytes.Equal(their, root[:]) {
 			return true

@@ -20,8 +20,9 @@ type fakeHoldings struct {
 	gaps int
 }
 
-func (h *fakeHoldings) Rooms() []chat.RoomID    { return []chat.RoomID{lobby} }
-func (h *fakeHoldings) Pending(chat.RoomID) int { return h.gaps }
+func (h *fakeHoldings) Rooms() []chat.RoomID               { return []chat.RoomID{lobby} }
+func (h *fakeHoldings) Shared(chat.DeviceID) []chat.RoomID { return h.Rooms() }
+func (h *fakeHoldings) Pending(chat.RoomID) int            { return h.gaps }
 func (h *fakeHoldings) Root(chat.RoomID) (r [32]byte) {
 	copy(r[:], fmt.Sprint(h.set))
 	return r

@@ -49,13 +49,18 @@ func (d *device) start() {
 			return salt
 		},
 	})
-	d.catchup = catchup.New(d.id, d.engine, rand.New(rand.NewPCG(d.w.rng.Uint64(), d.w.rng.Uint64())))
+	d.catchup = catchup.New(d.id, holdings{d.engine}, rand.New(rand.NewPCG(d.w.rng.Uint64(), d.w.rng.Uint64())))
 	for _, id := range d.rooms {
 		d.engine.Handle(d.now(), room.Enter{Room: id})
 		d.engine.Handle(d.now(), room.Restore{Room: id, Logs: d.disk.frontier(id)})
 	}
 	d.disk.seal()
 }
+
+// holdings is what a device holds; it names every room to everybody.
+type holdings struct{ *room.Engine }
+
+func (h holdings) Shared(chat.DeviceID) []chat.RoomID { return h.Rooms() }
 
 // certify stands for chat/identity: a device's certificate is its own id.
 func certify(b []byte) (chat.PersonID, chat.DeviceID, error) {
