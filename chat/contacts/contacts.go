@@ -222,6 +222,10 @@ type Record struct {
 	Device chat.DeviceID
 	// Request is the request that stands: this person's or theirs.
 	Request MessageID
+	// Chat is what the direct chat with this contact is made of (chat.DirectRoom):
+	// the id of a request, known to the two of them only. Zero while they are no
+	// contact. Once both have the other's answer, both hold the same.
+	Chat [32]byte
 	// Message waits to be delivered; nil for nothing. Tries have been made, the
 	// next is due at NextTry.
 	Message []byte
