@@ -121,6 +121,40 @@ func FuzzReceive(f *testing.F) {
 	})
 }
 
+// FuzzGranted hands an engine that knows an author's commitment whatever a member
+// may claim to be the key: only the one that was committed to opens anything.
+func FuzzGranted(f *testing.F) {
+	v := readVectors(f)
+	author, room, true32 := chat.DeviceID(v.Author), chat.RoomID(v.Chosen.Room), secret(v.Chain[v.Chosen.Point].CK)
+	f.Add([]byte(v.Author), v.Chosen.Epoch, v.Chosen.Point, true32[:])
+	f.Add([]byte(v.Author), v.Chosen.Epoch, v.Chosen.Point+1, true32[:])
+	f.Add([]byte(v.Recipient), uint64(0), uint64(1)<<63, []byte{})
+	f.Fuzz(func(t *testing.T, device []byte, epoch, n uint64, key []byte) {
+		e, err := New(Config{Key: keyOf("bob"), Random: broken{}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Handle(noon, Recipients{Room: room, Keep: true})
+		en := wire.Entry{Header: wire.Header{Device: author, Kind: wire.KindKeyShare, Epoch: v.Chosen.Epoch}, Payload: v.Empty}
+		e.Handle(noon, Receive{Room: room, Entry: en})
+		g := Grant{Epoch: epoch, N: n}
+		copy(g.Device[:], device)
+		copy(g.Key[:], key)
+		isTrue := g == Grant{Device: author, Epoch: v.Chosen.Epoch, N: v.Chosen.Point, Key: true32}
+		learned := false
+		for _, out := range e.Handle(noon, Granted{Room: room, Grants: []Grant{g, g}}) {
+			_, ok := out.(Learned)
+			learned = learned || ok
+		}
+		if learned != isTrue || len(e.Grants(room)) > 1 || e.grants.count > 1 {
+			t.Fatalf("learned: %v, true: %v", learned, isTrue)
+		}
+		if _, err := New(e.cfg, e.Snapshot()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 // FuzzState: a damaged disk is an error, and never a crash.
 func FuzzState(f *testing.F) {
 	alice, bob := newMember(f, "alice"), newMember(f, "bob")
@@ -128,8 +162,11 @@ func FuzzState(f *testing.F) {
 	sent := append(alice.say(office, "x"), alice.say(office, "y")...)
 	bob.hear(office, sent[0], sent[2])
 	bob.say(office, "z")
-	for k, v := range bob.state {
-		f.Add(k, v)
+	_, archivist, _, _ := archive(f)
+	for _, m := range []*member{bob, archivist} {
+		for k, v := range m.state {
+			f.Add(k, v)
+		}
 	}
 	f.Fuzz(func(t *testing.T, key string, value []byte) {
 		e, err := New(bob.cfg, map[string][]byte{key: value})

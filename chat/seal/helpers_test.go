@@ -51,6 +51,7 @@ type member struct {
 	t       failure
 	name    string
 	cert    identity.Certificate
+	keeps   bool // in rooms that keep their history
 	state   map[string][]byte
 	logs    map[chat.RoomID][]wire.Entry
 	run     int
@@ -121,7 +122,7 @@ func (m *member) sign(room chat.RoomID, kind wire.Kind, epoch uint64, payload []
 // share tells the member who reads a room.
 func (m *member) share(room chat.RoomID, with ...*member) []wire.Entry {
 	m.t.Helper()
-	in := Recipients{Room: room, View: viewOf(with...)}
+	in := Recipients{Room: room, View: viewOf(with...), Keep: m.keeps}
 	for _, o := range with {
 		in.Devices = append(in.Devices, Recipient{Certificate: o.cert, Prekey: o.Prekey()})
 	}

@@ -39,9 +39,10 @@ type saying struct {
 
 func newWorld(t *testing.T, rt *rapid.T, n int) *world {
 	w := &world{t: rt, now: noon}
+	keeps := rapid.Bool().Draw(rt, "history is kept")
 	for i := range n {
 		m := newMember(t, fmt.Sprint("device ", i))
-		m.t = rt
+		m.t, m.keeps = rt, keeps
 		w.members = append(w.members, m)
 		w.views = append(w.views, map[int]bool{})
 		w.flying = append(w.flying, make([][]wire.Entry, n))

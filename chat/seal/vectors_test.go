@@ -75,6 +75,8 @@ type vectors struct {
 	AD        octets       `json:"ad"`
 	Box       octets       `json:"box"`
 	Payload   octets       `json:"sealed_payload"`
+	Grant     octets       `json:"grant"` // of that point, as in a History frame
+	Forged    octets       `json:"grant_to_refuse"`
 }
 
 type chainPoint struct {
@@ -209,6 +211,12 @@ func (v *vectors) derive(t testing.TB) {
 	v.AD = bytes.Join([][]byte{domain("sealed"), suite, v.Author, be64(c.Epoch), be64(c.Point), c.Room, {c.Kind}}, nil)
 	v.Box = append(bytes.Clone(v.Nonce), specAEAD(t, point.MK, v.Nonce, v.Padded, v.AD)...)
 	v.Payload = cborMap(cborUint(1), cborUint(c.Point), cborBytes(v.Box))
+
+	// The point, handed on to a newcomer; and another one under its number.
+	grant := func(key []byte) octets {
+		return cborArray(cborBytes(v.Author), cborUint(c.Epoch), cborUint(c.Point), cborBytes(key))
+	}
+	v.Grant, v.Forged = grant(point.CK), grant(v.Chain[c.Point+1].CK)
 }
 
 func specBucket(n int) int {
@@ -351,6 +359,46 @@ func TestTheEngineAgreesWithTheVectors(t *testing.T) {
 	e.Handle(now, Receive{Room: room, Entry: en})
 	en.Kind, en.Payload = wire.Kind(c.Kind), v.Payload
 	if o, ok := e.Handle(now, Receive{Room: room, Entry: en})[0].(Opened); !ok || !bytes.Equal(o.Plaintext, c.Plaintext) || o.View != view {
+		t.Errorf("opened %+v", o)
+	}
+}
+
+// A device without any key reads the published message once it is granted the point
+// that the author's share commits to, and no other.
+func TestTheEngineAgreesWithTheGrantOfTheVectors(t *testing.T) {
+	v := readVectors(t)
+	c := &v.Chosen
+	room, now := chat.RoomID(c.Room), time.Unix(c.KEMCreated, 0)
+	e, err := New(Config{Key: keyOf("carol"), Random: broken{}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Handle(now, Recipients{Room: room, Keep: true})
+	en := wire.Entry{Header: wire.Header{Device: chat.DeviceID(v.Author), Kind: wire.KindKeyShare, Epoch: c.Epoch}, Payload: v.Empty}
+	e.Handle(now, Receive{Room: room, Entry: en})
+	granted := func(b []byte) []Effect {
+		var g struct {
+			_      struct{} `cbor:",toarray"`
+			Device []byte
+			Epoch  uint64
+			N      uint64
+			Key    []byte
+		}
+		if err := wire.Unmarshal(b, &g); err != nil {
+			t.Fatal(err)
+		}
+		return e.Handle(now, Granted{Room: room, Grants: []Grant{{
+			Device: chat.DeviceID(g.Device), Epoch: g.Epoch, N: g.N, Key: [32]byte(g.Key),
+		}}})
+	}
+	if out := granted(v.Forged); len(out) != 1 {
+		t.Errorf("a forged grant: %+v", out)
+	} else if _, ok := out[0].(Refuse); !ok {
+		t.Errorf("a forged grant: %+v", out)
+	}
+	granted(v.Grant)
+	en.Kind, en.Payload = wire.Kind(c.Kind), v.Payload
+	if o, ok := e.Handle(now, Receive{Room: room, Entry: en})[0].(Opened); !ok || !bytes.Equal(o.Plaintext, c.Plaintext) {
 		t.Errorf("opened %+v", o)
 	}
 }
