@@ -81,7 +81,10 @@ func (n *Node) Rooms(ctx context.Context) ([]chat.Room, error) {
 }
 
 func faceRoom(r store.RoomRow) chat.Room {
-	return chat.Room{Room: r.Name, RoomID: r.Room, Kind: chat.RoomOpen, Open: r.Open, Unread: r.Unread, LastAt: r.LastAt, ReadUpTo: r.ReadUpTo}
+	return chat.Room{
+		Room: r.Name, RoomID: r.Room, Kind: r.Kind, Open: r.Kind == chat.RoomOpen, Person: r.Person, Topic: r.Topic,
+		Unread: r.Unread, Unreadable: r.Unreadable, LastAt: r.LastAt, ReadUpTo: r.ReadUpTo,
+	}
 }
 
 // FindRoom returns the room that a person means by a name, with or without its #,
@@ -153,7 +156,7 @@ func (n *Node) LeaveRoom(ctx context.Context, id chat.RoomID) error {
 func (n *Node) putRoom(ctx context.Context, id chat.RoomID, name string, joined bool) error {
 	now := time.Now()
 	stored := make(chan error, 1)
-	n.store.PutRoom(id, name, true, joined, now, func(cursor chat.Cursor, err error) {
+	n.store.PutRoom(store.RoomChange{Room: id, Name: name, Kind: chat.RoomOpen, Joined: joined, At: now}, func(cursor chat.Cursor, err error) {
 		if err == nil && cursor != 0 {
 			n.feed.Publish(chat.RoomEvent{Cursor: cursor, Room: name, RoomID: id, Joined: joined, At: now.UTC()})
 		}

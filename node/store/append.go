@@ -23,8 +23,13 @@ type Record struct {
 	// Sort places a message in the order shown: the entry's HLC, or the time of
 	// arrival where its clock was ahead by more than chat.MaxFuture.
 	Sort chat.HLC
-	// Text is what a message says, cleaned; only KindMessage has any.
+	// Text is what a message says, cleaned. A record without one is no message.
 	Text string
+	// Unopened says that the entry is sealed and can't be read here, yet or for
+	// ever; then there is no Text. It can be opened later: see Opening. Reason says
+	// why, "" while it waits for a key.
+	Unopened bool
+	Reason   string
 	// Mine says that this person wrote it: it never counts as unread.
 	Mine bool
 	// ClientID names the action of a user that made this entry; "" for none.
@@ -41,25 +46,7 @@ type Record struct {
 // that became a fact just now, 0 for the others (already held, or not a message).
 // It must be quick and must not wait for the store. It may be nil.
 func (s *Store) Append(recs []Record, done func([]chat.Cursor, error)) {
-	var cursors []chat.Cursor
-	s.submit(len(recs), func(w *writer) error {
-		cursors = make([]chat.Cursor, len(recs)) // anew when tried again
-		for i := range recs {
-			var err error
-			if cursors[i], err = w.append(&recs[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	}, func(err error) {
-		if done == nil {
-			return
-		}
-		if err != nil {
-			cursors = nil
-		}
-		done(cursors, err)
-	})
+	s.Commit(Batch{Records: recs}, done)
 }
 
 func (w *writer) append(rec *Record) (chat.Cursor, error) {
@@ -98,44 +85,60 @@ func (w *writer) append(rec *Record) (chat.Cursor, error) {
 		room.key, log.key, e.Seq, uint64(e.HLC), e.Head, e.Sig[:], e.Payload); err != nil {
 		return 0, err
 	}
-	if e.Kind != wire.KindMessage {
+	if rec.Unopened {
+		return 0, w.addUnopened(rec, room, device)
+	}
+	if rec.Text == "" {
 		return 0, nil
 	}
-	return w.appendMessage(rec, room, device)
+	return w.addMessage(room, &message{
+		device: device, id: e.ID, at: place{rec.Sort, e.Log, e.Seq}, sent: e.HLC, received: rec.ReceivedAt.UnixMicro(),
+		mine: rec.Mine, text: rec.Text, client: rec.ClientID,
+	})
 }
 
-func (w *writer) appendMessage(rec *Record, room *roomState, device int64) (chat.Cursor, error) {
-	e := &rec.Entry
+// message is a row of messages.
+type message struct {
+	device   int64
+	id       chat.EntryID
+	at       place
+	sent     chat.HLC
+	received int64
+	mine     bool
+	text     string
+	client   string
+}
+
+func (w *writer) addMessage(room *roomState, m *message) (chat.Cursor, error) {
 	var client any
-	if rec.ClientID != "" {
-		client = rec.ClientID
-		taken, err := w.queryRow(func(*sqlite3.Stmt) error { return nil }, `SELECT 1 FROM message WHERE client = ?`, rec.ClientID)
+	if m.client != "" {
+		client = m.client
+		taken, err := w.queryRow(func(*sqlite3.Stmt) error { return nil }, `SELECT 1 FROM message WHERE client = ?`, m.client)
 		if err != nil {
 			return 0, err
 		}
 		if taken {
-			return 0, chat.Errorf(chat.CodeUsage, "The client id %.40q was used for another message. Use a new one for every message.", rec.ClientID)
+			return 0, chat.Errorf(chat.CodeUsage, "The client id %.40q was used for another message. Use a new one for every message.", m.client)
 		}
 	}
 	w.cursor++
 	if err := w.exec(`INSERT INTO message (cursor, room, device, entry, sort, log, seq, sent, received, mine, text, client)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		uint64(w.cursor), room.key, device, e.ID[:], uint64(rec.Sort), e.Log[:], e.Seq, uint64(e.HLC), rec.ReceivedAt.UnixMicro(),
-		rec.Mine, rec.Text, client); err != nil {
+		uint64(w.cursor), room.key, m.device, m.id[:], uint64(m.at.sort), m.at.log[:], m.at.seq, uint64(m.sent), m.received,
+		m.mine, m.text, client); err != nil {
 		return 0, err
 	}
-	if strings.IndexFunc(rec.Text, wordRune) >= 0 {
+	if strings.IndexFunc(m.text, wordRune) >= 0 {
 		if err := w.exec(`INSERT INTO message_text (rowid, text, room) VALUES (?, ?, ?)`,
-			uint64(w.cursor), spaced(rec.Text), roomToken(room.key)); err != nil {
+			uint64(w.cursor), spaced(m.text), roomToken(room.key)); err != nil {
 			return 0, err
 		}
 	}
-	at := place{rec.Sort, e.Log, e.Seq}
-	if !rec.Mine && at.compare(room.read) > 0 {
+	if !m.mine && m.at.compare(room.read) > 0 {
 		room.unread++
 	}
-	if rec.Sort >= room.lastSort {
-		room.lastSort, room.lastSent = rec.Sort, e.HLC
+	if m.at.sort >= room.lastSort {
+		room.lastSort, room.lastSent = m.at.sort, m.sent
 	}
 	w.touchRoom(room)
 	return w.cursor, nil

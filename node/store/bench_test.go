@@ -129,7 +129,7 @@ func large(b *testing.B) (dir string, room chat.RoomID) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s.PutRoom(room, "#lobby", true, true, noon.Time(), nil)
+	s.PutRoom(RoomChange{Room: room, Name: "#lobby", Kind: chat.RoomOpen, Joined: true, At: noon.Time()}, nil)
 	hlc, w, writers := noon, newWords(2), benchWriters(room, 200)
 	for left := n; left > 0; {
 		k := min(left, 10_000)

@@ -21,6 +21,7 @@ import (
 const (
 	writerPragmas = `
 		PRAGMA synchronous = NORMAL;
+		PRAGMA secure_delete = ON;
 		PRAGMA temp_store = MEMORY;
 		PRAGMA cache_size = -8192;
 		PRAGMA journal_size_limit = 8388608;`

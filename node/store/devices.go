@@ -14,20 +14,24 @@ type DeviceRow struct {
 	Device   chat.DeviceID
 	Person   chat.PersonID
 	Cert     []byte    // its certificate, as signed; nil while unknown
-	Name     string    // what its person goes by there, cleaned; "" while unknown
+	Name     string    // what its person goes by, on all their devices; cleaned, "" while unknown
 	LastSeen time.Time // zero if never
 }
 
 // PutDevice stores a device or what changed about it: a nil Cert, an empty Name
-// and an earlier LastSeen leave what is stored. done may be nil; see Append for
-// when it is called.
+// and an earlier LastSeen leave what is stored. Name is from then on that of all
+// the person's devices, and of what they wrote there. done may be nil; see Append
+// for when it is called.
 func (s *Store) PutDevice(d DeviceRow, done func(error)) {
 	s.submit(1, func(w *writer) error {
 		if _, err := w.device(d.Device, d.Person); err != nil {
 			return err
 		}
-		return w.exec(`UPDATE device SET person = ?2, cert = ifnull(?3, cert), name = iif(?4 = '', name, ?4),
-			last_seen = max(last_seen, ?5) WHERE device = ?1`, d.Device[:], d.Person[:], d.Cert, d.Name, micros(d.LastSeen))
+		if err := w.exec(`UPDATE device SET person = ?2, cert = ifnull(?3, cert), last_seen = max(last_seen, ?4) WHERE device = ?1`,
+			d.Device[:], d.Person[:], d.Cert, micros(d.LastSeen)); err != nil || d.Name == "" {
+			return err
+		}
+		return w.exec(`UPDATE device SET name = ?2 WHERE person = ?1 AND name <> ?2`, d.Person[:], d.Name)
 	}, done)
 }
 

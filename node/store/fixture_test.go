@@ -116,7 +116,7 @@ func putRoom(t testing.TB, s *Store, name string, joined bool) (chat.RoomID, cha
 	t.Helper()
 	id := chat.OpenRoom(name)
 	done, get := wait[chat.Cursor]()
-	s.PutRoom(id, name, true, joined, noon.Time(), done)
+	s.PutRoom(RoomChange{Room: id, Name: name, Kind: chat.RoomOpen, Joined: joined, At: noon.Time()}, done)
 	return id, get(t)
 }
 

@@ -166,20 +166,26 @@ func (w *walk) scan(from Position) error {
 var errEnough = fmt.Errorf("store: enough")
 
 func (w *walk) load(id int64) (e wire.Entry, size int, err error) {
-	_, err = w.queryRow(func(s *sqlite3.Stmt) error {
-		head, sig := s.ColumnBlob(0, nil), s.ColumnRawBlob(1)
-		var payload []byte
-		if s.ColumnType(2) != sqlite3.NULL {
-			payload = s.ColumnBlob(2, []byte{})
-		}
-		size = len(head) + len(sig) + len(payload)
-		var err error
-		if e, err = wire.DecodeEntry(head, sig, payload); err != nil {
-			return fmt.Errorf("%w: %v", errDecode, err)
-		}
-		return nil
+	_, err = w.queryRow(func(s *sqlite3.Stmt) (err error) {
+		e, size, err = scanEntry(s, 0)
+		return err
 	}, `SELECT head, sig, payload FROM entry WHERE id = ?`, id)
 	return e, size, err
+}
+
+// scanEntry reads an entry from three columns, the first of which it is told, and
+// returns how many bytes they hold.
+func scanEntry(s *sqlite3.Stmt, first int) (e wire.Entry, size int, err error) {
+	head, sig := s.ColumnBlob(first, nil), s.ColumnRawBlob(first+1)
+	var payload []byte
+	if s.ColumnType(first+2) != sqlite3.NULL {
+		payload = s.ColumnBlob(first+2, []byte{})
+	}
+	size = len(head) + len(sig) + len(payload)
+	if e, err = wire.DecodeEntry(head, sig, payload); err != nil {
+		return e, size, fmt.Errorf("%w: %v", errDecode, err)
+	}
+	return e, size, nil
 }
 
 // nextMissing returns the first missing entry behind w.at over all logs.

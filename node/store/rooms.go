@@ -13,37 +13,48 @@ import (
 type RoomRow struct {
 	Room   chat.RoomID
 	Name   string // as shown, with its #
-	Open   bool
+	Kind   chat.RoomKind
+	Person *chat.PersonID // whom a direct chat is with; nil in others
+	Topic  string
 	Joined bool
 	// Unread counts the messages of others behind the read mark.
 	Unread int
+	// Unreadable counts the messages that can't be read here, yet or for ever.
+	Unreadable int
 	// LastAt is when the newest message in the order shown was sent; zero if none.
 	LastAt time.Time
 	// ReadUpTo is the read mark; nil if nothing was read.
 	ReadUpTo *chat.EntryID
 }
 
-// PutRoom stores that this node joined or left a room, and what the room is
-// called. done gets the cursor of that fact, 0 where nothing changed; see Append
-// for when it is called.
-func (s *Store) PutRoom(room chat.RoomID, name string, open, joined bool, at time.Time, done func(chat.Cursor, error)) {
-	var cursor chat.Cursor
-	s.submit(1, func(w *writer) (err error) {
-		cursor, err = w.putRoom(room, name, open, joined, at)
-		return err
-	}, func(err error) {
-		if done == nil {
-			return
+// RoomChange is what a room is from At on.
+type RoomChange struct {
+	Room   chat.RoomID
+	Name   string // as shown, with its # or @; never ""
+	Kind   chat.RoomKind
+	Person *chat.PersonID
+	Topic  string
+	Joined bool
+	At     time.Time
+}
+
+// PutRoom stores what a room is. That this node joined or left it is a fact, of
+// which done gets the cursor; 0 where Joined is what it was. See Append for when
+// done is called.
+func (s *Store) PutRoom(r RoomChange, done func(chat.Cursor, error)) {
+	s.Commit(Batch{Rooms: []RoomChange{r}}, func(cursors []chat.Cursor, err error) {
+		switch {
+		case done == nil:
+		case err != nil:
+			done(0, err)
+		default:
+			done(cursors[0], nil)
 		}
-		if err != nil {
-			cursor = 0
-		}
-		done(cursor, err)
 	})
 }
 
-func (w *writer) putRoom(id chat.RoomID, name string, open, joined bool, at time.Time) (chat.Cursor, error) {
-	room, err := w.room(id)
+func (w *writer) putRoom(r *RoomChange) (chat.Cursor, error) {
+	room, err := w.room(r.Room)
 	if err != nil {
 		return 0, err
 	}
@@ -54,15 +65,20 @@ func (w *writer) putRoom(id chat.RoomID, name string, open, joined bool, at time
 	}, `SELECT joined FROM room WHERE id = ?`, room.key); err != nil {
 		return 0, err
 	}
-	if err := w.exec(`UPDATE room SET name = ?, open = ?, joined = ? WHERE id = ?`, name, open, joined, room.key); err != nil {
+	var person any
+	if r.Person != nil {
+		person = r.Person[:]
+	}
+	if err := w.exec(`UPDATE room SET name = ?, kind = ?, person = ?, topic = ?, joined = ? WHERE id = ?`,
+		r.Name, string(r.Kind), person, r.Topic, r.Joined, room.key); err != nil {
 		return 0, err
 	}
-	if was == joined {
+	if was == r.Joined {
 		return 0, nil
 	}
 	w.cursor++
 	return w.cursor, w.exec(`INSERT INTO room_fact (cursor, room, joined, at) VALUES (?, ?, ?, ?)`,
-		uint64(w.cursor), room.key, joined, at.UnixMicro())
+		uint64(w.cursor), room.key, r.Joined, r.At.UnixMicro())
 }
 
 // ReadMark is how far a room was read.
@@ -132,14 +148,23 @@ func (s *Store) Rooms(ctx context.Context) ([]RoomRow, error) {
 	err := s.read(ctx, func(c *conn) error {
 		rows = nil
 		return c.query(func(stmt *sqlite3.Stmt) error {
-			r := RoomRow{Name: stmt.ColumnText(1), Open: stmt.ColumnBool(2), Joined: stmt.ColumnBool(3), Unread: stmt.ColumnInt(4)}
+			r := RoomRow{
+				Name: stmt.ColumnText(1), Kind: chat.RoomKind(stmt.ColumnText(2)), Joined: stmt.ColumnBool(3), Unread: stmt.ColumnInt(4),
+				Topic: stmt.ColumnText(7), Unreadable: stmt.ColumnInt(8),
+			}
+			if stmt.ColumnType(9) != sqlite3.NULL {
+				r.Person = new(chat.PersonID)
+				if err := fixed(r.Person[:], stmt.ColumnRawBlob(9)); err != nil {
+					return err
+				}
+			}
 			if sent := chat.HLC(stmt.ColumnInt64(5)); sent != 0 {
 				r.LastAt = sent.Time()
 			}
 			r.ReadUpTo = entryID(stmt.ColumnRawBlob(6))
 			rows = append(rows, r)
 			return fixed(rows[len(rows)-1].Room[:], stmt.ColumnRawBlob(0))
-		}, `SELECT room, name, open, joined, unread, last_sent, read_entry FROM room WHERE name <> '' ORDER BY id`)
+		}, `SELECT room, name, kind, joined, unread, last_sent, read_entry, topic, unreadable, person FROM room WHERE name <> '' ORDER BY id`)
 	})
 	return rows, err
 }

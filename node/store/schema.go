@@ -105,7 +105,43 @@ CREATE TABLE room_fact (
 -- room narrows a search without visiting the message.
 CREATE VIRTUAL TABLE message_text USING fts5 (
 	text, room, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2'
-);`}
+);`, `
+-- A person goes by one name, the newest known, on all their devices.
+CREATE INDEX device_person ON device (person);
+UPDATE device SET name = ifnull((SELECT d.name FROM device d WHERE d.person = device.person AND d.name <> ''
+	ORDER BY d.last_seen DESC, d.id DESC LIMIT 1), '');
+
+-- What kind of conversation a room is; person is whom a direct chat is with.
+ALTER TABLE room ADD COLUMN kind TEXT NOT NULL DEFAULT 'open';
+ALTER TABLE room ADD COLUMN person BLOB;
+ALTER TABLE room ADD COLUMN topic TEXT NOT NULL DEFAULT '';
+ALTER TABLE room ADD COLUMN unreadable INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE room DROP COLUMN open;
+
+-- What engines remember, by their keys; much of it is secret.
+CREATE TABLE state (
+	key   BLOB NOT NULL PRIMARY KEY,
+	value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Entries that can't be read here, and what becomes of each if it is opened later.
+-- Those counted are messages: the room's unreadable.
+CREATE TABLE unopened (
+	room     INTEGER NOT NULL,
+	entry    INTEGER NOT NULL,
+	id       BLOB NOT NULL,
+	device   INTEGER NOT NULL,
+	epoch    INTEGER NOT NULL,
+	reason   TEXT NOT NULL,
+	sort     INTEGER NOT NULL,
+	received INTEGER NOT NULL,
+	mine     INTEGER NOT NULL,
+	counted  INTEGER NOT NULL,
+	PRIMARY KEY (room, entry)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX unopened_id ON unopened (substr(id, 1, 8));
+CREATE INDEX unopened_epoch ON unopened (room, device, epoch, entry);
+CREATE INDEX unopened_waiting ON unopened (room, entry) WHERE reason = '';`}
 
 // version returns the version of the file's schema, 0 if it is new. It refuses
 // files that this program did not write or can't read.

@@ -66,7 +66,7 @@ func TestWhatIsStoredIsThereAfterReopening(t *testing.T) {
 			t.Fatalf("devices = %+v, want %+v", devices, want)
 		}
 		rooms := must(s.Rooms(ctx))(t)
-		if want := []RoomRow{{Room: lobby, Name: "#lobby", Open: true, Joined: true, Unread: 1, LastAt: (noon + 9).Time()}}; !reflect.DeepEqual(rooms, want) {
+		if want := []RoomRow{{Room: lobby, Name: "#lobby", Kind: chat.RoomOpen, Joined: true, Unread: 1, LastAt: (noon + 9).Time()}}; !reflect.DeepEqual(rooms, want) {
 			t.Fatalf("rooms = %+v, want %+v", rooms, want)
 		}
 		entries, _, err := s.Missing(ctx, lobby, nil, Position{}, 100, 1<<20)
@@ -155,7 +155,7 @@ func TestAFailureIsNotItsNeighbours(t *testing.T) {
 		failed  bool
 	}
 	answers := make(chan answer, len(calls))
-	s.PutRoom(lobby, "#lobby", true, true, noon.Time(), nil) // holds the writer at the gate
+	s.PutRoom(RoomChange{Room: lobby, Name: "#lobby", Kind: chat.RoomOpen, Joined: true, At: noon.Time()}, nil) // holds the writer at the gate
 	for i, recs := range calls {
 		s.Append(recs, func(cursors []chat.Cursor, err error) { answers <- answer{i, cursors, err != nil} })
 	}

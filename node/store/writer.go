@@ -44,13 +44,14 @@ type logKey struct {
 }
 
 type roomState struct {
-	key      int64
-	unread   int
-	lastSort chat.HLC
-	lastSent chat.HLC
-	read     place
-	readID   []byte // nil where nothing was read
-	dirty    bool
+	key        int64
+	unread     int
+	unreadable int
+	lastSort   chat.HLC
+	lastSent   chat.HLC
+	read       place
+	readID     []byte // nil where nothing was read
+	dirty      bool
 }
 
 type logState struct {
@@ -175,8 +176,8 @@ func (w *writer) commit(batch []op) (n int, err error) {
 func (w *writer) flush() error {
 	for _, r := range w.dirty.rooms {
 		r.dirty = false
-		if err := w.exec(`UPDATE room SET unread = ?, last_sort = ?, last_sent = ?, read_entry = ?, read_sort = ?, read_log = ?, read_seq = ? WHERE id = ?`,
-			r.unread, uint64(r.lastSort), uint64(r.lastSent), r.readID, uint64(r.read.sort), r.read.log[:], r.read.seq, r.key); err != nil {
+		if err := w.exec(`UPDATE room SET unread = ?, unreadable = ?, last_sort = ?, last_sent = ?, read_entry = ?, read_sort = ?, read_log = ?, read_seq = ? WHERE id = ?`,
+			r.unread, r.unreadable, uint64(r.lastSort), uint64(r.lastSent), r.readID, uint64(r.read.sort), r.read.log[:], r.read.seq, r.key); err != nil {
 			return err
 		}
 	}
@@ -217,15 +218,16 @@ func (w *writer) room(id chat.RoomID) (*roomState, error) {
 		if s.ColumnType(4) != sqlite3.NULL {
 			r.readID = s.ColumnBlob(4, nil)
 		}
+		r.unreadable = s.ColumnInt(8)
 		r.read.sort, r.read.seq = chat.HLC(s.ColumnInt64(5)), uint64(s.ColumnInt64(7))
 		return fixed(r.read.log[:], s.ColumnRawBlob(6))
-	}, `SELECT id, unread, last_sort, last_sent, read_entry, read_sort, read_log, read_seq FROM room WHERE room = ?`, id[:])
+	}, `SELECT id, unread, last_sort, last_sent, read_entry, read_sort, read_log, read_seq, unreadable FROM room WHERE room = ?`, id[:])
 	if err != nil {
 		return nil, err
 	}
 	if !found {
-		if err := w.exec(`INSERT INTO room (room, name, open, joined, unread, last_sort, last_sent, read_sort, read_log, read_seq)
-			VALUES (?, '', 0, 0, 0, 0, 0, 0, ?, 0)`, id[:], r.read.log[:]); err != nil {
+		if err := w.exec(`INSERT INTO room (room, name, joined, unread, last_sort, last_sent, read_sort, read_log, read_seq)
+			VALUES (?, '', 0, 0, 0, 0, 0, ?, 0)`, id[:], r.read.log[:]); err != nil {
 			return nil, err
 		}
 		r.key = w.db.LastInsertRowID()
@@ -248,7 +250,9 @@ func (w *writer) device(id chat.DeviceID, person chat.PersonID) (int64, error) {
 		return 0, err
 	}
 	if !found {
-		if err := w.exec(`INSERT INTO device (device, person, name, last_seen) VALUES (?, ?, '', 0)`, id[:], person[:]); err != nil {
+		// A person goes by one name on all their devices.
+		if err := w.exec(`INSERT INTO device (device, person, name, last_seen)
+			VALUES (?1, ?2, ifnull((SELECT name FROM device WHERE person = ?2 LIMIT 1), ''), 0)`, id[:], person[:]); err != nil {
 			return 0, err
 		}
 		key = w.db.LastInsertRowID()

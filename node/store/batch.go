@@ -1,0 +1,140 @@
+package store
+
+import (
+	"context"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"earshot/chat"
+)
+
+// Batch is what is stored together: all of it, or nothing.
+type Batch struct {
+	// Records are entries that are new here; see Append for their order.
+	Records []Record
+	// Unopened says why entries, of this batch too, are not readable.
+	Unopened []Unopened
+	// Openings are of entries that were not readable before.
+	Openings []Opening
+	Rooms    []RoomChange
+	State    []StateChange
+	// Guard, unless nil, is asked by the writer just before, and once more if the
+	// batch is tried again on its own. Its error refuses the batch. So who makes
+	// batches of a state that each changes can call back those behind one that
+	// failed. It must not wait for the store.
+	Guard func() error
+}
+
+// StateChange stores Value under Key in place of what was there. A nil Value
+// removes it. What was replaced or removed can't be read from the database's file
+// any more once the write-ahead log is emptied: see the package's promises.
+type StateChange struct {
+	Key   string // 1 to MaxStateKey bytes
+	Value []byte
+}
+
+// MaxStateKey bounds a key of state: twice the longest that is in use.
+const MaxStateKey = 512
+
+// Commit stores a batch. It returns at once and keeps b.
+//
+// done is called as that of Append. It gets a cursor for each of Records, then of
+// Openings, then of Rooms: 0 where nothing became a fact just now. It may be nil.
+func (s *Store) Commit(b Batch, done func([]chat.Cursor, error)) {
+	var cursors []chat.Cursor
+	s.submit(len(b.Records)+len(b.Unopened)+len(b.Openings)+len(b.Rooms)+len(b.State), func(w *writer) (err error) {
+		cursors, err = w.store(&b)
+		return err
+	}, func(err error) {
+		if done == nil {
+			return
+		}
+		if err != nil {
+			cursors = nil
+		}
+		done(cursors, err)
+	})
+}
+
+func (w *writer) store(b *Batch) ([]chat.Cursor, error) {
+	if b.Guard != nil {
+		if err := b.Guard(); err != nil {
+			return nil, err
+		}
+	}
+	cursors := make([]chat.Cursor, 0, len(b.Records)+len(b.Openings)+len(b.Rooms))
+	add := func(c chat.Cursor, err error) error {
+		cursors = append(cursors, c)
+		return err
+	}
+	for i := range b.Records {
+		if err := add(w.append(&b.Records[i])); err != nil {
+			return nil, err
+		}
+	}
+	for i := range b.Unopened {
+		if err := w.putUnopened(&b.Unopened[i]); err != nil {
+			return nil, err
+		}
+	}
+	for i := range b.Openings {
+		if err := add(w.openEntry(&b.Openings[i])); err != nil {
+			return nil, err
+		}
+	}
+	for i := range b.Rooms {
+		if err := add(w.putRoom(&b.Rooms[i])); err != nil {
+			return nil, err
+		}
+	}
+	for _, c := range b.State {
+		if err := w.putState(c); err != nil {
+			return nil, err
+		}
+	}
+	return cursors, nil
+}
+
+func (w *writer) putState(c StateChange) error {
+	if len(c.Key) == 0 || len(c.Key) > MaxStateKey {
+		return chat.Errorf(chat.CodeInternal, "Something was to be stored under a name of %d bytes. Report these words.", len(c.Key))
+	}
+	if c.Value == nil {
+		return w.exec(`DELETE FROM state WHERE key = ?`, []byte(c.Key))
+	}
+	return w.exec(`INSERT INTO state (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
+		[]byte(c.Key), c.Value)
+}
+
+// State returns what is stored under every key that begins with prefix.
+func (s *Store) State(ctx context.Context, prefix string) (map[string][]byte, error) {
+	var state map[string][]byte
+	err := s.read(ctx, func(c *conn) error {
+		state = make(map[string][]byte)
+		add := func(stmt *sqlite3.Stmt) error {
+			state[string(stmt.ColumnRawBlob(0))] = stmt.ColumnBlob(1, []byte{})
+			return nil
+		}
+		if end := behind(prefix); end != nil {
+			return c.query(add, `SELECT key, value FROM state WHERE key >= ? AND key < ?`, []byte(prefix), end)
+		}
+		return c.query(add, `SELECT key, value FROM state WHERE key >= ?`, []byte(prefix))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return state, nil
+}
+
+// behind returns the first key behind all that begin with prefix; nil if there is
+// none.
+func behind(prefix string) []byte {
+	end := []byte(prefix)
+	for len(end) > 0 {
+		if end[len(end)-1]++; end[len(end)-1] != 0 {
+			return end
+		}
+		end = end[:len(end)-1]
+	}
+	return nil
+}

@@ -1,0 +1,176 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"earshot/chat"
+	"earshot/chat/wire"
+)
+
+// Unopened says why an entry that is stored can't be read here. Of an entry that
+// was opened, or that is not stored, it says nothing and is skipped.
+type Unopened struct {
+	ID     chat.EntryID
+	Room   chat.RoomID
+	Device chat.DeviceID // its author's
+	Epoch  uint64
+	Reason string // "" while it waits for a key
+}
+
+// Opening says that an entry which was not readable is so now. Where Text is not
+// "" it becomes a message and a fact, in the place that its record had given it.
+// An entry that was opened before, or that is not stored, is skipped.
+type Opening struct {
+	ID   chat.EntryID
+	Room chat.RoomID
+	Text string // cleaned; "" when nothing is shown
+}
+
+// UnopenedQuery asks for entries of a room that are not readable here.
+type UnopenedQuery struct {
+	Room   chat.RoomID
+	Device *chat.DeviceID // only this author's; nil means all
+	Epoch  *uint64        // only of this epoch; nil means all
+	// Waiting leaves out those of which it is known why they can't be read.
+	Waiting bool
+	// After is where the last page ended; 0 asks for the first.
+	After uint64
+	// Limit as in MessageQuery.
+	Limit int
+}
+
+// StoredEntry is an entry that is not readable here, with what its record said.
+type StoredEntry struct {
+	Entry      wire.Entry
+	Person     chat.PersonID
+	ReceivedAt time.Time
+	Sort       chat.HLC
+	Reason     string
+}
+
+// maxUnopenedPage bounds a page of such entries, in bytes.
+const maxUnopenedPage = 1 << 20
+
+// UnopenedEntries returns a page of entries that are not readable here, in the
+// order in which they were stored, and where the next page begins; no entries mean
+// that there are no more. It costs what it returns, however many there are.
+func (s *Store) UnopenedEntries(ctx context.Context, q UnopenedQuery) (page []StoredEntry, next uint64, err error) {
+	next = q.After
+	err = s.read(ctx, func(c *conn) error {
+		return c.snapshot(func() error {
+			key, found, err := c.roomKey(q.Room)
+			if err != nil || !found {
+				return err
+			}
+			sql, args := `WHERE u.room = ? AND u.entry > ?`, []any{key, q.After}
+			if q.Device != nil {
+				sql, args = sql+` AND u.device = (SELECT id FROM device WHERE device = ?)`, append(args, q.Device[:])
+			}
+			if q.Epoch != nil {
+				sql, args = sql+` AND u.epoch = ?`, append(args, *q.Epoch)
+			}
+			if q.Waiting {
+				sql += ` AND u.reason = ''`
+			}
+			bytes := 0
+			err = c.query(func(stmt *sqlite3.Stmt) error {
+				e := StoredEntry{
+					ReceivedAt: time.UnixMicro(stmt.ColumnInt64(1)).UTC(), Sort: chat.HLC(stmt.ColumnInt64(2)), Reason: stmt.ColumnText(3),
+				}
+				if err := fixed(e.Person[:], stmt.ColumnRawBlob(4)); err != nil {
+					return err
+				}
+				var size int
+				if e.Entry, size, err = scanEntry(stmt, 5); err != nil {
+					return err
+				}
+				if bytes += size; bytes > maxUnopenedPage && len(page) > 0 {
+					return errEnough
+				}
+				page, next = append(page, e), uint64(stmt.ColumnInt64(0))
+				return nil
+			}, `SELECT u.entry, u.received, u.sort, u.reason, d.person, e.head, e.sig, e.payload
+				FROM unopened u CROSS JOIN device d ON d.id = u.device CROSS JOIN entry e ON e.id = u.entry `+sql+
+				` ORDER BY u.entry LIMIT ?`, append(args, pageSize(q.Limit))...)
+			if err == errEnough {
+				return nil
+			}
+			return err
+		})
+	})
+	if err != nil {
+		return nil, q.After, err
+	}
+	return page, next, nil
+}
+
+// unopened is a row of entries that are not readable.
+type unopened struct {
+	entry    int64 // the entry's local key
+	device   int64
+	log      chat.LogID
+	seq      uint64
+	hlc      chat.HLC
+	sort     chat.HLC
+	received int64
+	mine     bool
+	counted  bool // it is a message, and counts as unreadable
+}
+
+// addUnopened notes that the entry just stored is not readable.
+func (w *writer) addUnopened(rec *Record, room *roomState, device int64) error {
+	e := &rec.Entry
+	counted := e.Kind == wire.KindMessage
+	if counted {
+		room.unreadable++
+		w.touchRoom(room)
+	}
+	return w.exec(`INSERT INTO unopened (room, entry, id, device, epoch, reason, sort, received, mine, counted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		room.key, w.db.LastInsertRowID(), e.ID[:], device, e.Epoch, rec.Reason, uint64(rec.Sort), rec.ReceivedAt.UnixMicro(), rec.Mine, counted)
+}
+
+func (w *writer) putUnopened(u *Unopened) error {
+	room, err := w.room(u.Room)
+	if err != nil {
+		return err
+	}
+	return w.exec(`UPDATE unopened SET reason = ? WHERE substr(id, 1, 8) = ? AND id = ? AND room = ? AND reason <> ?1`,
+		u.Reason, u.ID[:8], u.ID[:], room.key)
+}
+
+// openEntry makes of an entry that was not readable what it says.
+func (w *writer) openEntry(o *Opening) (chat.Cursor, error) {
+	room, err := w.room(o.Room)
+	if err != nil {
+		return 0, err
+	}
+	var u unopened
+	found, err := w.queryRow(func(s *sqlite3.Stmt) error {
+		u = unopened{
+			entry: s.ColumnInt64(0), device: s.ColumnInt64(1), seq: uint64(s.ColumnInt64(3)), hlc: chat.HLC(s.ColumnInt64(4)),
+			sort: chat.HLC(s.ColumnInt64(5)), received: s.ColumnInt64(6), mine: s.ColumnBool(7), counted: s.ColumnBool(8),
+		}
+		return fixed(u.log[:], s.ColumnRawBlob(2))
+	}, `SELECT u.entry, u.device, l.log, e.seq, e.hlc, u.sort, u.received, u.mine, u.counted
+		FROM unopened u CROSS JOIN entry e ON e.id = u.entry CROSS JOIN log l ON l.id = e.log
+		WHERE substr(u.id, 1, 8) = ? AND u.id = ? AND u.room = ?`, o.ID[:8], o.ID[:], room.key)
+	if err != nil || !found {
+		return 0, err
+	}
+	if err := w.exec(`DELETE FROM unopened WHERE room = ? AND entry = ?`, room.key, u.entry); err != nil {
+		return 0, err
+	}
+	if u.counted {
+		room.unreadable--
+		w.touchRoom(room)
+	}
+	if o.Text == "" {
+		return 0, nil
+	}
+	return w.addMessage(room, &message{
+		device: u.device, id: o.ID, at: place{u.sort, u.log, u.seq}, sent: u.hlc, received: u.received, mine: u.mine, text: o.Text,
+	})
+}
