@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"io"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -18,23 +17,35 @@ import (
 )
 
 // Node is a Backend in memory. Make one with New; its methods may be used from
-// many goroutines.
+// many goroutines. What other people do is told to it by methods that no Backend
+// has: Appear, Ask, Hear and so on.
 type Node struct {
 	feed *feed.Feed
 
-	mu     sync.Mutex
-	me     chat.Me
-	people []chat.Person
-	rooms  []*room
-	facts  []chat.Event
-	byID   map[string]chat.Message // by client id
-	typing []chat.TypingEvent
-	fail   error
+	mu          sync.Mutex
+	me          chat.Me
+	people      []chat.Person
+	contacts    map[chat.PersonID]*chat.Contact
+	privacy     chat.Privacy
+	compared    map[chat.PersonID]*chat.Verification
+	rooms       []*room
+	invitations []*room // as they will be once accepted
+	devices     []chat.OwnDevice
+	pairing     *pairing
+	facts       []chat.Event
+	byID        map[string]chat.Message // by client id
+	typing      []chat.TypingEvent
+	fail        error
 }
+
+var _ api.Backend = (*Node)(nil)
 
 type room struct {
 	chat.Room
 	messages []chat.Message
+	members  []chat.Member // of a private room
+	invited  time.Time     // of an invitation: when, and by whom
+	by       chat.Author
 }
 
 // New returns a node of a person with this name who is in the lobby.
@@ -42,7 +53,12 @@ func New(name string) *Node {
 	me := chat.Me{Name: name, Home: "/home/of/" + name, Version: "test", Port: 9327, Addresses: []string{"/ip4/127.0.0.1/tcp/9327"}}
 	_, _ = rand.Read(me.Person[:]) // never fails
 	_, _ = rand.Read(me.Device[:])
-	n := &Node{me: me, byID: make(map[string]chat.Message), feed: feed.New(0)}
+	n := &Node{
+		me: me, feed: feed.New(0), byID: map[string]chat.Message{},
+		contacts: map[chat.PersonID]*chat.Contact{}, compared: map[chat.PersonID]*chat.Verification{},
+		privacy: chat.Privacy{Nearby: chat.Everyone, Presence: chat.OnlyContacts, Read: chat.OnlyContacts},
+		devices: []chat.OwnDevice{{Device: me.Device, Label: "this machine", This: true, Presence: chat.Here}},
+	}
 	n.people = []chat.Person{{
 		Person: me.Person, Name: name, Me: true, Presence: chat.Here,
 		Devices: []chat.Device{{Device: me.Device, Presence: chat.Here}},
@@ -71,7 +87,7 @@ func (n *Node) Appear(name string) chat.Author {
 	_, _ = rand.Read(a.Person[:])
 	_, _ = rand.Read(a.Device[:])
 	p := chat.Person{
-		Person: a.Person, Name: name, Presence: chat.Here, LastSeen: time.Now().UTC(),
+		Person: a.Person, Name: name, Relation: chat.RelationStranger, Presence: chat.Here, LastSeen: time.Now().UTC(),
 		Devices: []chat.Device{{Device: a.Device, Presence: chat.Here, LastSeen: time.Now().UTC(), Address: "/ip4/127.0.0.2/tcp/9327"}},
 	}
 	n.mu.Lock()
@@ -81,13 +97,39 @@ func (n *Node) Appear(name string) chat.Author {
 	return a
 }
 
-// Hear stores a message of somebody else, as if it came from the network.
+// Depart makes a person known as gone.
+func (n *Node) Depart(who chat.PersonID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.change(who, func(p *chat.Person) {
+		p.Presence = chat.Gone
+		for i := range p.Devices {
+			p.Devices[i].Presence, p.Devices[i].Address = chat.Gone, ""
+		}
+	})
+}
+
+// change changes what is known of a person and tells. n.mu is held.
+func (n *Node) change(who chat.PersonID, f func(*chat.Person)) {
+	i := slices.IndexFunc(n.people, func(p chat.Person) bool { return p.Person == who })
+	if i < 0 {
+		panic("apitest: nobody is " + who.String())
+	}
+	p := n.people[i]
+	p.Devices = slices.Clone(p.Devices)
+	f(&p)
+	n.people[i] = p
+	n.feed.Publish(chat.PersonEvent{Person: p})
+}
+
+// Hear stores a message of somebody else, as if it came from the network. A room
+// is named as by FindRoom, such as "#tea" or "@Bob".
 func (n *Node) Hear(from chat.Author, roomName, text string) chat.Message {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	r := n.find(roomName)
-	if r == nil {
-		panic("apitest: no room " + roomName)
+	r, err := n.find(roomName)
+	if err != nil {
+		panic("apitest: " + err.Error())
 	}
 	r.Unread++
 	return n.store(r, from, text)
@@ -114,30 +156,37 @@ func (n *Node) store(r *room, from chat.Author, text string) chat.Message {
 
 // join is JoinRoom for a canonical name. n.mu is held, or n is not shared yet.
 func (n *Node) join(name string) *room {
-	if r := n.find(name); r != nil {
+	id := chat.OpenRoom(name)
+	if r, err := n.byRoomID(id); err == nil {
 		return r
 	}
-	r := &room{Room: chat.Room{Room: name, RoomID: chat.OpenRoom(name), Kind: chat.RoomOpen, Open: true}}
+	return n.enter(&room{Room: chat.Room{Room: name, RoomID: id, Kind: chat.RoomOpen, Open: true}})
+}
+
+// enter adds a room and tells. n.mu is held.
+func (n *Node) enter(r *room) *room {
 	n.rooms = append(n.rooms, r)
-	e := chat.RoomEvent{Cursor: chat.Cursor(len(n.facts) + 1), Room: name, RoomID: r.RoomID, Joined: true, At: time.Now().UTC()}
-	n.facts = append(n.facts, e)
-	n.feed.Publish(e)
+	n.fact(r, true)
 	return r
 }
 
-func (n *Node) find(ref string) *room {
-	name, _ := chat.CanonicalRoomName(ref)
-	for _, r := range n.rooms {
-		if r.Room.Room == name || r.RoomID.String() == strings.ToLower(ref) {
-			return r
-		}
-	}
-	return nil
+// exit takes a room away and tells. n.mu is held.
+func (n *Node) exit(r *room) {
+	n.rooms = slices.DeleteFunc(n.rooms, func(o *room) bool { return o == r })
+	n.fact(r, false)
+}
+
+func (n *Node) fact(r *room, joined bool) {
+	e := chat.RoomEvent{Cursor: chat.Cursor(len(n.facts) + 1), Room: r.Room.Room, RoomID: r.RoomID, Joined: joined, At: time.Now().UTC()}
+	n.facts = append(n.facts, e)
+	n.feed.Publish(e)
 }
 
 func (n *Node) byRoomID(id chat.RoomID) (*room, error) {
-	if r := n.find(id.String()); r != nil {
-		return r, nil
+	for _, r := range n.rooms {
+		if r.RoomID == id {
+			return r, nil
+		}
 	}
 	return nil, chat.Errorf(chat.CodeNotJoined, "You are not in that room. Join it with `earshot room join`.")
 }
@@ -171,10 +220,11 @@ func (n *Node) FindRoom(_ context.Context, ref string) (chat.Room, error) {
 	if n.fail != nil {
 		return chat.Room{}, n.fail
 	}
-	if r := n.find(ref); r != nil {
-		return r.Room, nil
+	r, err := n.find(ref)
+	if err != nil {
+		return chat.Room{}, err
 	}
-	return chat.Room{}, chat.Errorf(chat.CodeNotFound, "There is no room %.60q here. Join it with `earshot room join`.", ref)
+	return r.Room, nil
 }
 
 func (n *Node) JoinRoom(_ context.Context, name string) (chat.Room, error) {
@@ -200,10 +250,7 @@ func (n *Node) LeaveRoom(_ context.Context, id chat.RoomID) error {
 	if r.Room.Room == chat.Lobby {
 		return chat.Errorf(chat.CodeDenied, "Everybody is in %s. Leave other rooms.", chat.Lobby)
 	}
-	n.rooms = slices.DeleteFunc(n.rooms, func(o *room) bool { return o == r })
-	e := chat.RoomEvent{Cursor: chat.Cursor(len(n.facts) + 1), Room: r.Room.Room, RoomID: id, At: time.Now().UTC()}
-	n.facts = append(n.facts, e)
-	n.feed.Publish(e)
+	n.exit(r)
 	return nil
 }
 
@@ -214,6 +261,8 @@ func (n *Node) Send(_ context.Context, id chat.RoomID, text, clientID string) (c
 	switch {
 	case n.fail != nil || err != nil:
 		return chat.Message{}, firstOf(n.fail, err)
+	case n.maySend(r) != nil:
+		return chat.Message{}, n.maySend(r)
 	case len(text) > chat.MaxText:
 		return chat.Message{}, chat.Errorf(chat.CodeTooLong, "The text has %d bytes and may have %d. Send it in parts.", len(text), chat.MaxText)
 	case chat.CleanText(text) == "":
