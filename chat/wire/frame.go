@@ -142,6 +142,9 @@ func EncodeFrame(f Frame) []byte {
 	case History:
 		v.Grants = list(v.Grants)
 		f = v
+	case OwnTexts:
+		v.Texts = list(v.Texts)
+		f = v
 	}
 	return append([]byte{byte(f.frameType())}, Marshal(f)...)
 }

@@ -184,7 +184,7 @@ func decodePeople(t FrameType, body []byte) (Frame, error) {
 		f, err := decodeAs[HistoryWant](body)
 		return f, first(err, checkRoom(f.Room))
 	}
-	return Unknown{Type: t}, nil
+	return decodeOwn(t, body)
 }
 
 // first returns the first of errs that is one.
