@@ -48,7 +48,6 @@ func TestFramesBetweenOwnDevicesThatBreakTheRulesAreRefused(t *testing.T) {
 	}
 	for i, f := range []Frame{
 		OwnHello{Contacts: fill(31, 1)},
-		OwnHello{Contacts: fill(32, 1), List: []byte{}},
 		OwnHello{Contacts: fill(32, 1), List: fill(MaxDeviceList+1, 1)},
 		OwnContacts{Records: [][]byte{}},
 		OwnContacts{Records: many(MaxOwnRecords+1, 1)},
