@@ -13,23 +13,60 @@
 //
 // # Routes
 //
-// Bodies and replies are JSON; a POST says so in its Content-Type. {room} is the
-// name of a room, with or without its # (%23 in a path), or its id. Times are RFC
-// 3339 in UTC, ids as in package chat.
+// Bodies and replies are JSON; a POST or PUT says so in its Content-Type. {room} is
+// what a person calls a room, with or without its # (%23 in a path), or the contact
+// of a direct chat, or an id: see RoomBackend.FindRoom. {who} is an id or a contact's
+// name: see PeopleBackend.FindPerson; so are "who" and "claimant" in bodies. Times
+// are RFC 3339 in UTC, ids as in package chat.
 //
 //	GET    /v1/me                       who this node is: chat.Me
 //	GET    /v1/people                   {"people": [chat.Person]}
+//	GET    /v1/people/{who}             chat.Person
+//	POST   /v1/people/{who}/add         {"note"}: asks them to be a contact; chat.Contact
+//	POST   /v1/people/{who}/accept      takes their request
+//	POST   /v1/people/{who}/decline     drops it
+//	POST   /v1/people/{who}/block       ends every relation; they see somebody who is away
+//	POST   /v1/people/{who}/unblock     makes them a stranger
+//	POST   /v1/people/{who}/forget      makes a contact a stranger
+//	POST   /v1/people/{who}/decide      {"claimant", "same": true}: whether the two are one
+//	POST   /v1/people/{who}/verify      begins or joins a live comparison; chat.Verification
+//	POST   /v1/people/{who}/verify/say  {"same": true}
+//	POST   /v1/people/{who}/verify/cancel  ends the comparison
+//	POST   /v1/people/{who}/verified    {"evidence"}: their 60 digits, or the text of their code
+//	POST   /v1/people/{who}/chat        the direct chat with a contact: chat.Room
+//	GET    /v1/contacts                 {"contacts": [chat.Contact]}
+//	GET    /v1/privacy                  chat.Privacy
+//	PUT    /v1/privacy                  chat.Privacy: all of it; answers with it
 //	GET    /v1/rooms                    {"rooms": [chat.Room]}
-//	POST   /v1/rooms                    {"name": "#x"}: joins or makes it; chat.Room
+//	POST   /v1/rooms                    {"name": "#x"}: joins or makes it; with "private" and "history" a new private one; chat.Room
+//	GET    /v1/rooms/{room}             chat.Room
 //	DELETE /v1/rooms/{room}             leaves it
 //	GET    /v1/rooms/{room}/messages    ?limit=&before=&after=: {"messages": [chat.Message]}
 //	POST   /v1/rooms/{room}/messages    {"text", "client_id"}: chat.Message, once it is stored
 //	POST   /v1/rooms/{room}/typing      {"typing": true}
 //	POST   /v1/rooms/{room}/read        {"up_to": id}
+//	GET    /v1/rooms/{room}/members     {"members": [chat.Member]}
+//	POST   /v1/rooms/{room}/invite      {"who", "role"}
+//	POST   /v1/rooms/{room}/remove      {"who"}
+//	POST   /v1/rooms/{room}/role        {"who", "role"}
+//	POST   /v1/rooms/{room}/rename      {"name": "#y"}
+//	POST   /v1/rooms/{room}/topic       {"topic"}
+//	GET    /v1/invitations              {"invitations": [chat.Invitation]}
+//	POST   /v1/invitations/{room}/accept   chat.Room
+//	POST   /v1/invitations/{room}/decline  drops it
+//	GET    /v1/devices                  {"devices": [chat.OwnDevice]}
+//	POST   /v1/devices/add              a code for a new device: chat.Pairing
+//	POST   /v1/devices/join             {"code", "label"}, on the new device: chat.Pairing
+//	POST   /v1/devices/confirm          {"yes": true}
+//	POST   /v1/devices/cancel           ends the pairing
+//	POST   /v1/devices/{device}/revoke  ends a device of this person's for good
 //	POST   /v1/backup                   {"passphrase"}: the backup's bytes; cut off where it fails
 //	GET    /v1/events                   ?after=&run=: events as they happen, see below
 //	GET    /v1/version                  Version
 //	POST   /v1/stop                     stops the node, if it is a daemon
+//
+// Where {room} is an invitation, and for {device}, an id or at least its first 6
+// characters does, or what it is called if nothing else is called so.
 //
 // Messages come oldest first: the newest limit (50, at most 500) of the room, those
 // just before the message before, or those just after the message after. Two

@@ -35,7 +35,7 @@ func (s *Server) guard(r *http.Request) error {
 			return errNoToken
 		}
 	}
-	if r.Method == http.MethodPost {
+	if r.Method == http.MethodPost || r.Method == http.MethodPut {
 		media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 		if strings.TrimSpace(media) != "application/json" {
 			return chat.Errorf(chat.CodeUsage, "The body must be JSON. Set Content-Type: application/json.")

@@ -36,13 +36,45 @@ type route struct {
 var routes = []route{
 	{method: "GET", path: "/v1/me", serve: (*Server).me},
 	{method: "GET", path: "/v1/people", serve: (*Server).people},
+	{method: "GET", path: "/v1/people/{who}", serve: (*Server).onePerson},
+	{method: "POST", path: "/v1/people/{who}/add", serve: (*Server).addContact},
+	{method: "POST", path: "/v1/people/{who}/accept", serve: toPerson(Backend.AcceptContact)},
+	{method: "POST", path: "/v1/people/{who}/decline", serve: toPerson(Backend.DeclineContact)},
+	{method: "POST", path: "/v1/people/{who}/block", serve: toPerson(Backend.BlockPerson)},
+	{method: "POST", path: "/v1/people/{who}/unblock", serve: toPerson(Backend.UnblockPerson)},
+	{method: "POST", path: "/v1/people/{who}/forget", serve: toPerson(Backend.ForgetContact)},
+	{method: "POST", path: "/v1/people/{who}/decide", serve: (*Server).decideClaim},
+	{method: "POST", path: "/v1/people/{who}/verify", serve: (*Server).startVerification},
+	{method: "POST", path: "/v1/people/{who}/verify/say", serve: (*Server).sayVerification},
+	{method: "POST", path: "/v1/people/{who}/verify/cancel", serve: toPerson(Backend.CancelVerification)},
+	{method: "POST", path: "/v1/people/{who}/verified", serve: (*Server).markVerified},
+	{method: "POST", path: "/v1/people/{who}/chat", serve: (*Server).directChat},
+	{method: "GET", path: "/v1/contacts", serve: (*Server).contacts},
+	{method: "GET", path: "/v1/privacy", serve: (*Server).privacy},
+	{method: "PUT", path: "/v1/privacy", serve: (*Server).setPrivacy},
 	{method: "GET", path: "/v1/rooms", serve: (*Server).rooms},
-	{method: "POST", path: "/v1/rooms", serve: (*Server).joinRoom},
+	{method: "POST", path: "/v1/rooms", serve: (*Server).newRoom},
+	{method: "GET", path: "/v1/rooms/{room}", serve: (*Server).oneRoom},
 	{method: "DELETE", path: "/v1/rooms/{room}", serve: (*Server).leaveRoom},
 	{method: "GET", path: "/v1/rooms/{room}/messages", serve: (*Server).messages},
 	{method: "POST", path: "/v1/rooms/{room}/messages", serve: (*Server).send},
 	{method: "POST", path: "/v1/rooms/{room}/typing", serve: (*Server).typing},
 	{method: "POST", path: "/v1/rooms/{room}/read", serve: (*Server).read},
+	{method: "GET", path: "/v1/rooms/{room}/members", serve: (*Server).members},
+	{method: "POST", path: "/v1/rooms/{room}/invite", serve: (*Server).invite},
+	{method: "POST", path: "/v1/rooms/{room}/remove", serve: (*Server).remove},
+	{method: "POST", path: "/v1/rooms/{room}/role", serve: (*Server).setRole},
+	{method: "POST", path: "/v1/rooms/{room}/rename", serve: (*Server).renameRoom},
+	{method: "POST", path: "/v1/rooms/{room}/topic", serve: (*Server).setTopic},
+	{method: "GET", path: "/v1/invitations", serve: (*Server).invitations},
+	{method: "POST", path: "/v1/invitations/{room}/accept", serve: (*Server).acceptInvitation},
+	{method: "POST", path: "/v1/invitations/{room}/decline", serve: (*Server).declineInvitation},
+	{method: "GET", path: "/v1/devices", serve: (*Server).devices},
+	{method: "POST", path: "/v1/devices/add", serve: (*Server).addDevice},
+	{method: "POST", path: "/v1/devices/join", serve: (*Server).joinDevice},
+	{method: "POST", path: "/v1/devices/confirm", serve: (*Server).confirmDevice},
+	{method: "POST", path: "/v1/devices/cancel", serve: (*Server).cancelPairing},
+	{method: "POST", path: "/v1/devices/{device}/revoke", serve: (*Server).revokeDevice},
 	{method: "POST", path: "/v1/backup", stream: (*Server).backup},
 	{method: "GET", path: "/v1/events", stream: (*Server).events},
 	{method: "GET", path: "/v1/version", serve: (*Server).version},
@@ -92,7 +124,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // noRoute says which of path and method is wrong.
 func (s *Server) noRoute(w http.ResponseWriter, r *http.Request) {
 	probe := r.Clone(r.Context())
-	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
 		probe.Method = method
 		if _, pattern := s.mux.Handler(probe); pattern != "/" {
 			w.Header().Add("Allow", method)
@@ -201,6 +233,10 @@ func list[T any](l []T) []T {
 type (
 	NewRoom struct {
 		Name string `json:"name"`
+		// Private asks for a new room that only those who are invited can read.
+		Private bool `json:"private,omitempty"`
+		// History is what newcomers to a private room can read, "" for the usual.
+		History string `json:"history,omitempty"`
 	}
 	NewMessage struct {
 		Text     string `json:"text"`
@@ -214,7 +250,7 @@ type (
 	}
 )
 
-func (s *Server) joinRoom(r *http.Request) (any, error) {
+func (s *Server) newRoom(r *http.Request) (any, error) {
 	var body NewRoom
 	if err := decode(r, &body); err != nil {
 		return nil, err
@@ -223,8 +259,17 @@ func (s *Server) joinRoom(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.cfg.Backend.JoinRoom(r.Context(), name)
+	if !body.Private {
+		return s.cfg.Backend.JoinRoom(r.Context(), name)
+	}
+	switch body.History {
+	case "", chat.HistoryNone, chat.HistorySinceInvited, chat.HistoryAll:
+		return s.cfg.Backend.CreateRoom(r.Context(), name, body.History)
+	}
+	return nil, chat.Errorf(chat.CodeUsage, "%.40q is no history for newcomers. Say %s, %s or %s.", body.History, chat.HistoryNone, chat.HistorySinceInvited, chat.HistoryAll)
 }
+
+func (s *Server) oneRoom(r *http.Request) (any, error) { return s.room(r) }
 
 func (s *Server) leaveRoom(r *http.Request) (any, error) {
 	room, err := s.room(r)

@@ -2,9 +2,10 @@
 // does not know how a node works, how to start one (OnLost may be told), or how
 // anything is shown.
 //
-// A Client and its methods may be used from many goroutines. Every request may be
-// asked again without doing its work twice, so a request whose connection breaks is
-// repeated once by itself: a node that was restarted meanwhile is not noticed.
+// A Client and its methods may be used from many goroutines. A request whose
+// connection breaks is repeated once by itself if it may be asked again without doing
+// its work twice, or was not heard: a node that was restarted meanwhile is not
+// noticed.
 package client
 
 import (
@@ -111,7 +112,7 @@ func (c *Client) forget() {
 func (c *Client) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	e, err := c.Endpoint()
 	if err != nil {
-		return nil, err
+		return nil, notReached{err}
 	}
 	if e.Network == "tcp" {
 		host, _, err := net.SplitHostPort(e.Address)
@@ -120,14 +121,18 @@ func (c *Client) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 		}
 	}
 	d := net.Dialer{Timeout: dialTimeout}
-	return d.DialContext(ctx, e.Network, e.Address)
+	conn, err := d.DialContext(ctx, e.Network, e.Address)
+	if err != nil {
+		return nil, notReached{err}
+	}
+	return conn, nil
 }
 
 // request sends one request, once.
 func (c *Client) request(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
 	e, err := c.Endpoint()
 	if err != nil {
-		return nil, err
+		return nil, notReached{err}
 	}
 	host := socketHost
 	if e.Network == "tcp" {
@@ -151,8 +156,27 @@ func (c *Client) request(ctx context.Context, method, path string, body []byte) 
 }
 
 // do asks for path with in as JSON and reads the answer into out; either may be
-// nil. If nobody answers it looks where the node is now, then has one started.
+// nil. If nobody answers it looks where the node is now, then has one started. What
+// is asked must be such that asking twice does no harm.
 func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
+	return c.ask(ctx, method, path, in, out, lost)
+}
+
+// act is do for a POST that would do its work twice: it is asked again only if
+// nobody can have heard it.
+func (c *Client) act(ctx context.Context, path string, in, out any) error {
+	if in == nil {
+		in = struct{}{}
+	}
+	err := c.ask(ctx, http.MethodPost, path, in, out, unheard)
+	if err != nil && ctx.Err() == nil && chat.CodeOf(err) == chat.CodeUnreachable && !unheard(err) {
+		return chat.Wrap(chat.CodeUnreachable, err, "The Earshot node ended before it could answer.", "Look whether it was done, and ask again if not.")
+	}
+	return err
+}
+
+// ask is do, except that it asks again only after errors of this kind.
+func (c *Client) ask(ctx context.Context, method, path string, in, out any, again func(error) bool) error {
 	var body []byte
 	if in != nil {
 		var err error
@@ -162,7 +186,7 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 	}
 	for attempt := 1; ; attempt++ {
 		err := c.once(ctx, method, path, body, out)
-		if err == nil || ctx.Err() != nil || attempt == 3 || !lost(err) {
+		if err == nil || ctx.Err() != nil || attempt == 3 || !again(err) {
 			return err
 		}
 		c.forget()
@@ -221,7 +245,10 @@ func unreachable(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	var e *chat.Error
-	if errors.As(err, &e) {
+	switch {
+	case errors.As(err, &e) && unheard(err):
+		return notReached{e}
+	case e != nil:
 		return e
 	}
 	return chat.Wrap(chat.CodeUnreachable, err, "The Earshot node does not answer.",
@@ -232,6 +259,17 @@ func unreachable(ctx context.Context, err error) error {
 func lost(err error) bool {
 	code := chat.CodeOf(err)
 	return code == chat.CodeUnreachable || code == chat.CodeStopping
+}
+
+// notReached is why a request never left.
+type notReached struct{ error }
+
+func (e notReached) Unwrap() error { return e.error }
+
+// unheard reports whether a request failed before anybody could hear it.
+func unheard(err error) bool {
+	var e notReached
+	return errors.As(err, &e)
 }
 
 // restart has a node started unless somebody else just did.
@@ -251,10 +289,16 @@ func (c *Client) restart(ctx context.Context) error {
 
 // roomPath returns the path of something in a room.
 func roomPath(room, rest string) (string, error) {
-	if room == "" || room == "." || room == ".." {
-		return "", chat.Errorf(chat.CodeNotFound, "There is no room %q. See `earshot rooms`.", room)
+	return pathOf("rooms", room, rest, "room", "rooms")
+}
+
+// pathOf returns the path of something of one in a list; what is what it is, and see
+// the command that lists them.
+func pathOf(list, ref, rest, what, see string) (string, error) {
+	if ref == "" || ref == "." || ref == ".." {
+		return "", chat.Errorf(chat.CodeNotFound, "There is no %s %q. See `earshot %s`.", what, ref, see)
 	}
-	return "/v1/rooms/" + url.PathEscape(room) + rest, nil
+	return "/v1/" + list + "/" + url.PathEscape(ref) + rest, nil
 }
 
 // Me returns who the node is.
@@ -275,6 +319,16 @@ func (c *Client) Rooms(ctx context.Context) ([]chat.Room, error) {
 	var out api.Rooms
 	err := c.do(ctx, http.MethodGet, "/v1/rooms", nil, &out)
 	return out.Rooms, err
+}
+
+// Room returns the one room that ref means, see api.RoomBackend.
+func (c *Client) Room(ctx context.Context, ref string) (chat.Room, error) {
+	var room chat.Room
+	path, err := roomPath(ref, "")
+	if err != nil {
+		return room, err
+	}
+	return room, c.do(ctx, http.MethodGet, path, nil, &room)
 }
 
 // Join joins the open room with this name and makes it if need be.
