@@ -66,8 +66,7 @@ func WriteBackup(w io.Writer, keys Keys, pass []byte, r io.Reader, size int64, n
 	if err := checkPassphrase(pass); err != nil {
 		return err
 	}
-	cert := keys.Cert.Bytes()
-	identity, err := json.Marshal(keysJSON{Version: keysVersion, Root: keys.Root.Seed(), Device: keys.Device.Seed(), Certificate: cert})
+	identity, err := keys.encode()
 	if err != nil {
 		return err
 	}

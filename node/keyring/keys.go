@@ -17,14 +17,20 @@ import (
 	"earshot/chat/identity"
 )
 
-// keysVersion is the version of the format of what the key file holds.
-const keysVersion = 1
+// Versions of the format of what the key file holds. The second one is written only
+// where there is no root key, so that earlier programs go on reading what they can.
+const (
+	keysVersion     = 2
+	keysRootVersion = 1
+)
 
 // Keys are who this node is.
 type Keys struct {
-	Root   ed25519.PrivateKey // the person
+	// Root is the person's key, which signs certificates and device lists. It is
+	// on their first device only, and nil on those that joined it.
+	Root   ed25519.PrivateKey
 	Device ed25519.PrivateKey
-	Cert   identity.Certificate // of Device by Root, verified
+	Cert   identity.Certificate // of Device by the root, verified
 	Name   string               // what the person calls themselves; clean and not empty
 	// History is the key that the history is encrypted under.
 	History []byte
@@ -36,7 +42,7 @@ type Keys struct {
 // binds their public keys, so a flipped bit in any of the three is noticed.
 type keysJSON struct {
 	Version     int    `json:"version"`
-	Root        []byte `json:"root"`
+	Root        []byte `json:"root,omitempty"`
 	Device      []byte `json:"device"`
 	Certificate []byte `json:"certificate"`
 }
@@ -190,7 +196,8 @@ func decodeKeys(b []byte) (Keys, error) {
 		return Keys{}, chat.Errorf(chat.CodeHomeNewer, "The keys were written by a newer Earshot (format %d, this one reads up to %d). "+
 			"Update Earshot, or choose another home with --home.", in.Version, keysVersion)
 	}
-	if in.Version != keysVersion || len(in.Root) != ed25519.SeedSize || len(in.Device) != ed25519.SeedSize {
+	rootless := in.Version == keysVersion && len(in.Root) == 0
+	if in.Version < keysRootVersion || !rootless && len(in.Root) != ed25519.SeedSize || len(in.Device) != ed25519.SeedSize {
 		return Keys{}, errors.New("a key is missing or has the wrong length")
 	}
 	cert, err := identity.Parse(in.Certificate)
@@ -200,11 +207,49 @@ func decodeKeys(b []byte) (Keys, error) {
 	if err != nil {
 		return Keys{}, errors.New("the device's certificate can't be read or is not signed by the person's key")
 	}
-	keys := Keys{Root: ed25519.NewKeyFromSeed(in.Root), Device: ed25519.NewKeyFromSeed(in.Device), Cert: cert}
-	if !bytes.Equal(cert.Root[:], public(keys.Root)) || !bytes.Equal(cert.Device[:], public(keys.Device)) {
+	keys := Keys{Device: ed25519.NewKeyFromSeed(in.Device), Cert: cert}
+	if !rootless {
+		keys.Root = ed25519.NewKeyFromSeed(in.Root)
+	}
+	if keys.Root != nil && !bytes.Equal(cert.Root[:], public(keys.Root)) || !bytes.Equal(cert.Device[:], public(keys.Device)) {
 		return Keys{}, errors.New("the keys are not those of the certificate")
 	}
 	return keys, nil
+}
+
+// encode returns what decodeKeys reads.
+func (k *Keys) encode() ([]byte, error) {
+	out := keysJSON{Version: keysVersion, Device: k.Device.Seed(), Certificate: k.Cert.Bytes()}
+	if k.Root != nil {
+		out.Version, out.Root = keysRootVersion, k.Root.Seed()
+	}
+	return json.Marshal(out)
+}
+
+// Adopt makes the device of a home, whose lock the caller holds and whose keys Load
+// returned, one of another person, who has certified it and goes by name. The root
+// key that was there is gone with that. Cut short at any moment, it has happened or
+// has not.
+func Adopt(home string, keys Keys, cert identity.Certificate, name string) error {
+	if err := cert.Verify(); err != nil {
+		return err
+	}
+	if !bytes.Equal(cert.Device[:], public(keys.Device)) {
+		return chat.Errorf(chat.CodeInvalid, "A certificate of another device was offered to this one. Start the pairing again.")
+	}
+	next := Keys{Device: keys.Device, Cert: cert}
+	plain, err := next.encode()
+	if err != nil {
+		return err
+	}
+	profile, err := json.Marshal(profileJSON{Name: chat.CleanName(name)})
+	if err != nil {
+		return err
+	}
+	if err := writeSealed(home, profileName, keys.secret.derive(domainProfile), profile); err != nil {
+		return err
+	}
+	return writeSealed(home, keysName, keys.secret.derive(domainKeys), plain)
 }
 
 func public(key ed25519.PrivateKey) []byte { return key.Public().(ed25519.PublicKey) }
@@ -234,8 +279,8 @@ func makeKeys(home string, s *secret) (plain []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	plain, err = json.Marshal(keysJSON{Version: keysVersion, Root: root.Seed(), Device: device.Seed(), Certificate: cert.Bytes()})
-	if err != nil {
+	keys := Keys{Root: root, Device: device, Cert: cert}
+	if plain, err = keys.encode(); err != nil {
 		return nil, err
 	}
 	return plain, writeSealed(home, keysName, s.derive(domainKeys), plain)

@@ -91,6 +91,12 @@ func (l *Lock) Begin(mark chat.HLC) error {
 	if !l.unclean {
 		return nil
 	}
+	return l.StartOver(mark)
+}
+
+// StartOver notes that logs of this device that end at mark or before must never be
+// gone on with: they were opened under another certificate.
+func (l *Lock) StartOver(mark chat.HLC) error {
 	if err := writeFile(l.home, freshName, []byte(strconv.FormatUint(uint64(mark), 10)+"\n")); err != nil {
 		return homeFailed(l.home, err)
 	}
