@@ -144,6 +144,11 @@ type Delivered struct {
 	ID     MessageID
 }
 
+// Merge is what another device of this person holds of somebody, as its engine
+// persisted it. The one that was decided later counts, so that all devices of a
+// person come to hold the same; each delivers what it has written itself.
+type Merge struct{ Record Record }
+
 // Tick says that time has passed; due when NextTick says so.
 type Tick struct{}
 
@@ -161,6 +166,7 @@ func (Receive) isInput()   {}
 func (Met) isInput()       {}
 func (Left) isInput()      {}
 func (Delivered) isInput() {}
+func (Merge) isInput()     {}
 func (Tick) isInput()      {}
 
 // Persist says: store this, in place of what was stored of the person, before the
@@ -175,6 +181,14 @@ type Send struct {
 	Device  chat.DeviceID
 	ID      MessageID
 	Message []byte
+}
+
+// Confirm says: tell the device that its message was read, so that it is not sent
+// again. What is not read now, because there is no place for it or too much comes,
+// is not confirmed, nor is anything of a blocked person's.
+type Confirm struct {
+	Device chat.DeviceID
+	ID     MessageID
 }
 
 // Tray is the whole tray, whenever it has changed, oldest first.
@@ -204,6 +218,7 @@ type Deny struct {
 
 func (Persist) isEffect() {}
 func (Send) isEffect()    {}
+func (Confirm) isEffect() {}
 func (Tray) isEffect()    {}
 func (Claim) isEffect()   {}
 func (Refuse) isEffect()  {}
@@ -213,7 +228,7 @@ func (Deny) isEffect()    {}
 type Record struct {
 	Person   chat.PersonID
 	Relation Relation
-	Since    time.Time // when the relation became what it is
+	Since    time.Time // when the relation, or Chat, became what it is
 	Name     string    // as last heard, cleaned; "" if never
 	// Note is what whoever asked has written, safe to show as plain text: cleaned,
 	// on one line, and without anything that a terminal would make a link of.
@@ -233,6 +248,9 @@ type Record struct {
 	NextTry time.Time
 	// DeclinedUntil is until when a stranger's requests are not shown.
 	DeclinedUntil time.Time
+	// Forgotten is true of a stranger of whom this person has decided that they
+	// are one: what other devices hold of them from before does not count.
+	Forgotten bool
 	// Claimant goes by this verified contact's name; zero for nobody. While it is
 	// set nothing is sent to either.
 	Claimant chat.PersonID
@@ -243,4 +261,6 @@ type Record struct {
 }
 
 // Kept reports whether the record says anything that a stranger's would not.
-func (r Record) Kept() bool { return r.Relation != Stranger || !r.DeclinedUntil.IsZero() }
+func (r Record) Kept() bool {
+	return r.Relation != Stranger || r.Forgotten || !r.DeclinedUntil.IsZero()
+}

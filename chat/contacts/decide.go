@@ -59,7 +59,7 @@ func (e *Engine) accept(now time.Time, p chat.PersonID) error {
 	if err := e.undecided(r); err != nil {
 		return err
 	}
-	e.befriend(now, r)
+	e.befriend(now, r, r.Request)
 	return nil
 }
 
@@ -67,16 +67,22 @@ func notAsking(r Record) error {
 	return chat.Errorf(chat.CodeNotFound, "There is no request of %s. Look at the requests that wait.", named(r))
 }
 
-// befriend makes a contact of who has asked, and answers.
-func (e *Engine) befriend(now time.Time, r Record) {
+// befriend makes a contact of who has asked, and answers. The chat is made of one of
+// their requests, or of this person's.
+func (e *Engine) befriend(now time.Time, r Record, request MessageID) {
 	next := r.become(Contact, now)
-	next.Message = e.answer(KindAccepted, r)
+	next.Chat = request
+	next.Message = e.answer(KindAccepted, next)
 	e.deliver(now, e.set(next))
 }
 
 // answer returns an answer to the request that stands.
 func (e *Engine) answer(kind Kind, r Record) []byte {
-	return sign(e.cfg.Key, body{Kind: kind, Certificate: e.cfg.Certificate.Bytes(), To: r.Person[:], Request: r.Request[:]})
+	b := body{Kind: kind, Certificate: e.cfg.Certificate.Bytes(), To: r.Person[:], Request: r.Request[:]}
+	if kind == KindAccepted {
+		b.Chat = r.Chat[:]
+	}
+	return sign(e.cfg.Key, b)
 }
 
 func (e *Engine) decline(now time.Time, p chat.PersonID) error {
@@ -84,12 +90,7 @@ func (e *Engine) decline(now time.Time, p chat.PersonID) error {
 	if r.Relation != Asking {
 		return notAsking(r)
 	}
-	if e.declined >= maxDeclined {
-		oldest := e.records(
-			func(r Record) bool { return r.Relation == Stranger },
-			func(a, b Record) int { return a.DeclinedUntil.Compare(b.DeclinedUntil) })[0]
-		e.set(Record{Person: oldest.Person})
-	}
+	e.makeRoom()
 	e.set(Record{Person: p, Since: now, Name: r.Name, DeclinedUntil: now.Add(DeclineLife)})
 	return nil
 }
@@ -114,7 +115,7 @@ func (e *Engine) unblock(now time.Time, p chat.PersonID) error {
 	if r.Relation != Blocked {
 		return chat.Errorf(chat.CodeNotFound, "%s is not blocked. There is nothing to do.", named(r))
 	}
-	e.set(Record{Person: p, Since: now})
+	e.letGo(now, p)
 	return nil
 }
 
@@ -123,10 +124,10 @@ func (e *Engine) forget(now time.Time, p chat.PersonID) error {
 	switch {
 	case r.Relation == Blocked:
 		return chat.Errorf(chat.CodeUsage, "You have blocked %s. Unblock them instead: forgetting would let them ask again.", named(r))
-	case e.people[p] == nil:
+	case e.people[p] == nil || r.Forgotten:
 		return chat.Errorf(chat.CodeNotFound, "There is nothing to forget of %s.", named(r))
 	}
-	e.set(Record{Person: p, Since: now})
+	e.letGo(now, p)
 	// A request that never left needs no taking back.
 	if g := e.here[p]; r.Relation == Requested && g != nil && (r.Tries > 0 || r.Message == nil) {
 		e.send(p, g.device(r.Device), e.answer(KindWithdrawn, r))
@@ -182,7 +183,7 @@ func (e *Engine) decide(now time.Time, in Decide) error {
 	}
 	if in.Same {
 		// The old key is given up; the new one is a stranger's until added.
-		e.set(Record{Person: in.Verified, Since: now})
+		e.letGo(now, in.Verified)
 		return nil
 	}
 	if v.Claimant == in.Claimant {
@@ -203,4 +204,30 @@ func (e *Engine) release(now time.Time, claimant chat.PersonID) {
 		v.Claimant, v.QuietUntil = chat.PersonID{}, now.Add(quietAfter)
 		e.set(v)
 	}
+}
+
+// letGo makes a stranger of a person, of whom nothing is left but that this was
+// decided: a device of this person's that has not heard must not bring them back.
+func (e *Engine) letGo(now time.Time, p chat.PersonID) {
+	if e.get(p).Relation != Stranger {
+		e.makeRoom()
+	}
+	e.set(Record{Person: p, Since: now, Forgotten: true})
+}
+
+// makeRoom forgets the stranger remembered longest, if there are too many for one more.
+func (e *Engine) makeRoom() {
+	if e.remembered < maxRemembered {
+		return
+	}
+	oldest := e.records(func(r Record) bool { return r.Relation == Stranger }, bySince)[0]
+	e.set(Record{Person: oldest.Person})
+}
+
+// bySince orders records by when the relation became what it is, then by id.
+func bySince(a, b Record) int {
+	if c := a.Since.Compare(b.Since); c != 0 {
+		return c
+	}
+	return compare(a.Person, b.Person)
 }

@@ -15,20 +15,22 @@ import (
 // Engine holds every relation of one person. It is not safe for concurrent use; one
 // loop owns it.
 type Engine struct {
-	cfg      Config
-	me       chat.PersonID
-	people   map[chat.PersonID]*entry
-	here     map[chat.PersonID]*guest
-	rates    map[chat.DeviceID]*rate
-	asking   int // entries in the tray
-	declined int // strangers that are remembered
-	out      []Effect
+	cfg    Config
+	me     chat.PersonID
+	people map[chat.PersonID]*entry
+	here   map[chat.PersonID]*guest
+	rates  map[chat.DeviceID]*rate
+	asking int // entries in the tray
+	// remembered counts the strangers that are kept.
+	remembered int
+	out        []Effect
 }
 
 // entry is a relation and what is worked out from it.
 type entry struct {
 	Record
 	looks looks // of Name
+	moves rate  // answers of theirs with another chat than the one in use
 }
 
 // guest is a person who is connected.
@@ -71,6 +73,8 @@ func (e *Engine) Handle(now time.Time, in Input) []Effect {
 		e.deny(in.Ref, e.verify(now, in.Person))
 	case Decide:
 		e.deny(in.Ref, e.decide(now, in))
+	case Merge:
+		e.merge(now, in.Record)
 	case Receive:
 		e.receive(now, in)
 	case Met:
@@ -101,7 +105,7 @@ func (e *Engine) deny(ref uint64, err error) {
 
 func (e *Engine) restore(in Restore) {
 	clear(e.people)
-	e.asking, e.declined = 0, 0
+	e.asking, e.remembered = 0, 0
 	for _, r := range in.Records {
 		if r.Kept() {
 			e.people[r.Person] = &entry{Record: r, looks: looksOf(r.Name)}
@@ -116,19 +120,19 @@ func (e *Engine) count(r Record, by int) {
 	case Asking:
 		e.asking += by
 	case Stranger:
-		e.declined += by
+		e.remembered += by
 	}
 }
 
 // set makes a relation what r says, and persists it.
 func (e *Engine) set(r Record) *entry {
-	old := e.people[r.Person]
+	old, next := e.people[r.Person], &entry{Record: r}
 	tray := r.Relation == Asking
 	if old != nil {
 		e.count(old.Record, -1)
+		next.moves = old.moves
 		tray = tray || old.Relation == Asking
 	}
-	next := &entry{Record: r}
 	if old != nil && old.Name == r.Name {
 		next.looks = old.looks
 	} else {
@@ -167,6 +171,10 @@ func (r Record) become(relation Relation, now time.Time) Record {
 
 // Relation returns what a person is to this one.
 func (e *Engine) Relation(p chat.PersonID) Relation { return e.get(p).Relation }
+
+// Chat returns what the direct chat with a person is made of (chat.DirectRoom); zero
+// if they are no contact.
+func (e *Engine) Chat(p chat.PersonID) [32]byte { return e.get(p).Chat }
 
 // Record returns what is known of a person.
 func (e *Engine) Record(p chat.PersonID) Record { return e.get(p) }
@@ -229,12 +237,7 @@ func named(r Record) string {
 
 // Tray returns the requests that wait for this person, oldest first.
 func (e *Engine) Tray() []Record {
-	return e.records(func(r Record) bool { return r.Relation == Asking }, func(a, b Record) int {
-		if c := a.Since.Compare(b.Since); c != 0 {
-			return c
-		}
-		return compare(a.Person, b.Person)
-	})
+	return e.records(func(r Record) bool { return r.Relation == Asking }, bySince)
 }
 
 // Contacts returns the contacts by the names they go by, in order of their ids: what

@@ -203,14 +203,14 @@ func TestADeclinedPersonIsNotShownForAWhile(t *testing.T) {
 	carry(b, a, b.must(Add{Person: a.id()}))
 	a.is(b, Contact)
 	// Those who are remembered are bounded.
-	for i := range maxDeclined + 5 {
+	for i := range maxRemembered + 5 {
 		*now = now.Add(time.Minute)
 		in := stranger(b.id(), i)
 		b.do(in)
 		b.must(Decline{Person: in.From})
 	}
-	if b.declined != maxDeclined || b.people[stranger(b.id(), 0).From] != nil {
-		t.Errorf("%d remembered", b.declined)
+	if b.remembered != maxRemembered || b.people[stranger(b.id(), 0).From] != nil {
+		t.Errorf("%d remembered", b.remembered)
 	}
 }
 
@@ -241,6 +241,9 @@ func TestABlockedPersonSeesWhatAnAbsentOneShows(t *testing.T) {
 				m := body{Kind: kind, Certificate: a.cert.Bytes(), To: id[:]}
 				if m.Nonce = make([]byte, NonceSize); kind != KindRequest {
 					m.Nonce, m.Request = nil, make([]byte, 32)
+				}
+				if kind == KindAccepted {
+					m.Chat = m.Certificate[:32]
 				}
 				b.do(Receive{From: a.id(), Device: a.cert.Device, Message: sign(keyOf(2), m)})
 			}
@@ -360,7 +363,7 @@ func TestAnAnswerCountsOnlyForTheRequestThatStands(t *testing.T) {
 	// Nobody can answer in another's place.
 	eve := newNode(t, now, 9, "Eve")
 	a.do(Receive{From: eve.id(), Device: eve.cert.Device, Message: sign(eve.cfg.Key, body{
-		Kind: KindAccepted, Certificate: eve.cert.Bytes(), To: yes.From[:], Request: make([]byte, 32),
+		Kind: KindAccepted, Certificate: eve.cert.Bytes(), To: yes.From[:], Request: make([]byte, 32), Chat: eve.cert.Bytes()[:32],
 	})})
 	a.is(b, Requested)
 	a.is(eve, Stranger)

@@ -36,6 +36,7 @@ type node struct {
 	tray     []Record
 	claims   []Claim
 	refusals []Refuse
+	confirms []Confirm
 	denied   error
 	effects  int
 }
@@ -88,6 +89,8 @@ func (n *node) do(in Input) []Send {
 			}
 		case Send:
 			out = append(out, f)
+		case Confirm:
+			n.confirms = append(n.confirms, f)
 		case Tray:
 			n.tray = f.Requests
 		case Claim:
@@ -159,6 +162,23 @@ func meet(a, b *node) {
 	carry(b, a, b.do(Met{Person: a.id(), Device: a.cert.Device, Name: a.name}))
 }
 
+// read hands over a message, and returns the answers and whether it was confirmed.
+func (n *node) read(from *node, s Send) (answers []Send, confirmed bool) {
+	n.t.Helper()
+	m, err := DecodeMessage(s.Message)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.confirms = nil
+	answers = n.do(Receive{From: from.id(), Device: from.cert.Device, Message: s.Message})
+	for _, c := range n.confirms {
+		if c != (Confirm{Device: from.cert.Device, ID: m.ID}) {
+			n.t.Fatalf("confirmed to another, or another message: %+v", c)
+		}
+	}
+	return answers, len(n.confirms) == 1
+}
+
 func part(a, b *node) {
 	a.do(Left{Person: b.id(), Device: b.cert.Device})
 	b.do(Left{Person: a.id(), Device: a.cert.Device})
@@ -171,8 +191,10 @@ func carry(from, to *node, sends []Send) {
 		if s.Person != to.id() || s.Device != to.cert.Device {
 			from.t.Fatalf("sent to another: %+v", s)
 		}
-		answers := to.do(Receive{From: from.id(), Device: from.cert.Device, Message: s.Message})
-		from.do(Delivered{Person: to.id(), ID: s.ID})
+		answers, confirmed := to.read(from, s)
+		if confirmed {
+			from.do(Delivered{Person: to.id(), ID: s.ID})
+		}
 		carry(to, from, answers)
 	}
 }

@@ -20,9 +20,10 @@ const (
 	// MaxPeople bounds the people with whom there is a relation (guess: ten times
 	// what a large company's address book needs on one LAN).
 	MaxPeople = 5000
-	// maxDeclined bounds the declined who are remembered; the one declined
-	// longest ago is forgotten first (guess).
-	maxDeclined = 1024
+	// maxRemembered bounds the strangers who are remembered: those declined, and
+	// those forgotten, of whom other devices of this person may not know yet. The
+	// one of longest ago goes first (guess).
+	maxRemembered = 1024
 	// MaxMessage bounds a contact message, in bytes: the largest takes under 1,100.
 	MaxMessage = 1200
 	// NonceSize is the length of a request's nonce in bytes.
@@ -32,6 +33,9 @@ const (
 	// repeats more slowly.
 	rateLimit = 3
 	rateTime  = time.Hour
+	// moveLimit changes of the chat with a contact are read in rateTime: each costs
+	// a room, and two honest ones agree after two (guess).
+	moveLimit = rateLimit
 	// maxRates bounds the devices whose requests are counted (guess); the one
 	// heard longest ago is forgotten first.
 	maxRates = 1024

@@ -44,8 +44,10 @@ type Message struct {
 	Name  string
 	Note  string
 
-	// Request is what an answer is about.
+	// Request is what an answer is about. Chat, of KindAccepted, is what its author
+	// makes the direct chat of.
 	Request MessageID
+	Chat    [32]byte
 
 	raw, body, sig []byte
 }
@@ -66,6 +68,7 @@ type body struct {
 	Name        string `cbor:"6,keyasint,omitempty"`
 	Note        string `cbor:"7,keyasint,omitempty"`
 	Request     []byte `cbor:"8,keyasint,omitempty"`
+	Chat        []byte `cbor:"9,keyasint,omitempty"`
 }
 
 const version = 1
@@ -123,7 +126,7 @@ func DecodeMessage(b []byte) (Message, error) {
 	switch in.Kind {
 	case KindRequest:
 		switch {
-		case len(in.Nonce) != NonceSize || in.Request != nil:
+		case len(in.Nonce) != NonceSize || in.Request != nil || in.Chat != nil:
 			return Message{}, invalid("a contact request with a nonce of %d bytes", len(in.Nonce))
 		case len(in.Name) > chat.MaxName || !utf8.ValidString(in.Name):
 			return Message{}, invalid("a contact request with a name that is too long or not UTF-8")
@@ -136,6 +139,13 @@ func DecodeMessage(b []byte) (Message, error) {
 			return Message{}, invalid("a contact answer to a request of %d bytes", len(in.Request))
 		}
 		m.Request = MessageID(in.Request)
+		switch {
+		case in.Kind == KindWithdrawn && in.Chat == nil:
+		case in.Kind == KindWithdrawn || len(in.Chat) != len(m.Chat) || [32]byte(in.Chat) == [32]byte{}:
+			return Message{}, invalid("a contact answer with a chat of %d bytes", len(in.Chat))
+		default:
+			m.Chat = [32]byte(in.Chat)
+		}
 	}
 	return m, nil
 }

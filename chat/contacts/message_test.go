@@ -90,7 +90,7 @@ func TestContactMessagesThatBreakTheRulesAreRefused(t *testing.T) {
 	a, b, _ := pair(t)
 	to := b.id()
 	request := body{Kind: KindRequest, Certificate: a.cert.Bytes(), To: to[:], Nonce: make([]byte, NonceSize)}
-	answer := body{Kind: KindAccepted, Certificate: a.cert.Bytes(), To: to[:], Request: make([]byte, 32)}
+	answer := body{Kind: KindAccepted, Certificate: a.cert.Bytes(), To: to[:], Request: make([]byte, 32), Chat: bytes.Repeat([]byte{7}, 32)}
 	with := func(b body, f func(*body)) []byte {
 		f(&b)
 		return sign(a.cfg.Key, b)
@@ -124,7 +124,12 @@ func TestContactMessagesThatBreakTheRulesAreRefused(t *testing.T) {
 		"an answer with a note":   with(answer, func(b *body) { b.Note = "x" }),
 		"an answer with a name":   with(answer, func(b *body) { b.Name = "x" }),
 		"an answer with a nonce":  with(answer, func(b *body) { b.Nonce = make([]byte, NonceSize) }),
-		"a withdrawal of nothing": with(answer, func(b *body) { b.Kind, b.Request = KindWithdrawn, nil }),
+		"a withdrawal of nothing": with(answer, func(b *body) { b.Kind, b.Request, b.Chat = KindWithdrawn, nil, nil }),
+		"a withdrawal to a chat":  with(answer, func(b *body) { b.Kind = KindWithdrawn }),
+		"a request for a chat":    with(request, func(b *body) { b.Chat = answer.Chat }),
+		"an answer without chat":  with(answer, func(b *body) { b.Chat = nil }),
+		"an answer to no chat":    with(answer, func(b *body) { b.Chat = make([]byte, 32) }),
+		"a short chat":            with(answer, func(b *body) { b.Chat = b.Chat[1:] }),
 	} {
 		if _, err := DecodeMessage(bad); chat.CodeOf(err) != chat.CodeInvalid {
 			t.Errorf("%s: %v", name, err)
@@ -152,6 +157,9 @@ func TestMessagesOfAnotherAreRefused(t *testing.T) {
 	eve := newNode(t, now, 9, "Eve")
 	carry(a, b, a.must(Add{Person: b.id()}))
 	own := a.sends[0].Message
+	// What Bob would answer.
+	answered := b.Record(a.id())
+	answered.Chat = answered.Request
 	// A certificate of Ann's root that Ann has not signed.
 	root := func(b byte) []byte { return keyOf(b).Public().(ed25519.PublicKey) }
 	stolen, err := identity.Parse(bytes.Replace(eve.cert.Bytes(), root(9), root(1), 1))
@@ -168,8 +176,8 @@ func TestMessagesOfAnotherAreRefused(t *testing.T) {
 		"as another person":            {From: a.id(), Device: eve.cert.Device, Message: request(eve.cert.Bytes())},
 		"under another's certificate":  {From: a.id(), Device: a.cert.Device, Message: request(a.cert.Bytes())},
 		"under a forged certificate":   {From: a.id(), Device: eve.cert.Device, Message: request(stolen.Bytes())},
-		"its own, sent back (as Eve)":  {From: eve.id(), Device: eve.cert.Device, Message: b.answer(KindAccepted, b.Record(a.id()))},
-		"an answer with another's key": {From: a.id(), Device: a.cert.Device, Message: b.answer(KindAccepted, b.Record(a.id()))},
+		"its own, sent back (as Eve)":  {From: eve.id(), Device: eve.cert.Device, Message: b.answer(KindAccepted, answered)},
+		"an answer with another's key": {From: a.id(), Device: a.cert.Device, Message: b.answer(KindAccepted, answered)},
 	} {
 		before := b.Records()
 		b.refusals = nil

@@ -75,11 +75,19 @@ func (e *Engine) receive(now time.Time, in Receive) {
 			return
 		}
 	case KindAccepted:
-		if r.Relation != Requested || r.Request != m.Request {
+		switch {
+		case r.Relation == Requested && r.Request == m.Request:
+		case r.Relation.Known() && r.Chat != m.Chat:
+			if !e.people[in.From].moves.allow(now) {
+				return
+			}
+		default:
+			e.confirm(in, m)
 			return
 		}
 	case KindWithdrawn:
 		if r.Relation != Asking || r.Request != m.Request {
+			e.confirm(in, m)
 			return
 		}
 	default:
@@ -89,16 +97,41 @@ func (e *Engine) receive(now time.Time, in Receive) {
 		e.emit(Refuse{From: in.Device, Err: err})
 		return
 	}
+	e.confirm(in, m)
 	switch m.Kind {
 	case KindRequest:
 		e.asked(now, in, r, m)
 	case KindAccepted:
+		if r.Relation.Known() {
+			e.settle(now, r, m)
+			return
+		}
 		next := r.become(Contact, now)
-		next.Device = in.Device
+		next.Device, next.Chat = in.Device, m.Chat
 		e.set(next)
 	case KindWithdrawn:
 		e.set(Record{Person: in.From, Since: now})
 	}
+}
+
+func (e *Engine) confirm(in Receive, m Message) {
+	e.emit(Confirm{Device: in.Device, ID: m.ID})
+}
+
+// settle ends that two contacts make their chat of different ids, as can be when
+// requests, answers and changes of mind have crossed: that of the lower person
+// counts. This one says what it holds now, until both say the same.
+func (e *Engine) settle(now time.Time, r Record, m Message) {
+	if compare(r.Person, e.me) < 0 {
+		r.Chat, r.Since = m.Chat, now
+	}
+	e.repeat(now, r)
+}
+
+// repeat answers a contact's request once more.
+func (e *Engine) repeat(now time.Time, r Record) {
+	r.Message, r.Tries, r.NextTry = e.answer(KindAccepted, r), 0, now
+	e.deliver(now, e.set(r))
 }
 
 // hears reports whether a request of a person would change anything, and makes
@@ -123,6 +156,7 @@ func (e *Engine) hears(now time.Time, r Record) bool {
 
 // asked takes a request.
 func (e *Engine) asked(now time.Time, in Receive, r Record, m Message) {
+	asked := r.Request
 	r.Request, r.Device = m.ID, in.Device
 	if r.Name == "" || r.Relation == Stranger {
 		r.Name = chat.CleanName(m.Name)
@@ -134,12 +168,14 @@ func (e *Engine) asked(now time.Time, in Receive, r Record, m Message) {
 		e.set(next)
 		e.claims(now, in.From, next.Name)
 	case Requested: // both have asked; what was decided when this person asked, holds
-		e.befriend(now, r)
+		if compare(in.From, e.me) < 0 {
+			asked = m.ID
+		}
+		e.befriend(now, r, asked)
 	case Asking: // the words of the first one stand: a request is no conversation
 		e.set(r)
 	case Contact, Verified: // they have not heard that they are
-		r.Message, r.Tries, r.NextTry = e.answer(KindAccepted, r), 0, now
-		e.deliver(now, e.set(r))
+		e.repeat(now, r)
 	}
 }
 

@@ -1,0 +1,100 @@
+package contacts
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"time"
+
+	"earshot/chat"
+)
+
+// This file is what other devices of this person have decided.
+
+// merge takes their word where it is the later one. The order of two records
+// depends on nothing but themselves, so it does not matter in which order, or how
+// often, devices hear of each other.
+func (e *Engine) merge(now time.Time, in Record) {
+	if in.Person == e.me || in.Person.IsZero() || in.Relation > Blocked {
+		return
+	}
+	known := e.people[in.Person]
+	old := Record{Person: in.Person}
+	if known != nil {
+		old = known.Record
+	}
+	if in.Name != "" {
+		in.Name = chat.CleanName(in.Name)
+	}
+	switch c := later(in, old); {
+	case c < 0:
+		return
+	case c == 0:
+		e.agree(old, in)
+		return
+	case known == nil && !in.Kept():
+		return
+	case known == nil && len(e.people) >= 2*MaxPeople:
+		return // as if it had been declined here
+	case in.Relation == Asking && old.Relation != Asking && e.asking >= MaxTray:
+		return
+	}
+	if in.Relation == Stranger && in.Kept() && old.Relation != Stranger {
+		e.makeRoom()
+	}
+	if in.Name == "" && in.Relation != Stranger {
+		in.Name = old.Name
+	}
+	if in.Relation.Known() && old.Relation.Known() {
+		in.Namesakes, _ = union(in.Namesakes, old.Namesakes)
+	}
+	// What waits there was signed there, and is delivered from there. What waits
+	// here still says what it should, or is void.
+	in.Message, in.Tries, in.NextTry = nil, 0, time.Time{}
+	switch {
+	case in.Relation.Known() && in.Chat != old.Chat:
+		// They may have heard another id from here, or may meet this device first.
+		e.repeat(now, in)
+	case in.Relation.Known() && old.Relation.Known(), in.Relation == Requested && in.Request == old.Request:
+		in.Message, in.Tries, in.NextTry = old.Message, old.Tries, old.NextTry
+		e.set(in)
+	default:
+		e.set(in)
+	}
+	if in.Relation == Blocked {
+		e.release(now, in.Person)
+	}
+}
+
+// later says which of two records of a person was decided later: that of the later
+// relation; of those of one moment, by what they say. 0 if that is the same.
+func later(a, b Record) int {
+	return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Relation, b.Relation),
+		a.DeclinedUntil.Compare(b.DeclinedUntil), bytes.Compare(a.Chat[:], b.Chat[:]), bytes.Compare(a.Request[:], b.Request[:]))
+}
+
+// agree takes what another device has decided about others of a contact's name.
+func (e *Engine) agree(r, in Record) {
+	var changed bool
+	r.Namesakes, changed = union(r.Namesakes, in.Namesakes)
+	if in.QuietUntil.After(r.QuietUntil) {
+		r.QuietUntil, changed = in.QuietUntil, true
+	}
+	if slices.Contains(r.Namesakes, r.Claimant) {
+		r.Claimant, changed = chat.PersonID{}, true
+	}
+	if changed {
+		e.set(r)
+	}
+}
+
+// union returns the namesakes of both, and whether that is more than the first.
+func union(to, from []chat.PersonID) (out []chat.PersonID, more bool) {
+	out = slices.Clone(to)
+	for _, p := range from {
+		if !slices.Contains(out, p) && len(out) < maxNamesakes {
+			out, more = append(out, p), true
+		}
+	}
+	return out, more
+}
