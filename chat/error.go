@@ -35,6 +35,8 @@ const (
 	CodeAmbiguous   Code = "ambiguous"    // a name that fits several; the text lists them with their ids
 	CodeNotContact  Code = "not_contact"  // a person who must be a contact first
 	CodeHeld        Code = "held"         // nothing is sent: another root key goes by a verified contact's name
+	CodeRevoked     Code = "revoked"      // this device was revoked: it takes no part in what is encrypted
+	CodeDeviceLists Code = "device_lists" // two lists of a person's devices contradict each other
 	CodeNoKey       Code = "no_key"       // nobody's key is known yet, so nothing can be sealed
 )
 

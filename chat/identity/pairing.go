@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -101,24 +102,15 @@ func ShowCode(now time.Time, rand io.Reader, own Certificate) (*Pairing, error) 
 // peer is the device at the other end of the connection; code is what the person
 // typed, spaces and dashes aside. The label is UTF-8 of at most MaxLabel bytes.
 func EnterCode(now time.Time, rand io.Reader, self, peer chat.DeviceID, code, label string) (*Pairing, []byte, error) {
-	digits := make([]byte, 0, codeDigits)
-	for _, r := range code {
-		switch {
-		case r >= '0' && r <= '9' && len(digits) <= codeDigits:
-			digits = append(digits, byte(r))
-		case r == ' ' || r == '-':
-		default:
-			return nil, nil, badCode()
-		}
-	}
-	if len(digits) != codeDigits {
-		return nil, nil, badCode()
+	digits, err := ParseCode(code)
+	if err != nil {
+		return nil, nil, err
 	}
 	if len(label) > MaxLabel || !utf8.ValidString(label) {
 		return nil, nil, chat.Errorf(chat.CodeTooLong, "The device's name is too long. Give one of at most %d bytes.", MaxLabel)
 	}
 	p := &Pairing{
-		code: digits, deadline: now.Add(PairingLife), self: self, peer: peer, rand: rand, label: label,
+		code: []byte(digits), deadline: now.Add(PairingLife), self: self, peer: peer, rand: rand, label: label,
 		session: make([]byte, sessionSize), state: pairWaitsReply,
 	}
 	if _, err := io.ReadFull(rand, p.session); err != nil {
@@ -128,6 +120,24 @@ func EnterCode(now time.Time, rand io.Reader, self, peer chat.DeviceID, code, la
 		return nil, nil, err
 	}
 	return p, must(encMode.Marshal(pairHello{Version: Version, Session: p.session, Share: p.run.share, Label: label})), nil
+}
+
+// ParseCode returns the digits of a code as a person typed it: spaces and dashes go.
+func ParseCode(code string) (string, error) {
+	digits := make([]byte, 0, codeDigits)
+	for _, r := range code {
+		switch {
+		case r >= '0' && r <= '9' && len(digits) < codeDigits+1:
+			digits = append(digits, byte(r))
+		case r == ' ' || r == '-':
+		default:
+			return "", badCode()
+		}
+	}
+	if len(digits) != codeDigits {
+		return "", badCode()
+	}
+	return string(digits), nil
 }
 
 func badCode() error {
@@ -157,6 +167,34 @@ func (p *Pairing) start(joins, adds chat.DeviceID, info []byte) error {
 	var err error
 	p.run, err = startCPace(scalar, p.code, lv([]byte(domainPairing), joins[:], adds[:]), p.session, info)
 	return err
+}
+
+// offerPrefix begins the text of a QR code that stands for a typed code; the id
+// of the device that shows it follows, a colon, and the digits.
+const offerPrefix = "earshot:pair:1:"
+
+// ParseOffer reads what a person typed or scanned to join: digits, or the text of the
+// QR code, which names the device that shows it; device is zero otherwise.
+func ParseOffer(s string) (device chat.DeviceID, code string, err error) {
+	s = strings.TrimSpace(s)
+	if rest, ok := strings.CutPrefix(s, offerPrefix); ok {
+		id, digits, _ := strings.Cut(rest, ":")
+		if device, err = chat.ParseDeviceID(id); err != nil {
+			return chat.DeviceID{}, "", err
+		}
+		s = digits
+	}
+	code, err = ParseCode(s)
+	return device, code, err
+}
+
+// Offer returns the text of the QR code; "" where Code is.
+func (p *Pairing) Offer(now time.Time) string {
+	code := p.Code(now)
+	if code == "" {
+		return ""
+	}
+	return offerPrefix + p.self.String() + ":" + strings.ReplaceAll(code, " ", "")
 }
 
 // Code returns the digits to show, in two groups; "" once it has been answered, has

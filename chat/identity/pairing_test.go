@@ -284,3 +284,25 @@ func FuzzPairing(f *testing.F) {
 		}
 	})
 }
+
+func TestTheTextOfAQRCodeNamesItsDevice(t *testing.T) {
+	old, code := show(t)
+	offer := old.Offer(issued)
+	device, digits, err := ParseOffer("  " + offer + "\n")
+	if err != nil || device != laptop || digits != strings.ReplaceAll(code, " ", "") {
+		t.Fatalf("%q is read as %s, %q (%v)", offer, device.Short(), digits, err)
+	}
+	if device, digits, err = ParseOffer(code); err != nil || !device.IsZero() || len(digits) != 8 {
+		t.Errorf("%q is read as %s, %q (%v)", code, device.Short(), digits, err)
+	}
+	for _, bad := range []string{"", "earshot:pair:1:", "earshot:pair:1:" + laptop.String(), offer[:len(offer)-1], offer + "1", "earshot:pair:2" + offer[14:]} {
+		if _, _, err := ParseOffer(bad); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+	_, hello := enter(t, code)
+	pass(t, old, phone, hello)
+	if got := old.Offer(issued); got != "" {
+		t.Errorf("%q is shown on", got)
+	}
+}

@@ -35,11 +35,11 @@ var exits = []struct {
 	{exitUsage, "the command line is wrong", []chat.Code{chat.CodeUsage, chat.CodeBadID, chat.CodeEmpty}},
 	{exitUnreachable, "the node can't be reached or started", []chat.Code{chat.CodeUnreachable, chat.CodeNoNetwork, chat.CodeNoInterface, chat.CodePortTaken, chat.CodeStopping}},
 	{exitNotFound, "there is no such room, person or message", []chat.Code{chat.CodeNotFound, chat.CodeNotJoined}},
-	{exitRefused, "refused by a limit or a permission", []chat.Code{chat.CodeTooLong, chat.CodeDenied, chat.CodeBusy, chat.CodeNotContact}},
+	{exitRefused, "refused by a limit or a permission", []chat.Code{chat.CodeTooLong, chat.CodeDenied, chat.CodeBusy, chat.CodeNotContact, chat.CodeRevoked}},
 	{exitHome, "the home or a backup is locked, damaged or newer, or the disk is full", []chat.Code{chat.CodeHomeLocked, chat.CodeHomeBroken, chat.CodeHomeNewer, chat.CodeBackup, chat.CodeDiskFull}},
 	{exitPassphrase, "the passphrase is wrong, or nobody can be asked for it", []chat.Code{chat.CodePassphrase}},
 	{exitAmbiguous, "a name fits several; the error lists them with their ids", []chat.Code{chat.CodeAmbiguous}},
-	{exitHeld, "nothing is sent: a key must be checked, or is not known yet", []chat.Code{chat.CodeHeld, chat.CodeNoKey}},
+	{exitHeld, "nothing is sent: a key must be checked, or is not known yet", []chat.Code{chat.CodeHeld, chat.CodeNoKey, chat.CodeDeviceLists}},
 	{exitInterrupted, "it was interrupted, by Ctrl+C for example", nil},
 }
 

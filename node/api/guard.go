@@ -57,11 +57,11 @@ func status(err *chat.Error) int {
 	switch err.Code {
 	case chat.CodeUsage, chat.CodeBadID, chat.CodeEmpty, chat.CodeInvalid:
 		return http.StatusBadRequest
-	case chat.CodeDenied, chat.CodePassphrase, chat.CodeNotContact:
+	case chat.CodeDenied, chat.CodePassphrase, chat.CodeNotContact, chat.CodeRevoked:
 		return http.StatusForbidden
 	case chat.CodeNotFound:
 		return http.StatusNotFound
-	case chat.CodeNotJoined, chat.CodePortTaken, chat.CodeAmbiguous, chat.CodeHeld, chat.CodeNoKey:
+	case chat.CodeNotJoined, chat.CodePortTaken, chat.CodeAmbiguous, chat.CodeHeld, chat.CodeNoKey, chat.CodeDeviceLists:
 		return http.StatusConflict
 	case chat.CodeTooLong:
 		return http.StatusRequestEntityTooLarge
