@@ -65,48 +65,6 @@ func (n *Node) People(ctx context.Context) (out []chat.Person, err error) {
 	return out, err
 }
 
-// Rooms returns the rooms this node is in, in the order of joining.
-func (n *Node) Rooms(ctx context.Context) ([]chat.Room, error) {
-	rows, err := n.store.Rooms(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out := []chat.Room{}
-	for _, r := range rows {
-		if r.Joined {
-			out = append(out, faceRoom(r))
-		}
-	}
-	return out, nil
-}
-
-func faceRoom(r store.RoomRow) chat.Room {
-	return chat.Room{
-		Room: r.Name, RoomID: r.Room, Kind: r.Kind, Open: r.Kind == chat.RoomOpen, Person: r.Person, Topic: r.Topic,
-		Unread: r.Unread, Unreadable: r.Unreadable, LastAt: r.LastAt, ReadUpTo: r.ReadUpTo,
-	}
-}
-
-// FindRoom returns the room that a person means by a name, with or without its #,
-// or by an id. It must be one this node is in.
-func (n *Node) FindRoom(ctx context.Context, s string) (chat.Room, error) {
-	rooms, err := n.Rooms(ctx)
-	if err != nil {
-		return chat.Room{}, err
-	}
-	id, idErr := chat.ParseRoomID(s)
-	name, err := chat.CanonicalRoomName(s)
-	if err != nil && idErr != nil {
-		return chat.Room{}, err
-	}
-	for _, r := range rooms {
-		if (err == nil && r.Room == name) || (idErr == nil && r.RoomID == id) {
-			return r, nil
-		}
-	}
-	return chat.Room{}, chat.Errorf(chat.CodeNotFound, "You are in no room called %s. Join it with: earshot room join %s", name, strings.TrimPrefix(name, "#"))
-}
-
 // JoinRoom enters the open room of that name, or makes it: the two are the same.
 func (n *Node) JoinRoom(ctx context.Context, name string) (chat.Room, error) {
 	name, err := chat.CanonicalRoomName(name)
@@ -114,12 +72,16 @@ func (n *Node) JoinRoom(ctx context.Context, name string) (chat.Room, error) {
 		return chat.Room{}, err
 	}
 	id := chat.OpenRoom(name)
-	full := false
-	if err := n.do(ctx, func(c *core) { full = !c.rooms.Entered(id) && len(c.rooms.Rooms()) >= chat.MaxRooms }); err != nil {
+	var full error
+	if err := n.do(ctx, func(c *core) {
+		if !c.rooms.Entered(id) {
+			full = c.roomLeft()
+		}
+	}); err != nil {
 		return chat.Room{}, err
 	}
-	if full {
-		return chat.Room{}, chat.Errorf(chat.CodeBusy, "You are in %d rooms, which is the most there can be. Leave one first: earshot room leave #name", chat.MaxRooms)
+	if full != nil {
+		return chat.Room{}, full
 	}
 	if err := n.putRoom(ctx, id, name, true); err != nil {
 		return chat.Room{}, err
@@ -133,17 +95,20 @@ func (n *Node) JoinRoom(ctx context.Context, name string) (chat.Room, error) {
 // LeaveRoom stops taking part. What was said stays in the home.
 func (n *Node) LeaveRoom(ctx context.Context, id chat.RoomID) error {
 	var name string
+	sealed := false
 	if err := n.do(ctx, func(c *core) {
 		if c.rooms.Entered(id) {
-			name = c.names[id]
+			name, sealed = c.names[id], c.rooms.Sealed(id)
 		}
 	}); err != nil {
 		return err
 	}
-	switch name {
-	case "":
-		return chat.Errorf(chat.CodeNotFound, "You are not in that room. `earshot rooms` lists yours.")
-	case chat.Lobby:
+	switch {
+	case name == "":
+		return notIn()
+	case sealed:
+		return n.handOver(ctx, func(w *change) { w.leave(id) })
+	case name == chat.Lobby:
 		return chat.Errorf(chat.CodeDenied, "%s can't be left: it is where people find each other. Just ignore it.", chat.Lobby)
 	}
 	if err := n.putRoom(ctx, id, name, false); err != nil {
@@ -178,6 +143,11 @@ func (n *Node) Send(ctx context.Context, id chat.RoomID, text, clientID string) 
 	if first {
 		n.send(ctx, id, text, p)
 	}
+	return n.await(ctx, p)
+}
+
+// await waits for what becomes of a post.
+func (n *Node) await(ctx context.Context, p *post) (chat.Message, error) {
 	select {
 	case <-p.done:
 		return p.message, p.err
@@ -197,20 +167,16 @@ func (n *Node) send(ctx context.Context, id chat.RoomID, text string, p *post) {
 		}
 	}
 	if err := n.tell(ctx, func(c *core) {
-		c.nextRef++
-		c.posts[c.nextRef] = p
-		c.room(room.Post{Room: id, Text: text, Ref: c.nextRef})
+		w := c.begin(p)
+		if c.rooms.Sealed(id) {
+			w.say(id, text)
+		} else {
+			w.rooms(c.rooms.Handle(c.now, room.Post{Room: id, Text: text, Ref: postRef}))
+		}
+		w.end()
 	}); err != nil {
 		n.posted(p, chat.Message{}, err)
 	}
-}
-
-// post is a message on its way into the store.
-type post struct {
-	clientID string
-	done     chan struct{} // closed when what follows is set
-	message  chat.Message
-	err      error
 }
 
 // posting returns the post of a client id that is on its way, or a new one, which
@@ -222,7 +188,7 @@ func (n *Node) posting(clientID string) (p *post, first bool) {
 	if p := n.posts[clientID]; p != nil {
 		return p, false
 	}
-	p = &post{clientID: clientID, done: make(chan struct{})}
+	p = newPost(clientID)
 	if clientID != "" {
 		n.posts[clientID] = p
 	}

@@ -180,17 +180,39 @@ func (n *Node) deliver(ctx context.Context, from chat.DeviceID, data []byte) {
 		n.offer(from)
 		return
 	}
-	_, e, err := wire.DecodeLive(data)
+	tag, e, err := wire.DecodeLive(data)
 	if err != nil {
 		return
 	}
 	_ = n.tell(ctx, func(c *core) {
-		// The tag is whoever passed the entry on's to choose; the reference in
-		// its header is signed.
-		if id, ok := c.rooms.RoomOf(&e); ok {
+		if id, ok := c.roomOf(tag, &e); ok {
 			c.room(room.Receive{Room: id, Entry: e, From: from})
 		}
 	})
+}
+
+// maxForeign bounds the logs that are remembered as of no room of this node's.
+const maxForeign = 1 << 14
+
+// roomOf returns which of this node's rooms a live entry is for. The tag is whoever
+// passed it on's to choose, so it is only where to look first; the reference in the
+// entry's header is signed. To compare that with every room costs a hash for each,
+// which is done once for a log that is another room's.
+func (c *core) roomOf(tag chat.RoomTag, e *wire.Entry) (chat.RoomID, bool) {
+	if id, ok := c.tags[tag]; ok && c.rooms.Fits(id, e) {
+		return id, true
+	}
+	if _, foreign := c.foreign[e.Log]; foreign {
+		return chat.RoomID{}, false
+	}
+	id, ok := c.rooms.RoomOf(e)
+	if !ok {
+		if len(c.foreign) >= maxForeign {
+			clear(c.foreign)
+		}
+		c.foreign[e.Log] = struct{}{}
+	}
+	return id, ok
 }
 
 // publish queues a committed entry for the live path. It never waits: the store's

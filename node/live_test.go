@@ -11,7 +11,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"earshot/chat"
-	"earshot/chat/room"
 	"earshot/chat/wire"
 	"earshot/node/gossip"
 	"earshot/node/host"
@@ -232,43 +231,5 @@ func TestTheValidatorRemembersABoundedNumber(t *testing.T) {
 	}
 	if _, ok := v.recent[id(100)]; !ok {
 		t.Error("one is forgotten too soon")
-	}
-}
-
-func TestCommitsOfOneRoomBecomeOne(t *testing.T) {
-	garden := chat.OpenRoom("#garden")
-	commit := func(r chat.RoomID, ref uint64, seqs ...uint64) room.Effect {
-		c := room.Commit{Ref: ref}
-		for _, seq := range seqs {
-			c.Records = append(c.Records, room.Record{Room: r, Entry: wire.Entry{Header: wire.Header{Seq: seq}}})
-		}
-		return c
-	}
-	got := coalesce([]room.Effect{
-		commit(lobby, 0, 1), commit(lobby, 0, 2, 3), commit(garden, 0, 4), commit(garden, 0, 5),
-		room.Lack{Room: lobby},
-		commit(garden, 0, 6), commit(garden, 7, 7), commit(garden, 0, 8), commit(lobby, 0, 9),
-	})
-	var shape [][]uint64
-	for _, ef := range got {
-		var seqs []uint64
-		if c, ok := ef.(room.Commit); ok {
-			for _, r := range c.Records {
-				seqs = append(seqs, r.Entry.Seq)
-			}
-		}
-		shape = append(shape, seqs)
-	}
-	want := [][]uint64{{1, 2, 3}, {4, 5}, nil, {6}, {7}, {8}, {9}}
-	if len(shape) != len(want) {
-		t.Fatalf("%v, not %v", shape, want)
-	}
-	for i := range want {
-		if len(shape[i]) != len(want[i]) || len(want[i]) > 0 && shape[i][0] != want[i][0] {
-			t.Errorf("%d: %v, not %v", i, shape[i], want[i])
-		}
-	}
-	if len(coalesce(nil)) != 0 {
-		t.Error("something of nothing")
 	}
 }

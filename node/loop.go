@@ -2,11 +2,11 @@ package node
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"earshot/chat"
 	"earshot/chat/catchup"
+	"earshot/chat/private"
 	"earshot/chat/room"
 	"earshot/discovery"
 	"earshot/node/store"
@@ -23,11 +23,20 @@ type core struct {
 	names   map[chat.RoomID]string // of every room this node has ever been in
 	tags    map[chat.RoomTag]chat.RoomID
 	tagDay  int64
+	foreign map[chat.LogID]struct{} // logs of rooms that this node is not in
 
 	neighbours map[chat.DeviceID]*neighbour
 	typing     map[typingKey]typingState
-	posts      map[uint64]*post
-	nextRef    uint64
+
+	private     *private.Engine
+	life        *life // of private
+	started     bool  // private has begun to do its work
+	prekey      []byte
+	directs     map[chat.PersonID]chat.RoomID    // the chats with contacts
+	rows        map[chat.RoomID]store.RoomChange // sealed rooms as they were last stored
+	told        map[chat.RoomID]private.Info     // as faces were last told of them
+	invitations map[chat.RoomID]chat.Invitation
+	reopenAt    time.Time // when what waits for keys is handed over again
 
 	book      *discovery.Book
 	schedule  *discovery.Schedule
@@ -115,6 +124,7 @@ func (c *core) tick() {
 	c.room(room.Tick{})
 	c.sync(catchup.Tick{})
 	c.seek()
+	c.tickPrivate()
 	c.lapseTyping()
 	c.giveUpSilent()
 }
@@ -128,6 +138,8 @@ func (c *core) nextTick() time.Time {
 	}
 	sooner(c.catchup.NextTick())
 	sooner(c.seekAt)
+	sooner(c.private.NextTick())
+	sooner(c.reopenAt)
 	for _, t := range c.typing {
 		sooner(t.until)
 	}
@@ -150,118 +162,10 @@ func (c *core) turnTags() {
 
 func (c *core) retag() {
 	clear(c.tags)
+	clear(c.foreign)
 	for _, id := range c.rooms.Rooms() {
 		for days := -1; days <= 1; days++ {
 			c.tags[id.Tag(c.now.AddDate(0, 0, days))] = id
 		}
 	}
-}
-
-// room hands an input to the room engine and carries out what it wants.
-func (c *core) room(in room.Input) {
-	c.carryOut(c.rooms.Handle(c.now, in), nil)
-}
-
-// carryOut does what the room engine wants. then, if it is not nil, runs when all
-// of it is stored, or has failed to be, and not in the loop.
-func (c *core) carryOut(effects []room.Effect, then func()) {
-	last := -1
-	for i, ef := range effects {
-		if _, ok := ef.(room.Commit); ok {
-			last = i
-		}
-	}
-	for i, ef := range effects {
-		switch ef := ef.(type) {
-		case room.Commit:
-			if i == last {
-				c.commit(ef, then)
-			} else {
-				c.commit(ef, nil)
-			}
-		case room.Refuse:
-			c.refuse(ef.From, ef.Err)
-		case room.Lack:
-			c.sync(catchup.Gap{Device: ef.From})
-		case room.Deny:
-			if p := c.posts[ef.Ref]; p != nil {
-				delete(c.posts, ef.Ref)
-				c.n.posted(p, chat.Message{}, ef.Err)
-			}
-		case room.Fork:
-			c.n.rarely("fork", slog.LevelWarn, "a device has signed two different entries with one number; its log is not continued",
-				"device", ef.Device.Short(), "log", ef.Log.Short())
-		}
-	}
-	if last < 0 && then != nil {
-		then()
-	}
-}
-
-// commit has the store take what the engine accepted. When it is stored, faces
-// are told, and then, if it was made here, the network.
-func (c *core) commit(ef room.Commit, then func()) {
-	n := c.n
-	p := c.posts[ef.Ref]
-	delete(c.posts, ef.Ref)
-	records := make([]store.Record, 0, len(ef.Records))
-	messages := make([]chat.Message, len(ef.Records)) // zero where nothing is shown
-	for i, r := range ef.Records {
-		if c.people.meet(r.Entry.Device, r.Person, r.Name, minTime(r.Entry.HLC.Time(), c.now)) {
-			c.keepDevice(r.Entry.Device)
-			c.showPerson(r.Person)
-		}
-		rec := store.Record{
-			Room: r.Room, Entry: r.Entry, Person: r.Person, ReceivedAt: r.ReceivedAt,
-			Sort: r.Sort, Text: r.Text, Mine: r.Person == n.person,
-		}
-		if r.Mine && p != nil {
-			rec.ClientID = p.clientID
-		}
-		records = append(records, rec)
-		if r.Text != "" {
-			messages[i] = chat.Message{
-				ID: r.Entry.ID, Room: c.names[r.Room], RoomID: r.Room,
-				From: c.people.author(r.Entry.Device, r.Person), Text: r.Text,
-				SentAt: r.Entry.HLC.Time(), ReceivedAt: r.ReceivedAt.UTC(),
-				Mine: rec.Mine, ClockAhead: r.Sort != r.Entry.HLC,
-			}
-		}
-	}
-	tag := ef.Records[0].Room.Tag(c.now)
-	n.store.Append(records, func(cursors []chat.Cursor, err error) {
-		if then != nil {
-			defer then()
-		}
-		if err != nil {
-			n.rarely("store", slog.LevelError, "storing failed", "err", err)
-			if p != nil {
-				n.posted(p, chat.Message{}, err)
-			}
-			n.storeFailed(ef.Records[0].Room, err)
-			return
-		}
-		n.storeWorks()
-		for i := range ef.Records {
-			if cursors[i] == 0 {
-				continue // nothing to show, or shown before
-			}
-			n.feed.Publish(chat.MessageEvent{Cursor: cursors[i], Message: messages[i]})
-		}
-		if p != nil {
-			n.posted(p, messages[len(messages)-1], nil)
-		}
-		for i := range ef.Records {
-			if ef.Records[i].Mine {
-				n.publish(tag, &ef.Records[i].Entry)
-			}
-		}
-	})
-}
-
-func minTime(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
 }

@@ -14,6 +14,7 @@ import (
 	"earshot/chat"
 	"earshot/chat/catchup"
 	"earshot/chat/identity"
+	"earshot/chat/private"
 	"earshot/chat/room"
 	"earshot/chat/wire"
 	"earshot/discovery"
@@ -59,6 +60,9 @@ type Node struct {
 	peerStreams *places // that others opened
 	answering   *places // sync sessions that others asked for
 
+	reopenings *reopenings
+	prekeyNow  atomic.Pointer[[]byte] // this device's, once it is stored
+
 	writeFailed atomic.Bool // the last write to the store failed
 	overflowed  atomic.Bool // the outbox could not take an entry
 
@@ -87,6 +91,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		peerStreams: newPlaces(streamsEach, maxPeerStreams), answering: newPlaces(answeredEach, maxAnswered),
 		failed: make(chan chat.RoomID, 64), loopDone: make(chan struct{}), done: make(chan struct{}),
 		warnings: map[chat.Code]chat.Error{}, quiet: map[string]quiet{}, posts: map[string]*post{},
+		reopenings: newReopenings(),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := n.start(ctx); err != nil {
@@ -135,6 +140,7 @@ func (n *Node) start(ctx context.Context) error {
 	n.stopLoop = func() { stop(); <-n.loopDone }
 	go n.loop(loopCtx, c)
 	n.spawn(n.restoreFailed)
+	n.spawn(n.reopenAll)
 	if err := n.enterKnownRooms(ctx); err != nil {
 		return err
 	}
@@ -153,7 +159,10 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 	c := &core{
 		n: n, now: time.Now(), people: newPeople(n.person, devices),
 		names: map[chat.RoomID]string{}, tags: map[chat.RoomTag]chat.RoomID{},
-		neighbours: map[chat.DeviceID]*neighbour{}, typing: map[typingKey]typingState{}, posts: map[uint64]*post{},
+		foreign:    map[chat.LogID]struct{}{},
+		neighbours: map[chat.DeviceID]*neighbour{}, typing: map[typingKey]typingState{},
+		directs: map[chat.PersonID]chat.RoomID{}, rows: map[chat.RoomID]store.RoomChange{},
+		told: map[chat.RoomID]private.Info{}, invitations: map[chat.RoomID]chat.Invitation{},
 		book: discovery.NewBook(discovery.BookConfig{}),
 	}
 	logs, err := n.store.Logs(ctx)
@@ -174,11 +183,12 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 			_, _ = rand.Read(salt[:])
 			return salt
 		},
+		Writer:     func(id chat.RoomID, who chat.PersonID) bool { return c.private.MayWrite(id, who) },
 		FreshAfter: fresh,
 	})
 	var seed [32]byte
 	_, _ = rand.Read(seed[:])
-	c.catchup = catchup.New(n.device, holdings{c.rooms}, mrand.New(mrand.NewChaCha8(seed)))
+	c.catchup = catchup.New(n.device, holdings{c}, mrand.New(mrand.NewChaCha8(seed)))
 	_, _ = rand.Read(seed[:])
 	c.schedule = discovery.NewSchedule(c.now, host.PeerID(n.device), discovery.ScheduleConfig{MaxBackOff: maxBackOff}, mrand.New(mrand.NewChaCha8(seed)))
 	if c.people.meet(n.device, n.person, n.name, c.now) {
@@ -190,7 +200,7 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 	for id, held := range byRoom(logs) {
 		c.rooms.Handle(c.now, room.Restore{Room: id, Logs: held})
 	}
-	return c, nil
+	return c, c.loadPrivate(ctx)
 }
 
 // lastOwn returns the clock by which this device has said all that it has said so
@@ -236,13 +246,13 @@ func (n *Node) enterKnownRooms(ctx context.Context) error {
 	inLobby := false
 	err = n.do(ctx, func(c *core) {
 		for _, r := range rows {
-			c.names[r.Room] = r.Name
-			if r.Joined {
+			if c.names[r.Room] = r.Name; r.Joined && r.Kind == chat.RoomOpen {
 				c.rooms.Handle(c.now, room.Enter{Room: r.Room})
 				inLobby = inLobby || r.Name == chat.Lobby
 			}
 		}
 		c.retag()
+		c.startPrivate()
 	})
 	if err != nil || inLobby {
 		return err

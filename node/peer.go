@@ -12,6 +12,7 @@ import (
 
 	"earshot/chat"
 	"earshot/chat/catchup"
+	"earshot/chat/identity"
 	"earshot/chat/wire"
 	"earshot/node/host"
 	"earshot/node/store"
@@ -28,7 +29,10 @@ const (
 type neighbour struct {
 	address string
 	peer    *stream.Stream // nil until it has said hello
-	leave   func()         // ends keepPeerStream; nil if it does not run
+	// cert and prekey are what its newest hello showed.
+	cert   identity.Certificate
+	prekey []byte
+	leave  func() // ends keepPeerStream; nil if it does not run
 	// silent is since when a device that had said hello has no peer stream
 	// although it is connected; zero otherwise.
 	silent time.Time
@@ -113,6 +117,7 @@ func (n *Node) talk(ctx context.Context, s *stream.Stream, d chat.DeviceID) {
 
 	hello := wire.Hello{
 		Certificate: n.keys.Cert.Bytes(), Name: n.Name(), Now: uint64(chat.HLCOf(time.Now())), Agent: "earshot " + n.cfg.Version,
+		Prekey: n.prekey(),
 	}
 	if !s.TrySend(wire.EncodeFrame(hello)) {
 		return
@@ -229,7 +234,8 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, who chat.PersonID, h w
 		old := nb.peer
 		c.n.spawn(func(context.Context) { old.Reset(stream.ReasonDone) })
 	}
-	nb.peer, nb.silent = s, time.Time{}
+	nb.peer, nb.silent, nb.prekey = s, time.Time{}, h.Prekey
+	nb.cert, _ = identity.Parse(h.Certificate) // awaitHello has checked it
 	known := c.people.devices[d] != nil
 	news := c.people.meet(d, who, chat.CleanName(h.Name), c.now)
 	dev := c.people.devices[d]
@@ -249,11 +255,13 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, who chat.PersonID, h w
 	}
 	c.n.host.Value(d, "known", value)
 	c.sync(catchup.PeerUp{Device: d})
+	c.metDevice(nb)
 }
 
 // heard takes a frame of a neighbour that has said hello.
 func (c *core) heard(d chat.DeviceID, s *stream.Stream, f wire.Frame) {
-	if nb := c.neighbours[d]; nb == nil || nb.peer != s {
+	nb := c.neighbours[d]
+	if nb == nil || nb.peer != s {
 		return
 	}
 	switch f := f.(type) {
@@ -263,6 +271,8 @@ func (c *core) heard(d chat.DeviceID, s *stream.Stream, f wire.Frame) {
 		if c.n.standings.allow(&c.n.standings.typing, c.now, d) {
 			c.typed(d, f)
 		}
+	case wire.KeyAck, wire.OpsHave, wire.OpsWant, wire.Ops, wire.Devices, wire.History, wire.HistoryWant:
+		c.heardPrivate(nb, f)
 	case wire.Goodbye:
 		c.gone(d)
 	case wire.Unknown:
@@ -285,6 +295,7 @@ func (c *core) giveUpSilent() {
 // gone: a neighbour took its leave, or its stream or connection is no more.
 func (c *core) gone(d chat.DeviceID) {
 	c.sync(catchup.PeerDown{Device: d})
+	c.lostDevice(d)
 	dev := c.people.devices[d]
 	if dev == nil || !dev.connected {
 		return

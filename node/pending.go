@@ -12,50 +12,6 @@ func pending() error {
 	return chat.Errorf(chat.CodeInternal, "This version of Earshot can't do that yet. Use a newer one.")
 }
 
-func (n *Node) DirectChat(_ context.Context, _ chat.PersonID) (chat.Room, error) {
-	return chat.Room{}, pending()
-}
-
-func (n *Node) CreateRoom(_ context.Context, _, _ string) (chat.Room, error) {
-	return chat.Room{}, pending()
-}
-
-func (n *Node) Members(_ context.Context, _ chat.RoomID) ([]chat.Member, error) {
-	return nil, pending()
-}
-
-func (n *Node) Invite(_ context.Context, _ chat.RoomID, _ chat.PersonID, _ string) error {
-	return pending()
-}
-
-func (n *Node) Remove(_ context.Context, _ chat.RoomID, _ chat.PersonID) error {
-	return pending()
-}
-
-func (n *Node) SetRole(_ context.Context, _ chat.RoomID, _ chat.PersonID, _ string) error {
-	return pending()
-}
-
-func (n *Node) RenameRoom(_ context.Context, _ chat.RoomID, _ string) error {
-	return pending()
-}
-
-func (n *Node) SetTopic(_ context.Context, _ chat.RoomID, _ string) error {
-	return pending()
-}
-
-func (n *Node) Invitations(context.Context) ([]chat.Invitation, error) {
-	return nil, pending()
-}
-
-func (n *Node) AcceptInvitation(_ context.Context, _ chat.RoomID) (chat.Room, error) {
-	return chat.Room{}, pending()
-}
-
-func (n *Node) DeclineInvitation(_ context.Context, _ chat.RoomID) error {
-	return pending()
-}
-
 func (n *Node) FindPerson(_ context.Context, _ string) (chat.Person, error) {
 	return chat.Person{}, pending()
 }

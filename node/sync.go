@@ -31,17 +31,10 @@ const (
 // What is queued counts as said, so it must not take a slow link long.
 var syncOptions = stream.Options{Queue: 8}
 
-// holdings is what this node holds, for the catch-up engine.
-type holdings struct{ *room.Engine }
-
-// Shared returns the rooms that may be named to a neighbour. All rooms are open so
-// far.
-func (h holdings) Shared(chat.DeviceID) []chat.RoomID { return h.Rooms() }
-
 // roomStates is what this node holds of the rooms it shares with a neighbour, for a
 // session.
 func (c *core) roomStates(d chat.DeviceID) []catchup.RoomState {
-	ids := holdings{c.rooms}.Shared(d)
+	ids := holdings{c}.Shared(d)
 	out := make([]catchup.RoomState, 0, len(ids))
 	for _, id := range ids {
 		s := catchup.RoomState{Room: id, Root: c.rooms.Root(id)}
@@ -324,36 +317,16 @@ func (n *Node) ingest(ctx context.Context, in catchup.Take, ses *session, credit
 		return ctx.Err()
 	}
 	return n.tell(ctx, func(c *core) {
-		var effects []room.Effect
+		w := c.begin(nil)
 		for i := range entries {
-			effects = append(effects, c.rooms.Handle(c.now, room.Receive{Room: in.Room, Entry: entries[i], From: ses.device, Solicited: true})...)
+			w.rooms(c.rooms.Handle(c.now, room.Receive{Room: in.Room, Entry: entries[i], From: ses.device, Solicited: true}))
 		}
-		for _, ef := range effects {
-			if commit, ok := ef.(room.Commit); ok {
-				ses.fresh += len(commit.Records)
-			}
-		}
-		c.carryOut(coalesce(effects), func() { <-credits })
-		if ses.fresh > 0 {
+		fresh := len(w.batch.Records)
+		ses.fresh += fresh
+		w.then = func() { <-credits }
+		w.end()
+		if fresh > 0 {
 			n.feed.Publish(chat.SyncEvent{Device: ses.device, Received: ses.fresh})
 		}
 	})
-}
-
-// coalesce makes one commit of those that follow each other for one room: one
-// write instead of hundreds.
-func coalesce(effects []room.Effect) []room.Effect {
-	var out []room.Effect
-	for _, ef := range effects {
-		next, ok := ef.(room.Commit)
-		if ok && len(out) > 0 {
-			if last, ok := out[len(out)-1].(room.Commit); ok && last.Ref == 0 && next.Ref == 0 && last.Records[0].Room == next.Records[0].Room {
-				last.Records = append(last.Records, next.Records...)
-				out[len(out)-1] = last
-				continue
-			}
-		}
-		out = append(out, ef)
-	}
-	return out
 }

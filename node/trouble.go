@@ -47,16 +47,22 @@ func (n *Node) setNetworks(usable []discovery.Interface) {
 	n.networks = names
 }
 
-// storeFailed notes that entries of a room were not stored, although the engine
-// counts them as held. It is called by the store's writer, which must not wait.
-func (n *Node) storeFailed(id chat.RoomID, err error) {
+// storeFailed notes that a change was not stored, although the engines count it as
+// done: entries of these rooms, and perhaps what the private engine keeps. It is
+// called by the store's writer, which must not wait.
+func (n *Node) storeFailed(ids []chat.RoomID, err error) {
 	if code := chat.CodeOf(err); code != chat.CodeStopping {
 		n.writeFailed.Store(true)
 		n.warn(*chat.AsError(err))
 	}
-	select {
-	case n.failed <- id:
-	default: // as many rooms wait already; this one fails again with its next entry
+	if len(ids) == 0 {
+		ids = []chat.RoomID{{}} // the private engine's own
+	}
+	for _, id := range ids {
+		select {
+		case n.failed <- id:
+		default: // as many rooms wait already; this one fails again with its next entry
+		}
 	}
 }
 
@@ -73,8 +79,10 @@ func (n *Node) storeWorks() {
 // rooms, and then leaves it in peace.
 const settleTimeout = time.Second
 
-// restoreFailed brings the engine back to what the store holds of the rooms whose
-// entries it did not take.
+// restoreFailed brings the engines back to what the store holds of the rooms whose
+// entries it did not take. The private engine is made anew whenever a change of its
+// was not stored: what it had spent of keys in memory stays spent, and no key or
+// nonce is ever used twice.
 func (n *Node) restoreFailed(ctx context.Context) {
 	rooms := map[chat.RoomID]bool{}
 	for {
@@ -127,9 +135,26 @@ func (c *core) restore(ctx context.Context, rooms map[chat.RoomID]bool) bool {
 		c.n.rarely("logs", slog.LevelError, "reading the history failed", "err", err)
 		return false
 	}
+	failed := c.life.failure.Load() != nil
+	if failed {
+		if err := c.loadPrivate(ctx); err != nil {
+			c.n.rarely("private", slog.LevelError, "reading the keys of sealed rooms failed", "err", err)
+			return false
+		}
+		for _, id := range c.rooms.Rooms() {
+			if c.rooms.Sealed(id) {
+				rooms[id] = true
+			}
+		}
+	}
 	held := byRoom(logs)
 	for id := range rooms {
-		c.room(room.Restore{Room: id, Logs: held[id]})
+		if id != (chat.RoomID{}) {
+			c.room(room.Restore{Room: id, Logs: held[id]})
+		}
+	}
+	if failed {
+		c.startPrivate()
 	}
 	return true
 }

@@ -89,7 +89,7 @@ func TestWhatTheStoreDidNotTakeIsNotCounted(t *testing.T) {
 			if err == nil {
 				t.Error("the store took an entry without a predecessor")
 			}
-			n.storeFailed(lobby, refused)
+			n.storeFailed([]chat.RoomID{lobby}, refused)
 			close(lost)
 		})
 		if at.Seq != 2 {

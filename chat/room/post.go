@@ -22,27 +22,34 @@ func (e *Engine) post(now time.Time, in Post) []Effect {
 		return []Effect{Deny{Ref: in.Ref, Err: chat.Errorf(chat.CodeUsage,
 			"What is said in this room must be encrypted first, and was not. Nothing was sent; update Earshot and send it again.")}}
 	}
-	// Text that is not UTF-8 would be refused by everybody, and the log with it.
-	text := strings.ToValidUTF8(in.Text, "\uFFFD")
-	if len(text) > chat.MaxText {
-		return []Effect{Deny{Ref: in.Ref, Err: chat.Errorf(chat.CodeTooLong,
-			"The message is %d bytes long and may be %d. Send it in parts.", len(text), chat.MaxText)}}
-	}
-	clean := chat.CleanText(text)
-	if clean == "" {
-		return []Effect{Deny{Ref: in.Ref, Err: chat.Errorf(chat.CodeEmpty,
-			"There is nothing to send. Write some text.")}}
+	payload, shown, err := Compose(in.Text)
+	if err != nil {
+		return []Effect{Deny{Ref: in.Ref, Err: err}}
 	}
 	records, err := e.open(now, r)
 	if err != nil {
 		return []Effect{Deny{Ref: in.Ref, Err: err}}
 	}
-	rec, err := e.append(now, r, wire.KindMessage, 0, wire.Marshal(wire.Message{Text: text}))
+	rec, err := e.append(now, r, wire.KindMessage, 0, payload)
 	if err != nil {
 		return []Effect{Deny{Ref: in.Ref, Err: err}}
 	}
-	rec.Text = clean
+	rec.Text = shown
 	return []Effect{Commit{Records: append(records, rec), Ref: in.Ref}}
+}
+
+// Compose returns the payload of a message that says text, and how it is shown. The
+// error is of chat.CodeTooLong or chat.CodeEmpty.
+func Compose(text string) (payload []byte, shown string, err error) {
+	// Text that is not UTF-8 would be refused by everybody, and the log with it.
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if len(text) > chat.MaxText {
+		return nil, "", chat.Errorf(chat.CodeTooLong, "The message is %d bytes long and may be %d. Send it in parts.", len(text), chat.MaxText)
+	}
+	if shown = chat.CleanText(text); shown == "" {
+		return nil, "", chat.Errorf(chat.CodeEmpty, "There is nothing to send. Write some text.")
+	}
+	return wire.Marshal(wire.Message{Text: text}), shown, nil
 }
 
 // put appends an entry that another engine has made.

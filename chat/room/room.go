@@ -374,6 +374,12 @@ func (e *Engine) Held(id chat.RoomID, en *wire.Entry) bool {
 	return l != nil && l.Device == en.Device && (en.Seq < l.Seq || (en.Seq == l.Seq && en.ID == l.LastID))
 }
 
+// Fits reports whether an entry was written for a room, which must be entered.
+func (e *Engine) Fits(id chat.RoomID, en *wire.Entry) bool {
+	r := e.rooms[id]
+	return r != nil && r.entered && en.Ref == r.ref(r.logs[en.Log], en.Log)
+}
+
 // RoomOf returns the room, of those entered, that an entry was written for. Its
 // header says so under its author's signature; the tag that it travels under is
 // not signed, and whoever relays it could have put another in its place.

@@ -1,0 +1,310 @@
+package node
+
+import (
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"earshot/chat"
+	"earshot/chat/catchup"
+	"earshot/chat/room"
+	"earshot/node/store"
+	"earshot/node/stream"
+)
+
+// change is what comes of one event: the store takes all of it or nothing, and
+// faces and the network are told once it has. The loop fills it; after end only the
+// store's writer touches it.
+type change struct {
+	c        *core
+	batch    store.Batch
+	messages []chat.Message // of batch.Records; zero where nothing is shown
+	mine     []int          // records that were made here, to be published
+
+	post   *post // who waits for it; nil for nobody
+	said   int   // the record that is the post's; -1 for none
+	denied error // why the post can't be made
+
+	life    *life         // of the private engine, if it has a part in this
+	prekey  []byte        // that others may use from now on; nil for no change
+	letters []letter      // to neighbours
+	weather []chat.Event  // for faces
+	alarms  []chat.Error  // likewise
+	again   []reopening   // what can perhaps be opened now
+	touched []chat.RoomID // sealed rooms of which faces may have to be told
+	done    chat.RoomID   // what the post wanted is done, there
+	shared  []chat.RoomID // whom these may be named to may have changed
+	turned  bool          // rooms were entered or left
+	joined  bool          // one was entered
+
+	then func() // runs in the end, whatever came of it, and not always in the loop
+}
+
+// letter is a frame for a neighbour.
+type letter struct {
+	to    *stream.Stream
+	frame []byte
+}
+
+// post is something that a person wants done, on its way into the store.
+type post struct {
+	clientID string
+	done     chan struct{} // closed when what follows is set
+	message  chat.Message
+	err      error
+}
+
+func newPost(clientID string) *post { return &post{clientID: clientID, done: make(chan struct{})} }
+
+// postRef is what engines call the post of a change: there is but one.
+const postRef = 1
+
+// life is one of the private engine. What it says is stored in the order in
+// which it says it, or its life is over: states that follow one that was not stored
+// must not be.
+type life struct {
+	pending atomic.Int64 // changes on their way into the store
+	failure atomic.Pointer[error]
+}
+
+// guard refuses what follows a failure.
+func (l *life) guard() error {
+	if err := l.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func (c *core) begin(p *post) *change { return &change{c: c, post: p, said: -1} }
+
+// room hands an input to the room engine and carries out what it wants.
+func (c *core) room(in room.Input) {
+	w := c.begin(nil)
+	w.rooms(c.rooms.Handle(c.now, in))
+	w.end()
+}
+
+// rooms takes what the room engine wants.
+func (w *change) rooms(effects []room.Effect) {
+	c := w.c
+	for _, ef := range effects {
+		switch ef := ef.(type) {
+		case room.Commit:
+			for i := range ef.Records {
+				w.record(&ef.Records[i])
+			}
+			if ef.Ref == postRef {
+				w.said = len(w.messages) - 1
+			}
+		case room.Refuse:
+			c.refuse(ef.From, ef.Err)
+		case room.Lack:
+			c.sync(catchup.Gap{Device: ef.From})
+		case room.Deny:
+			w.deny(ef.Ref, ef.Err)
+		case room.Fork:
+			c.n.rarely("fork", slog.LevelWarn, "a device has signed two different entries with one number; its log is not continued",
+				"device", ef.Device.Short(), "log", ef.Log.Short())
+		}
+	}
+}
+
+// record takes an entry that the room engine accepted. What is sealed is opened on
+// its way, so that text and spent keys are stored with it.
+func (w *change) record(r *room.Record) {
+	c := w.c
+	if c.people.meet(r.Entry.Device, r.Person, r.Name, minTime(r.Entry.HLC.Time(), c.now)) {
+		c.keepDevice(r.Entry.Device)
+		c.showPerson(r.Person)
+	}
+	w.batch.Records = append(w.batch.Records, store.Record{
+		Room: r.Room, Entry: r.Entry, Person: r.Person, ReceivedAt: r.ReceivedAt,
+		Sort: r.Sort, Mine: r.Person == c.n.person,
+	})
+	w.messages = append(w.messages, chat.Message{})
+	at := len(w.messages) - 1
+	if r.Mine {
+		w.mine = append(w.mine, at)
+	}
+	switch {
+	case !c.rooms.Sealed(r.Room):
+		w.show(at, r.Text)
+	case r.Mine: // by the private engine, which says what it reads
+		w.life = c.life
+	default:
+		w.receive(r)
+	}
+}
+
+// show notes what a record of the change says.
+func (w *change) show(at int, text string) {
+	rec := &w.batch.Records[at]
+	rec.Text = text
+	if text == "" {
+		return
+	}
+	w.messages[at] = chat.Message{
+		ID: rec.Entry.ID, Room: w.c.names[rec.Room], RoomID: rec.Room,
+		From: w.c.people.author(rec.Entry.Device, rec.Person), Text: text,
+		SentAt: rec.Entry.HLC.Time(), ReceivedAt: rec.ReceivedAt.UTC(),
+		Mine: rec.Mine, ClockAhead: rec.Sort != rec.Entry.HLC,
+	}
+}
+
+func (w *change) deny(ref uint64, err error) {
+	if ref == postRef {
+		w.denied = err
+	}
+}
+
+// end has the store take the change, if there is anything to store.
+func (w *change) end() {
+	c := w.c
+	for _, id := range w.touched {
+		w.settleRoom(id)
+	}
+	if w.turned {
+		c.retag()
+	}
+	if w.joined {
+		c.sync(catchup.Joined{})
+	} else if len(w.shared) > 0 {
+		c.offerShared(w.shared)
+	}
+	if w.post != nil && w.denied != nil {
+		c.n.posted(w.post, chat.Message{}, w.denied)
+		w.post = nil
+	}
+	if w.post != nil && w.said >= 0 {
+		w.batch.Records[w.said].ClientID = w.post.clientID
+	}
+	b := &w.batch
+	if len(b.Records)+len(b.Openings)+len(b.Unopened)+len(b.State)+len(b.Rooms) == 0 && (w.life == nil || w.life.pending.Load() == 0) {
+		w.tell(nil)
+		if w.then != nil {
+			w.then()
+		}
+		return
+	}
+	if w.life != nil {
+		w.life.pending.Add(1)
+		b.Guard = w.life.guard
+	}
+	c.n.store.Commit(*b, w.stored)
+}
+
+// stored is told by the store what came of the change.
+func (w *change) stored(cursors []chat.Cursor, err error) {
+	n := w.c.n
+	if w.then != nil {
+		defer w.then()
+	}
+	if w.life != nil {
+		defer w.life.pending.Add(-1)
+	}
+	if err == nil {
+		n.storeWorks()
+		w.tell(cursors)
+		return
+	}
+	n.rarely("store", slog.LevelError, "storing failed", "err", err)
+	if w.life != nil {
+		w.life.failure.CompareAndSwap(nil, &err)
+	}
+	if w.post != nil {
+		n.posted(w.post, chat.Message{}, err)
+	}
+	n.storeFailed(w.concerned(), err)
+}
+
+// concerned returns the rooms whose logs the change goes on with.
+func (w *change) concerned() (out []chat.RoomID) {
+	for i := range w.batch.Records {
+		if id := w.batch.Records[i].Room; !slices.Contains(out, id) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// tell tells faces, who waits for it, and the network, in this order.
+func (w *change) tell(cursors []chat.Cursor) {
+	n := w.c.n
+	w.tellFacts(cursors)
+	for _, ev := range w.weather {
+		n.feed.Publish(ev)
+	}
+	for _, a := range w.alarms {
+		n.warn(a)
+	}
+	if w.post != nil {
+		var m chat.Message
+		if w.said >= 0 {
+			m = w.messages[w.said]
+		}
+		n.posted(w.post, m, nil)
+	}
+	for _, at := range w.mine {
+		e := &w.batch.Records[at]
+		n.publish(e.Room.Tag(e.ReceivedAt), &e.Entry)
+	}
+	if w.prekey != nil {
+		n.prekeyNow.Store(&w.prekey)
+	}
+	for _, l := range w.letters {
+		l.to.TrySend(l.frame)
+	}
+	for _, r := range w.again {
+		n.reopenings.add(r)
+	}
+}
+
+// tellFacts publishes what became a fact. cursors are of records, then of openings,
+// then of rooms.
+func (w *change) tellFacts(cursors []chat.Cursor) {
+	n, b := w.c.n, &w.batch
+	if len(cursors) == 0 {
+		return
+	}
+	for i, cursor := range cursors[:len(b.Records)] {
+		if cursor != 0 { // else nothing to show, or shown before
+			n.feed.Publish(chat.MessageEvent{Cursor: cursor, Message: w.messages[i]})
+		}
+	}
+	cursors = cursors[len(b.Records):]
+	w.tellOpenings(cursors[:len(b.Openings)])
+	for i, cursor := range cursors[len(b.Openings):] {
+		if cursor != 0 {
+			r := &b.Rooms[i]
+			n.feed.Publish(chat.RoomEvent{Cursor: cursor, Room: r.Name, RoomID: r.Room, Joined: r.Joined, At: r.At.UTC()})
+		}
+	}
+}
+
+// tellOpenings publishes what entries that were stored before turned out to say.
+// Only the store knows whose they are and when they came. It is asked in the
+// writer's goroutine, which reads never wait for, because facts are told in order.
+func (w *change) tellOpenings(cursors []chat.Cursor) {
+	n := w.c.n
+	cursors = slices.DeleteFunc(cursors, func(c chat.Cursor) bool { return c == 0 })
+	for len(cursors) > 0 {
+		// Those of one change follow each other.
+		facts, err := n.store.Facts(n.ctx, cursors[0]-1, len(cursors))
+		if err != nil || len(facts) == 0 {
+			n.rarely("facts", slog.LevelError, "reading what has become readable failed", "err", err)
+			return
+		}
+		for _, ev := range facts {
+			n.feed.Publish(ev)
+		}
+		cursors = cursors[min(len(facts), len(cursors)):]
+	}
+}
+
+func minTime(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}

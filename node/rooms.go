@@ -1,0 +1,470 @@
+package node
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"earshot/chat"
+	"earshot/chat/membership"
+	"earshot/chat/private"
+	"earshot/node/store"
+)
+
+// This file is what faces see of rooms, and what people do about sealed ones.
+
+// settleRoom tells the store and faces how a sealed room is now, where that has
+// changed.
+func (w *change) settleRoom(id chat.RoomID) {
+	c := w.c
+	info, ok := c.private.Info(id)
+	if !ok {
+		info = private.Info{Room: id}
+	}
+	row, had := c.rows[id]
+	next := row
+	next.Room, next.Joined, next.At = id, info.Entered, c.now
+	if ok {
+		next.Kind, next.Name, next.Topic, next.Person = chat.RoomPrivate, roomName(info), info.Topic, nil
+		if info.Direct {
+			next.Kind, next.Name, next.Person = chat.RoomDirect, "@"+c.displayName(info.With), &info.With
+		}
+	}
+	if (had || next.Joined) && !sameRoom(row, next) {
+		w.batch.Rooms = append(w.batch.Rooms, next)
+		c.rows[id] = next
+		c.names[id] = next.Name
+	}
+	w.settleInvitation(info)
+	told := c.told[id]
+	c.told[id] = info
+	if info.Entered && told.Entered {
+		if what := c.difference(told, info); what != "" {
+			w.weather = append(w.weather, chat.RoomChangedEvent{Room: c.faceRoom(store.RoomRow{
+				Room: id, Name: next.Name, Kind: next.Kind, Person: next.Person, Topic: next.Topic,
+			}), Members: c.members(info), What: what})
+		}
+	}
+	w.shared = append(w.shared, id)
+}
+
+// sameRoom reports whether the store need not be told of a room again.
+func sameRoom(a, b store.RoomChange) bool {
+	a.At, a.Person = b.At, b.Person // whom a chat is with never changes
+	return a == b
+}
+
+// roomName returns how a private room is shown.
+func roomName(info private.Info) string {
+	if info.Name == "" { // the operation that names it has not come yet
+		return "#" + info.Room.Short()
+	}
+	return "#" + info.Name
+}
+
+// settleInvitation tells faces of an invitation that came or is no more.
+func (w *change) settleInvitation(info private.Info) {
+	c := w.c
+	old, had := c.invitations[info.Room]
+	if info.Invitation == nil {
+		if had {
+			delete(c.invitations, info.Room)
+			w.weather = append(w.weather, chat.InvitationEvent{Invitation: old, Gone: true})
+		}
+		return
+	}
+	inv := chat.Invitation{
+		RoomID: info.Room, Room: roomName(info), By: chat.Author{Person: info.Invitation.By, Name: c.displayName(info.Invitation.By)},
+		Role: info.Invitation.Role.String(), Members: len(info.Members), History: info.History.String(), At: c.now.UTC(),
+	}
+	if had {
+		inv.At = old.At
+	}
+	if !had || inv != old {
+		c.invitations[info.Room] = inv
+		w.weather = append(w.weather, chat.InvitationEvent{Invitation: inv})
+	}
+}
+
+// difference says in a sentence's end what has changed in a room; "" for nothing that
+// faces show.
+func (c *core) difference(old, now private.Info) string {
+	var said []string
+	say := func(who chat.PersonID, what string) { said = append(said, c.displayName(who)+" "+what) }
+	if old.Name != now.Name {
+		said = append(said, "the room is called "+roomName(now)+" now")
+	}
+	if old.Topic != now.Topic {
+		said = append(said, "the topic is new")
+	}
+	for _, m := range now.Members {
+		was, ok := memberOf(old, m.Person)
+		switch {
+		case !ok:
+			say(m.Person, "has joined")
+		case was.Role != m.Role:
+			say(m.Person, "is "+m.Role.String()+" now")
+		}
+	}
+	for _, i := range now.Invited {
+		if !slices.ContainsFunc(old.Invited, func(was membership.Invited) bool { return was.Person == i.Person }) {
+			say(i.Person, "was invited")
+		}
+	}
+	for _, m := range old.Members {
+		if _, ok := memberOf(now, m.Person); !ok {
+			say(m.Person, "is not in the room any more")
+		}
+	}
+	for _, i := range old.Invited {
+		_, in := memberOf(now, i.Person)
+		if !in && !slices.ContainsFunc(now.Invited, func(is membership.Invited) bool { return is.Person == i.Person }) {
+			say(i.Person, "is not invited any more")
+		}
+	}
+	return strings.Join(said, ", ")
+}
+
+func memberOf(info private.Info, who chat.PersonID) (membership.Member, bool) {
+	for _, m := range info.Members {
+		if m.Person == who {
+			return m, true
+		}
+	}
+	return membership.Member{}, false
+}
+
+// members returns who is in a sealed room, those invited last.
+func (c *core) members(info private.Info) []chat.Member {
+	out := []chat.Member{}
+	for _, m := range info.Members {
+		face := chat.Member{Person: m.Person, Name: c.displayName(m.Person), Me: m.Person == c.n.person}
+		if !info.Direct {
+			face.Role = m.Role.String()
+		}
+		out = append(out, face)
+	}
+	for _, i := range info.Invited {
+		out = append(out, chat.Member{
+			Person: i.Person, Name: c.displayName(i.Person), Role: i.Role.String(), Me: i.Person == c.n.person, Invited: true, By: &i.By,
+		})
+	}
+	return out
+}
+
+// faceRoom returns what faces are told of a room.
+func (c *core) faceRoom(r store.RoomRow) chat.Room {
+	out := chat.Room{
+		Room: r.Name, RoomID: r.Room, Kind: r.Kind, Open: r.Kind == chat.RoomOpen, Person: r.Person, Topic: r.Topic,
+		Unread: r.Unread, Unreadable: r.Unreadable, LastAt: r.LastAt, ReadUpTo: r.ReadUpTo,
+	}
+	if info, ok := c.private.Info(r.Room); ok && r.Kind.Sealed() {
+		out.Members = len(info.Members)
+		if !info.Direct {
+			out.History = info.History.String()
+			if info.Role != 0 {
+				out.Role = info.Role.String()
+			}
+		}
+	}
+	return out
+}
+
+// Rooms returns the rooms this node is in, in the order of joining.
+func (n *Node) Rooms(ctx context.Context) ([]chat.Room, error) {
+	rows, err := n.store.Rooms(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := []chat.Room{}
+	err = n.do(ctx, func(c *core) {
+		for _, r := range rows {
+			if r.Joined {
+				out = append(out, c.faceRoom(r))
+			}
+		}
+	})
+	return out, err
+}
+
+// minIDPrefix is how many characters of a room's id stand for it.
+const minIDPrefix = 6
+
+// FindRoom returns the room that a person means: "#name", "@name" of a contact, an
+// id or its beginning, or a bare name. What fits several is refused with a list of
+// them.
+func (n *Node) FindRoom(ctx context.Context, s string) (chat.Room, error) {
+	rooms, err := n.Rooms(ctx)
+	if err != nil {
+		return chat.Room{}, err
+	}
+	if id, err := chat.ParseRoomID(s); err == nil {
+		for _, r := range rooms {
+			if r.RoomID == id {
+				return r, nil
+			}
+		}
+	}
+	if name, ok := strings.CutPrefix(s, "@"); ok {
+		return n.chatWith(ctx, name, rooms)
+	}
+	var found []chat.Room
+	for _, r := range rooms {
+		if called(r, s) {
+			found = append(found, r)
+		}
+	}
+	if strings.HasPrefix(s, "#") {
+		return n.theRoom(s, found)
+	}
+	direct, err := n.chatWith(ctx, s, rooms)
+	switch {
+	case err == nil:
+		found = append(found, direct)
+	case len(found) == 0 && chat.CodeOf(err) != chat.CodeNotFound && chat.CodeOf(err) != chat.CodeBadID:
+		return chat.Room{}, err
+	}
+	if len(found) == 0 && len(s) >= minIDPrefix {
+		for _, r := range rooms {
+			if strings.HasPrefix(r.RoomID.String(), strings.ToLower(s)) {
+				found = append(found, r)
+			}
+		}
+	}
+	return n.theRoom(s, found)
+}
+
+// called reports whether a room that is no direct chat bears a name, with or
+// without its #.
+func called(r chat.Room, s string) bool {
+	if r.Kind == chat.RoomDirect {
+		return false
+	}
+	name := "#" + strings.TrimPrefix(s, "#")
+	if strings.EqualFold(r.Room, name) {
+		return true
+	}
+	canonical, err := chat.CanonicalRoomName(name)
+	return err == nil && r.Room == canonical
+}
+
+// theRoom returns the only one of several rooms, or says what is wrong with that.
+func (n *Node) theRoom(s string, found []chat.Room) (chat.Room, error) {
+	switch len(found) {
+	case 0:
+		if _, err := chat.CanonicalRoomName(s); err != nil {
+			return chat.Room{}, err
+		}
+		name := strings.TrimPrefix(s, "#")
+		return chat.Room{}, chat.Errorf(chat.CodeNotFound, "You are in no room called #%s. Join it with: earshot room join %s", name, name)
+	case 1:
+		return found[0], nil
+	}
+	list := make([]string, 0, len(found))
+	for _, r := range found {
+		list = append(list, r.Room+" "+r.RoomID.Short())
+	}
+	return chat.Room{}, chat.Errorf(chat.CodeAmbiguous, "%s could be %s. Say which by the characters behind its name.", s, strings.Join(list, ", "))
+}
+
+// chatWith returns the direct chat with a contact.
+func (n *Node) chatWith(ctx context.Context, who string, rooms []chat.Room) (chat.Room, error) {
+	p, err := n.FindPerson(ctx, who)
+	if err != nil {
+		return chat.Room{}, err
+	}
+	for _, r := range rooms {
+		if r.Person != nil && *r.Person == p.Person {
+			return r, nil
+		}
+	}
+	return chat.Room{}, noContact(p)
+}
+
+func noContact(p chat.Person) error {
+	return chat.Errorf(chat.CodeNotContact, "%s is not a contact. Ask them first: earshot add %s", p.Name, p.Person.Short())
+}
+
+// DirectChat returns the chat with a contact.
+func (n *Node) DirectChat(ctx context.Context, who chat.PersonID) (chat.Room, error) {
+	var err error
+	if doErr := n.do(ctx, func(c *core) { err = c.maySend(who) }); doErr != nil {
+		return chat.Room{}, doErr
+	}
+	if err != nil {
+		return chat.Room{}, err
+	}
+	return n.FindRoom(ctx, "@"+who.String())
+}
+
+// CreateRoom makes a private room of which this person is the owner.
+func (n *Node) CreateRoom(ctx context.Context, name, history string) (chat.Room, error) {
+	name, err := chat.CanonicalRoomName(name)
+	if err != nil {
+		return chat.Room{}, err
+	}
+	if history == "" {
+		history = chat.HistorySinceInvited
+	}
+	h, err := membership.ParseHistory(history)
+	if err != nil {
+		return chat.Room{}, err
+	}
+	return n.entering(ctx, private.Found{Name: strings.TrimPrefix(name, "#"), History: h, Ref: postRef})
+}
+
+// AcceptInvitation joins a private room that this person was invited to.
+func (n *Node) AcceptInvitation(ctx context.Context, id chat.RoomID) (chat.Room, error) {
+	return n.entering(ctx, private.Accept{Room: id, Ref: postRef})
+}
+
+// entering hands over an input that leads into a room, and returns that room.
+func (n *Node) entering(ctx context.Context, in private.Input) (chat.Room, error) {
+	var id chat.RoomID
+	if err := n.handOver(ctx, func(w *change) {
+		if err := w.c.roomLeft(); err != nil {
+			w.deny(postRef, err)
+			return
+		}
+		w.seal(in)
+		id = w.done
+	}); err != nil {
+		return chat.Room{}, err
+	}
+	return n.FindRoom(ctx, id.String())
+}
+
+// roomLeft reports, in words for a person, whether one more room can be entered.
+func (c *core) roomLeft() error {
+	if len(c.rooms.Rooms()) < chat.MaxRooms {
+		return nil
+	}
+	return chat.Errorf(chat.CodeBusy, "You are in %d rooms, which is the most there can be. Leave one first: earshot room leave #name", chat.MaxRooms)
+}
+
+// DeclineInvitation drops an invitation.
+func (n *Node) DeclineInvitation(ctx context.Context, id chat.RoomID) error {
+	return n.handOver(ctx, func(w *change) { w.seal(private.Decline{Room: id, Ref: postRef}) })
+}
+
+// Invitations returns the private rooms that wait for an answer, oldest first.
+func (n *Node) Invitations(ctx context.Context) ([]chat.Invitation, error) {
+	out := []chat.Invitation{}
+	err := n.do(ctx, func(c *core) {
+		for _, inv := range c.invitations {
+			out = append(out, inv)
+		}
+	})
+	slices.SortFunc(out, func(a, b chat.Invitation) int {
+		if d := a.At.Compare(b.At); d != 0 {
+			return d
+		}
+		return strings.Compare(a.RoomID.String(), b.RoomID.String())
+	})
+	return out, err
+}
+
+// Members returns who is in a sealed room, those invited last.
+func (n *Node) Members(ctx context.Context, id chat.RoomID) (out []chat.Member, err error) {
+	doErr := n.do(ctx, func(c *core) {
+		info, ok := c.private.Info(id)
+		switch {
+		case ok:
+			out = c.members(info)
+		case c.rooms.Entered(id):
+			err = chat.Errorf(chat.CodeUsage, "%s is open: everybody here is in it. `earshot people` lists them.", c.names[id])
+		default:
+			err = notIn()
+		}
+	})
+	if doErr != nil {
+		err = doErr
+	}
+	return out, err
+}
+
+func notIn() error {
+	return chat.Errorf(chat.CodeNotFound, "You are not in that room. `earshot rooms` lists yours.")
+}
+
+// Invite asks a contact into a private room.
+func (n *Node) Invite(ctx context.Context, id chat.RoomID, who chat.PersonID, role string) error {
+	r, err := parseRole(role)
+	if err != nil {
+		return err
+	}
+	return n.handOver(ctx, func(w *change) {
+		// They would not hear a stranger's invitation, and get no keys while it is
+		// not known who they are.
+		if err := w.c.maySend(who); err != nil {
+			w.deny(postRef, err)
+			return
+		}
+		w.alter(id, membership.Invite{Person: who, Role: r})
+	})
+}
+
+func parseRole(role string) (membership.Role, error) {
+	if role == "" {
+		return membership.RoleMember, nil
+	}
+	return membership.ParseRole(role)
+}
+
+// Remove ends somebody's membership, or takes an invitation back.
+func (n *Node) Remove(ctx context.Context, id chat.RoomID, who chat.PersonID) error {
+	return n.handOver(ctx, func(w *change) { w.alter(id, membership.Remove{Person: who}) })
+}
+
+// SetRole gives a member another role.
+func (n *Node) SetRole(ctx context.Context, id chat.RoomID, who chat.PersonID, role string) error {
+	r, err := parseRole(role)
+	if err != nil {
+		return err
+	}
+	return n.handOver(ctx, func(w *change) { w.alter(id, membership.SetRole{Person: who, Role: r}) })
+}
+
+// RenameRoom changes what a private room is called.
+func (n *Node) RenameRoom(ctx context.Context, id chat.RoomID, name string) error {
+	name, err := chat.CanonicalRoomName(name)
+	if err != nil {
+		return err
+	}
+	name = strings.TrimPrefix(name, "#")
+	return n.handOver(ctx, func(w *change) { w.alter(id, membership.Set{Name: &name}) })
+}
+
+// SetTopic changes what a private room is about; "" for nothing.
+func (n *Node) SetTopic(ctx context.Context, id chat.RoomID, topic string) error {
+	topic = strings.Join(strings.Fields(chat.CleanText(topic)), " ")
+	if len(topic) > chat.MaxTopic {
+		return chat.Errorf(chat.CodeTooLong, "The topic is %d bytes long and may be %d. Choose a shorter one.", len(topic), chat.MaxTopic)
+	}
+	return n.handOver(ctx, func(w *change) { w.alter(id, membership.Set{Topic: &topic}) })
+}
+
+// leave ends this person's membership of a private room.
+func (w *change) leave(id chat.RoomID) {
+	if info, ok := w.c.private.Info(id); ok && info.Direct {
+		w.deny(postRef, chat.Errorf(chat.CodeDenied, "A direct chat lasts as long as the contact. To end it: earshot forget %s", info.With.Short()))
+		return
+	}
+	w.alter(id, membership.Leave{})
+}
+
+// alter changes who is in a private room, or what it is.
+func (w *change) alter(id chat.RoomID, body membership.Body) {
+	c := w.c
+	info, ok := c.private.Info(id)
+	switch {
+	case ok && info.Direct:
+		w.deny(postRef, chat.Errorf(chat.CodeUsage, "A direct chat is of two people for ever. Make a room for more: earshot room create #name"))
+	case ok:
+		w.seal(private.Change{Room: id, Body: body, Ref: postRef})
+	case c.rooms.Entered(id):
+		w.deny(postRef, chat.Errorf(chat.CodeUsage, "%s is open: nobody decides who is in it. Make a private room: earshot room create #name", c.names[id]))
+	default:
+		w.deny(postRef, notIn())
+	}
+}
