@@ -120,6 +120,9 @@ type PeopleBackend interface {
 // VerificationBackend is how a Backend compares root keys with contacts. What
 // follows StartVerification comes as VerificationEvents.
 type VerificationBackend interface {
+	// Verification returns the Number and QR of a contact and, while a comparison is
+	// under way, where it stands; else State is "". It asks nobody anything.
+	Verification(ctx context.Context, who chat.PersonID) (chat.Verification, error)
 	// StartVerification begins a live comparison, or joins the one they have begun
 	// or that is under way. Somebody who is not here yields VerificationEnded and a
 	// Reason; Number and QR are set all the same.

@@ -29,6 +29,7 @@
 //	POST   /v1/people/{who}/unblock     makes them a stranger
 //	POST   /v1/people/{who}/forget      makes a contact a stranger
 //	POST   /v1/people/{who}/decide      {"claimant", "same": true}: whether the two are one
+//	GET    /v1/people/{who}/verify      their number and code, and how a comparison stands; chat.Verification
 //	POST   /v1/people/{who}/verify      begins or joins a live comparison; chat.Verification
 //	POST   /v1/people/{who}/verify/say  {"same": true}
 //	POST   /v1/people/{who}/verify/cancel  ends the comparison

@@ -82,6 +82,14 @@ func (s *Server) decideClaim(r *http.Request) (any, error) {
 	return nil, s.cfg.Backend.DecideClaim(r.Context(), p.Person, claimant.Person, body.Same)
 }
 
+func (s *Server) verification(r *http.Request) (any, error) {
+	p, err := s.person(r)
+	if err != nil {
+		return nil, err
+	}
+	return s.cfg.Backend.Verification(r.Context(), p.Person)
+}
+
 func (s *Server) startVerification(r *http.Request) (any, error) {
 	p, err := s.person(r)
 	if err != nil {

@@ -44,6 +44,7 @@ var routes = []route{
 	{method: "POST", path: "/v1/people/{who}/unblock", serve: toPerson(Backend.UnblockPerson)},
 	{method: "POST", path: "/v1/people/{who}/forget", serve: toPerson(Backend.ForgetContact)},
 	{method: "POST", path: "/v1/people/{who}/decide", serve: (*Server).decideClaim},
+	{method: "GET", path: "/v1/people/{who}/verify", serve: (*Server).verification},
 	{method: "POST", path: "/v1/people/{who}/verify", serve: (*Server).startVerification},
 	{method: "POST", path: "/v1/people/{who}/verify/say", serve: (*Server).sayVerification},
 	{method: "POST", path: "/v1/people/{who}/verify/cancel", serve: toPerson(Backend.CancelVerification)},

@@ -78,15 +78,34 @@ func (n *Node) verified(v *chat.Verification) {
 	n.progress(v, chat.VerificationVerified, "")
 }
 
-func (n *Node) StartVerification(_ context.Context, who chat.PersonID) (chat.Verification, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+// mayCompare reports why keys can't be compared with somebody. n.mu is held.
+func (n *Node) mayCompare(who chat.PersonID) (chat.Person, error) {
 	p, ok := n.known(who)
 	switch {
 	case n.fail != nil:
-		return chat.Verification{}, n.fail
+		return p, n.fail
 	case !ok || !p.Relation.Known():
-		return chat.Verification{}, chat.Errorf(chat.CodeNotContact, "Only contacts can be verified. Ask with: earshot add %s", who.Short())
+		return p, chat.Errorf(chat.CodeNotContact, "Only contacts can be verified. Ask with: earshot add %s", who.Short())
+	}
+	return p, nil
+}
+
+func (n *Node) Verification(_ context.Context, who chat.PersonID) (chat.Verification, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p, err := n.mayCompare(who)
+	if v := n.compared[who]; err == nil && v != nil {
+		return *v, nil
+	}
+	return chat.Verification{Person: who, Name: p.Name, Number: Number, QR: QR}, err
+}
+
+func (n *Node) StartVerification(_ context.Context, who chat.PersonID) (chat.Verification, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p, err := n.mayCompare(who)
+	if err != nil {
+		return chat.Verification{}, err
 	}
 	v := n.compared[who]
 	switch {
@@ -134,13 +153,11 @@ func (n *Node) CancelVerification(_ context.Context, who chat.PersonID) error {
 func (n *Node) MarkVerified(_ context.Context, who chat.PersonID, evidence string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	p, ok := n.known(who)
+	p, err := n.mayCompare(who)
 	plain := strings.NewReplacer(" ", "", "-", "", "\n", "")
 	switch {
-	case n.fail != nil:
-		return n.fail
-	case !ok || !p.Relation.Known():
-		return chat.Errorf(chat.CodeNotContact, "Only contacts can be verified. Ask with: earshot add %s", who.Short())
+	case err != nil:
+		return err
 	case plain.Replace(evidence) != plain.Replace(Number) && evidence != TheirQR:
 		return chat.Errorf(chat.CodeDenied, "That is not what %s's device shows. Somebody may be between you: compare again, face to face.", p.Name)
 	}

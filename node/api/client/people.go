@@ -80,6 +80,17 @@ func (c *Client) Decide(ctx context.Context, verified, claimant string, same boo
 	return c.actOn(ctx, verified, "/decide", api.Decision{Claimant: claimant, Same: same}, nil)
 }
 
+// Verification returns a contact's number and code and, while a comparison is under
+// way, where it stands. It asks nobody anything.
+func (c *Client) Verification(ctx context.Context, who string) (chat.Verification, error) {
+	var v chat.Verification
+	path, err := personPath(who, "/verify")
+	if err != nil {
+		return v, err
+	}
+	return v, c.do(ctx, http.MethodGet, path, nil, &v)
+}
+
 // Verify begins a live comparison with a contact, or joins the one that they have
 // begun. What follows comes as chat.VerificationEvent: open the stream first.
 func (c *Client) Verify(ctx context.Context, who string) (chat.Verification, error) {

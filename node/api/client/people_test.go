@@ -119,6 +119,9 @@ func TestTwoCompareTheirKeys(t *testing.T) {
 	events := c.Events(ctx, client.EventsFrom{})
 	defer events.Close()
 	expect(t, events, "ready", "person", "person")
+	if v, err := c.Verification(ctx, "Bob"); err != nil || v.State != "" || v.Number != apitest.Number || v.QR != apitest.QR {
+		t.Fatalf("Verification: %+v, %v", v, err)
+	}
 	if v, err := c.Verify(ctx, "Bob"); err != nil || v.State != chat.VerificationWaiting || v.Number != apitest.Number || v.QR != apitest.QR {
 		t.Fatalf("Verify: %+v, %v", v, err)
 	}
