@@ -119,6 +119,24 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
+func FuzzOperations(f *testing.F) {
+	seeds(f, "plain-operations-payload")
+	f.Fuzz(func(t *testing.T, b []byte) {
+		o, err := DecodeOperations(b)
+		if err != nil {
+			return
+		}
+		if len(o.Ops) == 0 || len(o.Ops) > MaxOperations {
+			t.Fatalf("%d operations", len(o.Ops))
+		}
+		for _, op := range o.Ops {
+			if len(op) == 0 || len(op) > MaxOperation {
+				t.Fatalf("an operation of %d bytes", len(op))
+			}
+		}
+	})
+}
+
 func FuzzProfile(f *testing.F) {
 	seeds(f, "entry-profile-payload")
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -83,8 +83,28 @@ func goldenFrames(t testing.TB) map[string]Frame {
 		"frontier-empty": Frontier{Tag: tag[:], Logs: []LogSeq{}},
 		"entries":        Entries{Tag: tag[:], Entries: []RawEntry{raw(log[0]), {Head: log[1].Head, Sig: log[1].Sig[:]}}},
 		"done":           Done{Sent: 2},
+
+		"hello-prekey":    Hello{Certificate: goldenCert, Now: 1_767_225_600_000_000, Agent: "earshot 1.0", Prekey: []byte("a prekey")},
+		"key-ack":         KeyAck{Root: fill(8, 0x44)},
+		"contact":         Contact{Message: []byte("a contact message")},
+		"contact-ack":     ContactAck{ID: fill(32, 0x55)},
+		"ops-have":        OpsHave{Room: fill(32, 0x66), Root: fill(32, 0x77)},
+		"ops-want":        OpsWant{Room: fill(32, 0x66), Have: fill(2*OpPrefix, 0x88)},
+		"ops-want-all":    OpsWant{Room: fill(32, 0x66), Have: []byte{}},
+		"ops":             Ops{Room: fill(32, 0x66), Ops: [][]byte{[]byte("an operation"), []byte("another")}},
+		"ops-more":        Ops{Room: fill(32, 0x66), Ops: [][]byte{[]byte("an operation")}, More: true},
+		"devices":         Devices{List: []byte("a device list")},
+		"verify":          Verify{Message: []byte("a commitment")},
+		"pairing":         Pairing{Message: []byte("a share")},
+		"welcome":         Welcome{Certificate: goldenCert, List: []byte("a device list"), Name: "Alice"},
+		"history":         History{Room: fill(32, 0x66), Grants: []HistoryGrant{{Device: fill(32, 0x99), Epoch: 1 << 40, N: 7, Key: fill(32, 0xaa)}}, More: true},
+		"history-nothing": History{Room: fill(32, 0x66), Grants: []HistoryGrant{}},
+		"history-want":    HistoryWant{Room: fill(32, 0x66)},
 	}
 }
+
+// goldenOperations is the plaintext of an entry of kind membership.
+var goldenOperations = Operations{Ops: [][]byte{[]byte("an operation"), []byte("another")}}
 
 // golden compares b with testdata/name.hex, or writes it there.
 func golden(t *testing.T, name string, b []byte) {
@@ -144,6 +164,7 @@ func TestBytesOnTheWireDoNotChange(t *testing.T) {
 		golden(t, "entry-"+name+"-payload", log[i].Payload)
 		golden(t, "entry-"+name+"-id", log[i].ID[:])
 	}
+	golden(t, "plain-operations-payload", Marshal(goldenOperations))
 	golden(t, "live-message", EncodeLive(chat.RoomTag(fill(16, 0xda)), &log[1]))
 	// What is derived and never sent, but must be the same everywhere.
 	tag := goldenRoom.Tag(log[0].HLC.Time())
@@ -173,6 +194,9 @@ func TestGoldenFramesDecodeToWhatTheyWere(t *testing.T) {
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %#v, want %#v", name, got, want)
 		}
+	}
+	if ops, err := DecodeOperations(readGolden(t, "plain-operations-payload")); err != nil || !reflect.DeepEqual(ops, goldenOperations) {
+		t.Errorf("operations: %v %v", ops, err)
 	}
 	tag, e, err := DecodeLive(readGolden(t, "live-message"))
 	if err != nil || tag != chat.RoomTag(fill(16, 0xda)) || e.ID != goldenLog(t)[1].ID {

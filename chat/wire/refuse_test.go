@@ -224,7 +224,7 @@ func TestFramesThatBreakTheRulesAreRefused(t *testing.T) {
 		}
 		return out
 	}
-	for name, f := range map[string]Frame{
+	refuse(t, map[string]Frame{
 		"hello without certificate":    Hello{Certificate: []byte{}, Name: "x"},
 		"hello with a long one":        Hello{Certificate: fill(maxCertificate+1, 1)},
 		"hello with a long name":       Hello{Certificate: tag, Name: strings.Repeat("x", chat.MaxName+1)},
@@ -245,11 +245,8 @@ func TestFramesThatBreakTheRulesAreRefused(t *testing.T) {
 		"frontier with too many logs":  Frontier{Tag: tag, Logs: repeat(MaxLogs+1, LogSeq{Log: tag, Seq: 1})},
 		"entries of no room":           Entries{Tag: []byte{}},
 		"entries over the batch limit": Entries{Tag: tag, Entries: repeat(chat.MaxBatch+1, RawEntry{Head: tag, Sig: tag})},
-	} {
-		if _, err := DecodeFrame(EncodeFrame(f)); chat.CodeOf(err) != chat.CodeInvalid {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
+	})
+	refuse(t, peopleFrames())
 	for name, b := range map[string][]byte{"empty": {}, "too long": make([]byte, chat.MaxFrame+1), "no body": {1}, "a list": {1, 0x80}} {
 		if _, err := DecodeFrame(b); chat.CodeOf(err) != chat.CodeInvalid {
 			t.Errorf("%s: %v", name, err)
@@ -294,10 +291,14 @@ func TestLiveEntriesThatBreakTheRulesAreRefused(t *testing.T) {
 func TestAStrangersFrameCostsLittleMemory(t *testing.T) {
 	const limit = 1 << 20 // bytes; a frame has 64 KiB
 	for name, element := range map[string]byte{"null": 0xf6, "empty list": 0x80, "number": 0x00, "empty string": 0x40} {
-		for _, typ := range []FrameType{TypeHello, TypeHave, TypeTyping, TypeCompare, TypeFrontier, TypeEntries, TypeDone} {
+		for _, typ := range []FrameType{TypeHello, TypeHave, TypeTyping, TypeCompare, TypeFrontier, TypeEntries, TypeDone, TypeOpsWant, TypeOps, TypeHistory} {
 			for _, n := range []int{65000, maxArray} {
-				body := []byte{byte(typ), 0xa2, 0x01, 0x50}
-				body = append(append(body, fill(16, 1)...), 0x02, 0x99, byte(n>>8), byte(n))
+				first := []byte{0x50}
+				if typ == TypeOps || typ == TypeHistory || typ == TypeOpsWant { // which begin with a RoomID
+					first = []byte{0x58, 32}
+				}
+				body := append([]byte{byte(typ), 0xa2, 0x01}, first...)
+				body = append(append(body, fill(int(first[len(first)-1]&63), 1)...), 0x02, 0x99, byte(n>>8), byte(n))
 				body = append(body, fill(n, element)...)
 				if got := allocated(func() { _, _ = DecodeFrame(body) }); got > limit {
 					t.Errorf("frame %d with %d of %s costs %d bytes", typ, n, name, got)
