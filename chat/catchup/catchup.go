@@ -72,13 +72,15 @@ type Heard struct {
 	Have   wire.Have
 }
 
-// Gap: something is missing here that the neighbour seems to have.
+// Gap: something is missing here that the neighbour seems to have. It comes when
+// what showed the gap is Pending.
 type Gap struct{ Device chat.DeviceID }
 
 // Lost: the live path had to drop something on its way to the neighbour.
 type Lost struct{ Device chat.DeviceID }
 
-// Joined: the node entered a room, of which neighbours may hold everything.
+// Joined: the node entered a room, or shares one with more neighbours, and they may
+// hold everything of it.
 type Joined struct{}
 
 // Begun: a session that the neighbour asked for has started.
@@ -130,11 +132,11 @@ type Engine struct {
 	idleAt   time.Time // of the next idle round
 	idle     time.Duration
 	idled    [32]byte // what was held at the last idle round
-	offered  [32]byte // what was held when everybody was last told
 }
 
 type neighbour struct {
 	toldAt    time.Time
+	told      [32]byte  // what was then held of the rooms shared with them
 	tellAt    time.Time // zero: nothing to tell
 	lostAt    time.Time // of the first loss they have not been told of
 	askAt     time.Time // zero: nothing to ask
@@ -142,7 +144,7 @@ type neighbour struct {
 	have      *wire.Have
 	asking    bool
 	answering int      // sessions they asked for
-	before    [32]byte // what was held when this node asked
+	before    [32]byte // what was held of them when this node asked
 	barren    int      // sessions in a row that failed or brought nothing
 	quiet     time.Time
 }
@@ -169,9 +171,7 @@ func (e *Engine) Handle(now time.Time, in Input) []Effect {
 	case Heard:
 		e.heard(now, in)
 	case Gap:
-		if p := e.peers[in.Device]; p != nil && !p.asking && p.askAt.IsZero() {
-			p.ask(now.Add(e.jitter(repairAfter, 4*repairAfter)), true)
-		}
+		e.gap(now, in.Device)
 	case Lost:
 		if p := e.peers[in.Device]; p != nil {
 			if p.lostAt.IsZero() {
@@ -223,6 +223,22 @@ func (p *neighbour) ask(at time.Time, gap bool) {
 	p.askAt = at
 }
 
+// gap plans a repair with the neighbour that showed the gap or, if it passes on what
+// it is no part of, with one that is.
+func (e *Engine) gap(now time.Time, d chat.DeviceID) {
+	p := e.peers[d]
+	switch {
+	case p == nil:
+	case !e.pending(d) && slices.ContainsFunc(e.holdings.Rooms(), e.waits):
+		planned := func(d chat.DeviceID) bool { p := e.peers[d]; return e.pending(d) && (p.busy() || !p.askAt.IsZero()) }
+		if !slices.ContainsFunc(e.devices(), planned) {
+			e.askAnother(now.Add(e.jitter(repairAfter, 4*repairAfter)), d)
+		}
+	case !p.asking && p.askAt.IsZero():
+		p.ask(now.Add(e.jitter(repairAfter, 4*repairAfter)), true)
+	}
+}
+
 // busy reports whether a session with the neighbour runs, in which both sides get
 // what they lack.
 func (p *neighbour) busy() bool { return p.asking || p.answering > 0 }
@@ -272,10 +288,10 @@ func (e *Engine) due(now time.Time) []Effect {
 		gap := p.gap
 		p.askAt, p.gap = time.Time{}, false
 		// What was missing may have come in the meantime.
-		if wanted := (gap && e.pending()) || (p.have != nil && e.differs(d, p.have)); !wanted {
+		if wanted := (gap && e.pending(d)) || (p.have != nil && e.differs(d, p.have)); !wanted {
 			continue
 		}
-		p.asking, p.have, p.before = true, nil, e.held()
+		p.asking, p.have, p.before = true, nil, e.held(e.holdings.Shared(d))
 		e.sessions++
 		out = append(out, Open{Device: d})
 	}
@@ -287,7 +303,7 @@ func (e *Engine) due(now time.Time) []Effect {
 	case !now.Before(e.idleAt):
 		out = append(out, e.tell(now, e.longestUntold(devices)))
 		// It backs off while nothing changes: what was lost unnoticed is found soon.
-		if held := e.held(); held != e.idled {
+		if held := e.held(e.holdings.Rooms()); held != e.idled {
 			e.idle, e.idled = idleMin, held
 		} else {
 			e.idle = min(2*e.idle, idleMax)
@@ -298,13 +314,12 @@ func (e *Engine) due(now time.Time) []Effect {
 }
 
 func (e *Engine) ended(now time.Time, in Ended) {
-	held := e.held()
 	if p := e.peers[in.Device]; p != nil {
 		switch {
 		case in.Asked && p.asking:
 			p.asking = false
 			e.sessions--
-			if in.Failed || (in.Sent == 0 && (in.Received == 0 || held == p.before)) {
+			if in.Failed || (in.Sent == 0 && (in.Received == 0 || e.held(e.holdings.Shared(in.Device)) == p.before)) {
 				p.quiet = now.Add(e.jitter(retryAfter, 2*retryAfter) << min(p.barren, maxBarren-1))
 				p.barren++
 			} else {
@@ -322,35 +337,33 @@ func (e *Engine) ended(now time.Time, in Ended) {
 			p.ask(now.Add(e.jitter(askAfter, 2*askAfter)), false)
 		}
 	}
-	if in.Received > 0 && held != e.offered {
-		e.offered = held
+	if in.Received > 0 {
 		for _, d := range e.devices() {
-			if p := e.peers[d]; p.tellAt.IsZero() && (d != in.Device || in.Failed) {
+			// News of a room is none to who is not in it, and nothing they should see.
+			if p := e.peers[d]; p.tellAt.IsZero() && (d != in.Device || in.Failed) && e.held(e.holdings.Shared(d)) != p.told {
 				p.tellAt = now.Add(e.jitter(cascadeAfter, 4*cascadeAfter))
 			}
 		}
 	}
-	if e.pending() {
-		e.askAnother(now, in.Device)
-	}
+	e.askAnother(now.Add(e.jitter(retryAfter/2, retryAfter)), in.Device)
 }
 
-// askAnother plans a repair with a neighbour other than the one that could not
-// fill the gap.
-func (e *Engine) askAnother(now time.Time, not chat.DeviceID) {
+// askAnother plans a repair of what is pending, if anything is, with a neighbour
+// other than the one that could not fill the gap.
+func (e *Engine) askAnother(at time.Time, not chat.DeviceID) {
 	devices := slices.DeleteFunc(e.devices(), func(d chat.DeviceID) bool {
 		p := e.peers[d]
-		return d == not || p.busy() || !p.askAt.IsZero()
+		return d == not || p.busy() || !p.askAt.IsZero() || !e.pending(d)
 	})
 	if len(devices) > 0 {
-		e.peers[devices[e.rng.IntN(len(devices))]].ask(now.Add(e.jitter(retryAfter/2, retryAfter)), true)
+		e.peers[devices[e.rng.IntN(len(devices))]].ask(at, true)
 	}
 }
 
-// held sums up what is held of all rooms.
-func (e *Engine) held() [32]byte {
+// held sums up what is held of some rooms.
+func (e *Engine) held(rooms []chat.RoomID) [32]byte {
 	h := sha256.New()
-	for _, id := range e.holdings.Rooms() {
+	for _, id := range rooms {
 		root := e.holdings.Root(id)
 		h.Write(id[:])
 		h.Write(root[:])
@@ -375,13 +388,14 @@ func (e *Engine) longestUntold(devices []chat.DeviceID) chat.DeviceID {
 }
 
 func (e *Engine) tell(now time.Time, d chat.DeviceID) Effect {
-	e.peers[d].toldAt = now
+	shared := e.holdings.Shared(d)
+	e.peers[d].toldAt, e.peers[d].told = now, e.held(shared)
 	nonce := make([]byte, wire.NonceSize)
 	for i := range nonce {
 		nonce[i] = byte(e.rng.Uint32())
 	}
-	var rooms []RoomState
-	for _, id := range e.holdings.Shared(d) {
+	rooms := make([]RoomState, 0, len(shared))
+	for _, id := range shared {
 		rooms = append(rooms, RoomState{Room: id, Root: e.holdings.Root(id)})
 	}
 	return Tell{Device: d, Have: wire.Have{Nonce: nonce, Rooms: roots(nonce, rooms)}}
@@ -403,9 +417,13 @@ func (e *Engine) differs(d chat.DeviceID, have *wire.Have) bool {
 	return false
 }
 
-func (e *Engine) pending() bool {
-	return slices.ContainsFunc(e.holdings.Rooms(), func(id chat.RoomID) bool { return e.holdings.Pending(id) > 0 })
+// pending reports whether something of a room shared with a neighbour waits for what
+// comes before it.
+func (e *Engine) pending(d chat.DeviceID) bool {
+	return slices.ContainsFunc(e.holdings.Shared(d), e.waits)
 }
+
+func (e *Engine) waits(id chat.RoomID) bool { return e.holdings.Pending(id) > 0 }
 
 func (e *Engine) devices() []chat.DeviceID {
 	out := make([]chat.DeviceID, 0, len(e.peers))

@@ -32,7 +32,6 @@ type Session struct {
 	sending  int            // index in order of the room being loaded
 	loading  bool
 	sent     uint64
-	received int
 	lines    int // of their frontiers
 	sentDone bool
 	gotDone  bool
@@ -105,9 +104,6 @@ func (s *Session) enrol(rooms []RoomState) {
 	}
 }
 
-// Received returns how many entries have arrived, whether or not they are new.
-func (s *Session) Received() int { return s.received }
-
 // Sent returns how many entries the other side lacked and was sent.
 func (s *Session) Sent() int { return int(s.sent) }
 
@@ -124,7 +120,6 @@ func (s *Session) Handle(f wire.Frame) ([]SessionEffect, error) {
 		if r == nil || !r.complete || s.gotDone {
 			return nil, broken("entries that were not asked for")
 		}
-		s.received += len(f.Entries)
 		return []SessionEffect{Take{Room: r.state.Room, Entries: f.Entries}}, nil
 	case wire.Done:
 		if !s.compared || s.gotDone {
