@@ -24,6 +24,9 @@ type world struct {
 	now     time.Time
 	said    int
 	effects []string // of everything, for comparing runs
+	sealed  bool
+	// knows says, of a sealed room, whom each member knows for one.
+	knows []map[chat.PersonID]bool
 }
 
 func newWorld(t testing.TB, n int) *world {
@@ -32,6 +35,33 @@ func newWorld(t testing.TB, n int) *world {
 		w.members = append(w.members, join(t, fmt.Sprintf("member %d", i)))
 	}
 	return w
+}
+
+// newSealedWorld is the same of a sealed room, whose members hear of each other as it
+// comes.
+func newSealedWorld(t testing.TB, n int) *world {
+	w := newWorld(t, n)
+	w.sealed = true
+	for _, m := range w.members {
+		knows := map[chat.PersonID]bool{personOf(m.name): true}
+		w.knows = append(w.knows, knows)
+		m.cfg.Writer = func(id chat.RoomID, p chat.PersonID) bool { return id == lobby && knows[p] }
+		m.do(noon, Enter{Room: lobby, Sealed: true})
+	}
+	return w
+}
+
+// say returns what one says.
+func (w *world) say() Input {
+	w.said++
+	if !w.sealed {
+		return Post{Room: lobby, Text: fmt.Sprint("message ", w.said)}
+	}
+	a := Append{Room: lobby, Kind: wire.KindMessage, Epoch: 7, Payload: fmt.Append(nil, "ciphertext ", w.said)}
+	if w.said%5 == 0 {
+		a.Kind, a.Epoch = wire.KindPrekey, 0
+	}
+	return a
 }
 
 func (w *world) do(i int, in Input) {
@@ -57,12 +87,13 @@ func (w *world) step(pick func(name string, from, to int) int) {
 	w.now = w.now.Add(time.Duration(pick("ms", 0, 1500)) * time.Millisecond)
 	switch what := pick("what", 0, 9); {
 	case what < 3:
-		w.said++
-		w.do(i, Post{Room: lobby, Text: fmt.Sprint("message ", w.said)})
+		w.do(i, w.say())
 	case what == 3:
 		w.do(i, Tick{})
 	case what == 4: // the store fails, or the node restarts: what was committed stays
 		w.do(i, Restore{Room: lobby, Logs: frontier(w.members[i].stored)})
+	case what == 5 && w.sealed:
+		w.knows[i][personOf(w.members[pick("whom", 0, len(w.members)-1)].name)] = true
 	case what == 5:
 		w.do(i, Rename{Name: fmt.Sprint("name ", w.said)})
 	default:
@@ -90,6 +121,11 @@ func (w *world) heal() {
 		return cmp.Or(cmp.Compare(string(a.Log[:]), string(b.Log[:])), cmp.Compare(a.Seq, b.Seq))
 	})
 	for i := range w.members {
+		for _, m := range w.members {
+			if w.sealed {
+				w.knows[i][personOf(m.name)] = true
+			}
+		}
 		for _, e := range list {
 			w.do(i, Receive{Room: lobby, Entry: e, From: deviceOf("relay"), Solicited: true})
 		}
@@ -135,7 +171,11 @@ func (w *world) check(t interface{ Fatalf(string, ...any) }) {
 
 func TestAllConvergeWhateverTheNetworkDoes(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		w := newWorld(t, rapid.IntRange(2, 5).Draw(rt, "members"))
+		make := newWorld
+		if rapid.Bool().Draw(rt, "sealed") {
+			make = newSealedWorld
+		}
+		w := make(t, rapid.IntRange(2, 5).Draw(rt, "members"))
 		pick := func(name string, from, to int) int { return rapid.IntRange(from, to).Draw(rt, name) }
 		for range rapid.IntRange(1, 120).Draw(rt, "steps") {
 			w.step(pick)
@@ -155,6 +195,9 @@ func TestAllConvergeWhateverTheNetworkDoes(t *testing.T) {
 func TestTheSameInputsGiveTheSameEffects(t *testing.T) {
 	run := func(seed uint64) []string {
 		w := newWorld(t, 4)
+		if seed%2 == 1 {
+			w = newSealedWorld(t, 4)
+		}
 		state := seed
 		pick := func(_ string, from, to int) int {
 			state = state*6364136223846793005 + 1442695040888963407
