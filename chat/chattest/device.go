@@ -21,6 +21,8 @@ type device struct {
 	key   ed25519.PrivateKey
 	skew  time.Duration
 	rooms []chat.RoomID
+	// knows holds the members of side, as far as it has come to know them.
+	knows map[chat.PersonID]bool
 
 	up      bool
 	life    int // counts starts; what an earlier life had planned is void
@@ -39,35 +41,76 @@ func (d *device) start() {
 	d.life++
 	d.w.note("%d starts", d.index)
 	d.seen, d.tickAt = map[chat.EntryID]bool{}, time.Time{}
-	person := chat.PersonID(d.id[:20])
 	d.engine = room.New(room.Config{
-		Key: d.key, Person: person, Certificate: d.id[:], Name: "somebody", Certifier: certify,
+		Key: d.key, Person: personOf(d.id), Certificate: d.id[:], Name: "somebody", Certifier: certify,
 		NewSalt: func() (salt [wire.SaltSize]byte) {
 			for i := range salt {
 				salt[i] = byte(d.w.rng.Uint32())
 			}
 			return salt
 		},
+		Writer: func(_ chat.RoomID, p chat.PersonID) bool { return d.knows[p] },
 	})
-	d.catchup = catchup.New(d.id, holdings{d.engine}, rand.New(rand.NewPCG(d.w.rng.Uint64(), d.w.rng.Uint64())))
+	d.catchup = catchup.New(d.id, holdings{d.engine, d}, rand.New(rand.NewPCG(d.w.rng.Uint64(), d.w.rng.Uint64())))
 	for _, id := range d.rooms {
-		d.engine.Handle(d.now(), room.Enter{Room: id})
+		d.engine.Handle(d.now(), room.Enter{Room: id, Sealed: id == side})
 		d.engine.Handle(d.now(), room.Restore{Room: id, Logs: d.disk.frontier(id)})
 	}
 	d.disk.seal()
 }
 
-// holdings is what a device holds; it names every room to everybody.
-type holdings struct{ *room.Engine }
+// acquaint has a member of side hear of the others, one after the other, as
+// membership operations come.
+func (d *device) acquaint() {
+	d.knows = map[chat.PersonID]bool{personOf(d.id): true}
+	for _, peer := range d.w.devices {
+		if len(peer.rooms) < len(d.w.rooms) {
+			continue
+		}
+		d.w.after(d.w.between(0, d.w.cfg.Trouble), func() {
+			d.knows[personOf(peer.id)] = true
+			if d.up {
+				d.sync(catchup.Joined{})
+			}
+		})
+	}
+}
 
-func (h holdings) Shared(chat.DeviceID) []chat.RoomID { return h.Rooms() }
+// holdings is what a device holds. It names side only to whom it knows for a member.
+type holdings struct {
+	*room.Engine
+	d *device
+}
+
+func (h holdings) Shared(d chat.DeviceID) (out []chat.RoomID) {
+	for _, id := range h.Rooms() {
+		if id != side || h.d.knows[personOf(d)] {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// mayHear fails the run if a summary for the device names a room that it is not in and
+// that is sealed.
+func (d *device) mayHear(nonce []byte, rooms []wire.RoomRoot) {
+	tag := side.SessionTag(nonce)
+	for _, r := range rooms {
+		if len(d.rooms) < len(d.w.rooms) && chat.RoomTag(r.Tag) == tag {
+			d.w.fail("a sealed room is named to %d, which is not in it", d.index)
+		}
+	}
+}
+
+// personOf returns whose a device is: each is another person's.
+func personOf(d chat.DeviceID) chat.PersonID { return chat.PersonID(d[:20]) }
 
 // certify stands for chat/identity: a device's certificate is its own id.
 func certify(b []byte) (chat.PersonID, chat.DeviceID, error) {
 	if len(b) != len(chat.DeviceID{}) {
 		return chat.PersonID{}, chat.DeviceID{}, errors.New("not a certificate")
 	}
-	return chat.PersonID(b[:20]), chat.DeviceID(b), nil
+	return personOf(chat.DeviceID(b)), chat.DeviceID(b), nil
 }
 
 // crash ends the device at once: what is not on the disk is gone.
@@ -105,7 +148,11 @@ func (d *device) alive(f func()) func() {
 func (d *device) post(text string) {
 	if d.up {
 		id := d.rooms[d.w.rng.IntN(len(d.rooms))]
-		d.tell(room.Post{Room: id, Text: text})
+		if id == side {
+			d.tell(room.Append{Room: id, Kind: wire.KindMessage, Epoch: 1, Payload: []byte(text)})
+		} else {
+			d.tell(room.Post{Room: id, Text: text})
+		}
 	}
 }
 
@@ -261,10 +308,10 @@ func (d *device) live(id chat.RoomID, e wire.Entry, from *device) {
 	d.tell(room.Receive{Room: id, Entry: e, From: from.id})
 }
 
-// states is what the device holds, for a session.
-func (d *device) states() []catchup.RoomState {
+// states is what the device holds of the rooms it shares with another, for a session.
+func (d *device) states(with *device) []catchup.RoomState {
 	var out []catchup.RoomState
-	for _, id := range d.engine.Rooms() {
+	for _, id := range (holdings{d.engine, d}).Shared(with.id) {
 		s := catchup.RoomState{Room: id, Root: d.engine.Root(id)}
 		for _, l := range d.engine.Frontier(id) {
 			s.Frontier = append(s.Frontier, wire.LogSeq{Log: l.Log[:], Seq: l.Seq})

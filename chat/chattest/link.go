@@ -107,6 +107,7 @@ func (l *link) have(d *device, have wire.Have) {
 	b := wire.EncodeFrame(have)
 	l.w.note("%d tells %d, %d bytes", d.index, l.other(d).index, len(b))
 	to := l.other(d)
+	to.mayHear(have.Nonce, have.Rooms)
 	l.send(d, func() {
 		f, err := wire.DecodeFrame(b)
 		if err != nil {
@@ -141,7 +142,7 @@ func (l *link) session(asker *device) {
 		nonce[i] = byte(l.w.rng.Uint32())
 	}
 	var effects []catchup.SessionEffect
-	s.machines[0], effects = catchup.Ask(nonce, asker.states())
+	s.machines[0], effects = catchup.Ask(nonce, asker.states(s.ends[1]))
 	s.do(0, effects)
 }
 
@@ -154,6 +155,9 @@ func (s *session) do(end int, effects []catchup.SessionEffect) {
 				s.l.w.fail("a frame of %d bytes", len(b))
 			}
 			to := 1 - end
+			if c, ok := ef.Frame.(wire.Compare); ok {
+				s.ends[to].mayHear(c.Nonce, c.Rooms)
+			}
 			s.busy[end] = later(s.busy[end], s.l.w.now).Add(s.l.w.between(time.Millisecond, 20*time.Millisecond))
 			s.l.w.at(s.busy[end], s.l.still(s.ends[to], func() { s.handle(to, b) }))
 		case catchup.Load:
@@ -183,7 +187,7 @@ func (s *session) do(end int, effects []catchup.SessionEffect) {
 func (s *session) handle(end int, b []byte) {
 	d := s.ends[end]
 	if s.machines[end] == nil {
-		s.machines[end] = catchup.Answer(d.states())
+		s.machines[end] = catchup.Answer(d.states(s.ends[0]))
 		d.sync(catchup.Begun{Device: s.ends[0].id})
 	}
 	f, err := wire.DecodeFrame(b)

@@ -49,6 +49,9 @@ type Result struct {
 // Start is when every run begins.
 var Start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
+// side is a sealed room, of every other device.
+var side = chat.RoomID{0x51, 0xde}
+
 // Run plays one seed.
 func Run(cfg Config) Result {
 	rng := rand.New(rand.NewPCG(cfg.Seed, 0xea25407))
@@ -66,7 +69,7 @@ func Run(cfg Config) Result {
 	}
 	w := &world{
 		cfg: cfg, rng: rng, now: Start, trace: sha256.New(), ledger: map[chat.EntryID]chat.RoomID{},
-		rooms: []chat.RoomID{chat.OpenRoom(chat.Lobby), chat.OpenRoom("#side")},
+		rooms: []chat.RoomID{chat.OpenRoom(chat.Lobby), side},
 	}
 	w.build()
 	w.plan()
@@ -119,7 +122,7 @@ func (w *world) build() {
 			w.link(w.devices[w.rng.IntN(i)], d)
 		}
 	}
-	for i := 2; i < len(w.devices); i += 2 { // the members of #side
+	for i := 2; i < len(w.devices); i += 2 { // the members of side
 		if a, b := w.devices[i-2], w.devices[i]; w.linkOf(a, b) == nil {
 			w.link(a, b)
 		}
@@ -134,6 +137,9 @@ func (w *world) build() {
 		d.start()
 	}
 	w.connect()
+	for _, d := range w.devices {
+		d.acquaint()
+	}
 }
 
 // plan schedules what is said and what goes wrong.
