@@ -60,7 +60,7 @@ func (e *Engine) receive(now time.Time, in Receive) {
 }
 
 func (e *Engine) unreadable(r *room, en *wire.Entry, why Reason) {
-	e.emit(Unreadable{Room: r.id, ID: en.ID, Reason: why})
+	e.emit(Unreadable{Room: r.id, ID: en.ID, Device: en.Device, Epoch: en.Epoch, Reason: why})
 }
 
 func (e *Engine) broken(r *room, en *wire.Entry, err error) {

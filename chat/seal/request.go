@@ -47,7 +47,7 @@ func (e *Engine) wait(now time.Time, r *room, en *wire.Entry) {
 	if w := e.want(now, r, en); w != nil {
 		e.waiting.add(w, en)
 	}
-	e.emit(Waiting{Room: r.id, ID: en.ID, Epoch: en.Epoch})
+	e.emit(Waiting{Room: r.id, ID: en.ID, Device: en.Device, Epoch: en.Epoch})
 }
 
 func (w *waiting) add(to *want, en *wire.Entry) {
@@ -131,7 +131,7 @@ func (e *Engine) askAgain(now time.Time) {
 			}
 		case w.asked >= maxAsks && age >= wantLife:
 			for _, en := range e.waiting.remove(id) {
-				e.emit(Unreadable{Room: id.room, ID: en.ID, Reason: NotShared})
+				e.emit(Unreadable{Room: id.room, ID: en.ID, Device: id.device, Epoch: id.epoch, Reason: NotShared})
 			}
 			// An answer can still come, but a key that its author has lost, too,
 			// must not stand in the way of others for ever.

@@ -169,15 +169,18 @@ type Opened struct {
 // if neither has in a day, there were too many to wait in memory, and it is to be
 // handed over again.
 type Waiting struct {
-	Room  chat.RoomID
-	ID    chat.EntryID
-	Epoch uint64
+	Room   chat.RoomID
+	ID     chat.EntryID
+	Device chat.DeviceID // its author
+	Epoch  uint64
 }
 
 // Unreadable says that an entry can't be opened here.
 type Unreadable struct {
 	Room   chat.RoomID
 	ID     chat.EntryID
+	Device chat.DeviceID // its author
+	Epoch  uint64
 	Reason Reason
 }
 
