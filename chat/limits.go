@@ -65,6 +65,30 @@ const (
 	// MaxMembershipParents bounds the operations that one names as seen (guess:
 	// more people at a time do not act unseen by each other).
 	MaxMembershipParents = 16
+	// MaxSealedRooms bounds the direct chats and private rooms that a node knows,
+	// invitations and rooms that were left included (guess).
+	MaxSealedRooms = 1024
+	// MaxInvitations bounds the rooms that one person has invited this one to and
+	// that were not accepted: those that were turned down or withdrawn make room
+	// for new ones (guess: nobody invites to more in a day).
+	MaxInvitations = 32
+	// MaxOffers bounds the unknown rooms that people who may invite are asked about
+	// at one time, and MaxOffersOf those of one of them.
+	MaxOffers   = 16
+	MaxOffersOf = 4
+	// MaxOfferBytes bounds the membership operations of one of these rooms until
+	// they show an invitation, in bytes: MaxMembershipOps of the usual length.
+	MaxOfferBytes = 4 << 20
+	// MaxKnownDevices bounds the devices that are remembered of one person: those
+	// in use at one time, and as many as one list can revoke.
+	MaxKnownDevices = 64
+	// MaxStrangers bounds the people who were met, and share nothing with this
+	// person, that are remembered, in memory (guess: who becomes a contact has been
+	// met lately).
+	MaxStrangers = 512
+	// MaxHistoryAnswers is from how many members a newcomer takes the keys of a
+	// room's past: one may withhold, so the first is not enough (guess).
+	MaxHistoryAnswers = 8
 	// MaxFuture is how far ahead of our clock an entry may be before it is shown
 	// at its arrival time with a warning: clocks without NTP drift this much.
 	MaxFuture = 2 * time.Minute

@@ -176,8 +176,18 @@ func (l *Log) forget(id chat.EntryID) {
 	}
 }
 
-// take puts op, whose parents are there, in its place.
+// take puts op, whose parents are there, in its place, if there is room for it.
 func (l *Log) take(op Op) (changed bool, err error) {
+	n := l.node(op)
+	if err := l.budget(op.ID, op.Author, n.authorised); err != nil {
+		return false, err
+	}
+	l.add(n)
+	return n.authorised, nil
+}
+
+// node makes the next node of op, whose parents are there.
+func (l *Log) node(op Op) *node {
 	n := &node{Op: op, idx: len(l.nodes)}
 	n.Parents = slices.Clone(op.Parents)
 	n.past = make(bits, 0, (n.idx+63)/64)
@@ -191,18 +201,19 @@ func (l *Log) take(op Op) (changed bool, err error) {
 	} else {
 		l.authorise(n)
 	}
-	if err := l.budget(op.ID, op.Author, n.authorised); err != nil {
-		return false, err
-	}
-	l.nodes, l.index[op.ID], l.all = append(l.nodes, n), n, l.all.with(n.idx)
-	l.authored[op.Author]++
+	return n
+}
+
+// add puts a node in its place.
+func (l *Log) add(n *node) {
+	l.nodes, l.index[n.ID], l.all = append(l.nodes, n), n, l.all.with(n.idx)
+	l.authored[n.Author]++
 	if !n.authorised {
 		l.idle++
-		return false, nil
+		return
 	}
 	l.file(n)
 	l.state = nil
-	return true, nil
 }
 
 // authorise settles what the past of n says of it.

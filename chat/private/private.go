@@ -320,8 +320,12 @@ type Engine struct {
 	connected map[chat.DeviceID]*peer
 	rooms     map[chat.RoomID]*conversation
 	offers    map[chat.RoomID]*offer
-	met       uint64 // counts devices met, to tell which was met last
-	joined    uint64 // counts rooms learnt of, likewise
+	met       uint64               // counts devices met, to tell which was met last
+	joined    uint64               // counts rooms learnt of, likewise
+	dirty     map[chat.RoomID]bool // to be looked at anew
+	later     []func()             // what an entry that was opened says, behind the effects of opening it
+	published bool                 // the prekey is another one than the rooms were told
+	dueAt     time.Time            // when something of this engine's own is due, zero if nothing is
 	now       time.Time
 	out       []Effect // of the input at hand
 }
@@ -334,8 +338,10 @@ func New(cfg Config, state map[string][]byte) (*Engine, error) {
 	e := &Engine{
 		cfg: cfg, device: cfg.Certificate.Device,
 		people: map[chat.PersonID]*person{}, devices: map[chat.DeviceID]*device{}, connected: map[chat.DeviceID]*peer{},
-		rooms: map[chat.RoomID]*conversation{}, offers: map[chat.RoomID]*offer{},
+		rooms: map[chat.RoomID]*conversation{}, offers: map[chat.RoomID]*offer{}, dirty: map[chat.RoomID]bool{},
 	}
+	own := &device{id: e.device, person: cfg.Person, cert: cfg.Certificate}
+	e.devices[e.device], e.people[cfg.Person] = own, &person{id: cfg.Person, devices: map[chat.DeviceID]*device{e.device: own}, kept: true}
 	return e, e.restore(state)
 }
 
@@ -373,15 +379,55 @@ func (e *Engine) Handle(now time.Time, in Input) []Effect {
 	case Met:
 		e.meet(in)
 	case Gone:
-		delete(e.connected, in.Device)
+		e.gone(in.Device)
 	case Heard:
 		e.heard(in)
 	case Lists:
 		e.takeList(in.List, e.device)
 	}
+	e.settle()
 	out := e.out
 	e.out = nil
 	return out
+}
+
+// settle follows up what the input at hand has changed, until nothing changes any more.
+func (e *Engine) settle() {
+	for len(e.later) > 0 || len(e.dirty) > 0 || e.published {
+		later := e.later
+		e.later = nil
+		for _, f := range later {
+			f()
+		}
+		dirty := sortedRooms(e.dirty)
+		clear(e.dirty)
+		for _, id := range dirty {
+			if r := e.rooms[id]; r != nil {
+				e.update(r)
+			}
+		}
+		if e.published {
+			e.published = false
+			for _, id := range sortedRooms(e.rooms) {
+				e.postPrekey(e.rooms[id])
+			}
+		}
+	}
+}
+
+// due has NextTick say t, unless something is due before.
+func (e *Engine) due(t time.Time) {
+	if !t.IsZero() && (e.dueAt.IsZero() || t.Before(e.dueAt)) {
+		e.dueAt = t
+	}
+}
+
+// NextTick returns when Tick is due next, zero before Start.
+func (e *Engine) NextTick() time.Time {
+	if t := e.seal.NextTick(); e.dueAt.IsZero() || t.Before(e.dueAt) {
+		return t
+	}
+	return e.dueAt
 }
 
 func (e *Engine) emit(f Effect) { e.out = append(e.out, f) }

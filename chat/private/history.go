@@ -1,0 +1,99 @@
+package private
+
+import (
+	"slices"
+	"time"
+
+	"earshot/chat"
+	"earshot/chat/membership"
+	"earshot/chat/seal"
+	"earshot/chat/wire"
+)
+
+// history is how far this device has come with the past of a room that newcomers may
+// read.
+type history struct {
+	begun, wanted bool
+	answered      []chat.PersonID // who has told all they could, ascending
+}
+
+// historyState is the same with one connected device.
+type historyState struct {
+	asked    bool
+	answerAt time.Time // when it was last answered
+}
+
+// answerHistoryEvery bounds how often one device is told the keys of a room's past.
+const answerHistoryEvery = time.Minute
+
+// askHistory asks a connected device for the keys of what was said before this one came,
+// while there may be more than it has been told.
+func (e *Engine) askHistory(to chat.DeviceID, r *conversation) {
+	p := e.connected[to]
+	if !r.entered || !r.history.wanted {
+		return
+	}
+	_, in := r.member(p.person)
+	_, answered := slices.BinarySearchFunc(r.history.answered, p.person, comparePeople)
+	if x := p.exchange(r.id); in && !answered && !x.history.asked && !e.revoked(p.person, to) {
+		x.history.asked = true
+		e.emit(Send{To: to, Frame: wire.HistoryWant{Room: r.id[:]}})
+	}
+}
+
+// keepsHistory reports whether a newcomer to a room may read everything.
+func (r *conversation) keepsHistory() bool {
+	return r != nil && r.entered && !r.direct() && r.log.State().History == membership.HistoryAll
+}
+
+// historyWant tells a member's device the keys of a room's past, if the room is one that
+// tells newcomers.
+func (e *Engine) historyWant(from chat.DeviceID, p *peer, f wire.HistoryWant) {
+	r := e.rooms[chat.RoomID(f.Room)]
+	if !r.keepsHistory() {
+		return
+	}
+	x := p.exchange(r.id)
+	if _, in := r.member(p.person); !in || !slices.Contains(e.InUse(p.person), from) ||
+		!x.history.answerAt.IsZero() && e.now.Sub(x.history.answerAt) < answerHistoryEvery {
+		return
+	}
+	x.spoke, x.history.answerAt = true, e.now
+	grants := e.seal.Grants(r.id)
+	for first := true; first || len(grants) > 0; first = false {
+		n := min(len(grants), wire.MaxGrants)
+		out := wire.History{Room: r.id[:], More: len(grants) > n}
+		for _, g := range grants[:n] {
+			out.Grants = append(out.Grants, wire.HistoryGrant{Device: g.Device[:], Epoch: g.Epoch, N: g.N, Key: g.Key[:]})
+		}
+		grants = grants[n:]
+		e.emit(Send{To: from, Frame: out})
+	}
+}
+
+// historyCame takes keys that were asked for.
+func (e *Engine) historyCame(from chat.DeviceID, p *peer, f wire.History) {
+	r := e.rooms[chat.RoomID(f.Room)]
+	if !r.keepsHistory() || !p.exchange(r.id).history.asked {
+		return
+	}
+	if _, in := r.member(p.person); !in {
+		return
+	}
+	g := seal.Granted{Room: r.id, From: from}
+	for _, k := range f.Grants {
+		g.Grants = append(g.Grants, seal.Grant{Device: chat.DeviceID(k.Device), Epoch: k.Epoch, N: k.N, Key: [32]byte(k.Key)})
+	}
+	e.run(g, nil)
+	if f.More {
+		return
+	}
+	p.exchange(r.id).history.asked = false
+	at, answered := slices.BinarySearchFunc(r.history.answered, p.person, comparePeople)
+	if !answered {
+		r.history.answered = slices.Insert(r.history.answered, at, p.person)
+	}
+	others := len(r.log.State().Members) - 1
+	r.history.wanted = len(r.history.answered) < min(others, chat.MaxHistoryAnswers)
+	e.keepRoom(r)
+}
