@@ -37,6 +37,7 @@ const (
 	CodeHeld        Code = "held"         // nothing is sent: another root key goes by a verified contact's name
 	CodeRevoked     Code = "revoked"      // this device was revoked: it takes no part in what is encrypted
 	CodeDeviceLists Code = "device_lists" // two lists of a person's devices contradict each other
+	CodeInvisible   Code = "invisible"    // this person has chosen that nobody sees them
 	CodeNoKey       Code = "no_key"       // nobody's key is known yet, so nothing can be sealed
 )
 

@@ -206,7 +206,12 @@ func (n *Node) posted(p *post, m chat.Message, err error) {
 
 // Messages returns a page of a room, oldest first.
 func (n *Node) Messages(ctx context.Context, id chat.RoomID, p api.Page) ([]chat.Message, error) {
-	return n.store.Messages(ctx, id, store.MessageQuery{Before: p.Before, After: p.After, Limit: p.Limit})
+	page, err := n.store.Messages(ctx, id, store.MessageQuery{Before: p.Before, After: p.After, Limit: p.Limit})
+	if err != nil {
+		return nil, err
+	}
+	n.names.sign(page)
+	return page, nil
 }
 
 // MarkRead notes that the person has read a room up to a message.
@@ -232,7 +237,12 @@ func (n *Node) MarkRead(ctx context.Context, id chat.RoomID, upTo chat.EntryID) 
 
 // Facts returns up to limit facts after a cursor, in order.
 func (n *Node) Facts(ctx context.Context, after chat.Cursor, limit int) ([]chat.Event, error) {
-	return n.store.Facts(ctx, after, limit)
+	facts, err := n.store.Facts(ctx, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	n.names.signFacts(facts)
+	return facts, nil
 }
 
 // Backup writes an encrypted copy of keys and history, as of one moment.

@@ -114,10 +114,7 @@ func (w *change) rooms(effects []room.Effect) {
 // its way, so that text and spent keys are stored with it.
 func (w *change) record(r *room.Record) {
 	c := w.c
-	if c.people.meet(r.Entry.Device, r.Person, r.Name, minTime(r.Entry.HLC.Time(), c.now)) {
-		c.keepDevice(r.Entry.Device)
-		c.showPerson(r.Person)
-	}
+	c.meet(r.Entry.Device, r.Person, r.Name, minTime(r.Entry.HLC.Time(), c.now))
 	w.batch.Records = append(w.batch.Records, store.Record{
 		Room: r.Room, Entry: r.Entry, Person: r.Person, ReceivedAt: r.ReceivedAt,
 		Sort: r.Sort, Mine: r.Person == c.n.person,
@@ -140,6 +137,9 @@ func (w *change) record(r *room.Record) {
 // show notes what a record of the change says.
 func (w *change) show(at int, text string) {
 	rec := &w.batch.Records[at]
+	if w.c.hidden(rec.Person) {
+		text = ""
+	}
 	rec.Text = text
 	if text == "" {
 		return
@@ -295,6 +295,7 @@ func (w *change) tellOpenings(cursors []chat.Cursor) {
 			n.rarely("facts", slog.LevelError, "reading what has become readable failed", "err", err)
 			return
 		}
+		n.names.signFacts(facts)
 		for _, ev := range facts {
 			n.feed.Publish(ev)
 		}

@@ -10,6 +10,7 @@ import (
 	"earshot/chat/room"
 	"earshot/discovery"
 	"earshot/node/store"
+	"earshot/node/stream"
 )
 
 // core is the state that only the loop touches: a function that is handed a
@@ -26,6 +27,8 @@ type core struct {
 	foreign map[chat.LogID]struct{} // logs of rooms that this node is not in
 
 	neighbours map[chat.DeviceID]*neighbour
+	quiet      map[*stream.Stream]*quietStream
+	circle     *circle
 	typing     map[typingKey]typingState
 
 	private     *private.Engine
@@ -118,6 +121,7 @@ func (c *core) run(f func(*core)) {
 	c.now = time.Now()
 	c.turnTags()
 	f(c)
+	c.showRenamed()
 }
 
 func (c *core) tick() {
@@ -127,6 +131,7 @@ func (c *core) tick() {
 	c.tickPrivate()
 	c.lapseTyping()
 	c.giveUpSilent()
+	c.tickContacts()
 }
 
 func (c *core) nextTick() time.Time {
@@ -140,6 +145,7 @@ func (c *core) nextTick() time.Time {
 	sooner(c.seekAt)
 	sooner(c.private.NextTick())
 	sooner(c.reopenAt)
+	sooner(c.nextContactTick())
 	for _, t := range c.typing {
 		sooner(t.until)
 	}

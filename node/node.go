@@ -42,6 +42,8 @@ type Node struct {
 	host      *host.Host    // nil while Offline
 	live      *gossip.Topic // nil while Offline
 	standings *standings
+	doors     *doors
+	names     *displayNames
 	selection discovery.Selection
 	sources   []discovery.Source // the loop's, once it runs
 
@@ -66,6 +68,8 @@ type Node struct {
 	writeFailed atomic.Bool // the last write to the store failed
 	overflowed  atomic.Bool // the outbox could not take an entry
 
+	settingPrivacy sync.Mutex
+
 	mu       sync.Mutex
 	name     string
 	networks []string
@@ -85,7 +89,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	n := &Node{
-		cfg: cfg, log: cfg.Logger, started: time.Now(), standings: newStandings(),
+		cfg: cfg, log: cfg.Logger, started: time.Now(), standings: newStandings(), doors: newDoors(),
 		inbox: make(chan func(*core), inboxSize), outbox: make(chan []byte, publishQueue),
 		offers:      make(chan chat.DeviceID, 256),
 		peerStreams: newPlaces(streamsEach, maxPeerStreams), answering: newPlaces(answeredEach, maxAnswered),
@@ -160,10 +164,14 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 		n: n, now: time.Now(), people: newPeople(n.person, devices),
 		names: map[chat.RoomID]string{}, tags: map[chat.RoomTag]chat.RoomID{},
 		foreign:    map[chat.LogID]struct{}{},
-		neighbours: map[chat.DeviceID]*neighbour{}, typing: map[typingKey]typingState{},
+		neighbours: map[chat.DeviceID]*neighbour{}, quiet: map[*stream.Stream]*quietStream{}, typing: map[typingKey]typingState{},
 		directs: map[chat.PersonID]chat.RoomID{}, rows: map[chat.RoomID]store.RoomChange{},
 		told: map[chat.RoomID]private.Info{}, invitations: map[chat.RoomID]chat.Invitation{},
 		book: discovery.NewBook(discovery.BookConfig{}),
+	}
+	n.names = c.people.names
+	if c.circle, err = n.newCircle(ctx, c.people); err != nil {
+		return nil, err
 	}
 	logs, err := n.store.Logs(ctx)
 	if err != nil {
@@ -252,6 +260,7 @@ func (n *Node) enterKnownRooms(ctx context.Context) error {
 			}
 		}
 		c.retag()
+		c.openChats()
 		c.startPrivate()
 	})
 	if err != nil || inLobby {
@@ -268,7 +277,8 @@ func (n *Node) goOnline() error {
 	n.host, err = host.New(host.Config{
 		Key: n.keys.Device, Port: n.cfg.Port, ListenAddrs: n.cfg.ListenAddrs, Transport: n.cfg.Transport,
 		InterfaceAllowed: n.interfaceAllowed,
-		Blocked:          func(d chat.DeviceID) bool { return n.standings.banned(time.Now(), d) },
+		Blocked:          func(d chat.DeviceID) bool { return n.standings.banned(time.Now(), d) || n.refuses(d) },
+		Hidden:           n.doors.hidden,
 		UserAgent:        "earshot/" + n.cfg.Version, Logger: n.log,
 	})
 	if err != nil {
@@ -311,12 +321,7 @@ func (n *Node) seekNeighbours() error {
 		return err
 	}
 	for _, s := range list {
-		n.spawn(func(ctx context.Context) {
-			err := s.Run(ctx, func(ev discovery.Event) { _ = n.tell(ctx, func(c *core) { c.sighted(ev) }) })
-			if err != nil {
-				n.log.Error("looking for others failed", "source", s.Name(), "err", err)
-			}
-		})
+		n.spawn(func(ctx context.Context) { n.seekBy(ctx, s) })
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"earshot/chat"
 	"earshot/chat/catchup"
+	"earshot/chat/contacts"
 	"earshot/chat/identity"
 	"earshot/chat/wire"
 	"earshot/node/host"
@@ -109,19 +110,17 @@ func (n *Node) hearPeer(ctx context.Context, s *stream.Stream) {
 	n.talk(ctx, s, d)
 }
 
-// talk says hello and listens, until the stream ends. Both sides run it.
+// talk says hello, or that it will not be said yet, and listens, until the stream
+// ends. Both sides run it.
 func (n *Node) talk(ctx context.Context, s *stream.Stream, d chat.DeviceID) {
 	defer s.Reset(stream.ReasonDone)
 	stop := context.AfterFunc(ctx, func() { s.Reset(stream.ReasonShutdown) })
 	defer stop()
 
-	hello := wire.Hello{
-		Certificate: n.keys.Cert.Bytes(), Name: n.Name(), Now: uint64(chat.HLCOf(time.Now())), Agent: "earshot " + n.cfg.Version,
-		Prekey: n.prekey(),
-	}
-	if !s.TrySend(wire.EncodeFrame(hello)) {
+	if n.do(ctx, func(c *core) { c.open(d, s) }) != nil {
 		return
 	}
+	defer func() { _ = n.tell(n.ctx, func(c *core) { c.ended(d, s) }) }()
 	if err := n.awaitHello(ctx, s, d); err != nil {
 		if chat.CodeOf(err) == chat.CodeInvalid {
 			n.refuseFrom(d, err)
@@ -156,18 +155,42 @@ func (n *Node) talk(ctx context.Context, s *stream.Stream, d chat.DeviceID) {
 			break
 		}
 	}
-	_ = n.tell(ctx, func(c *core) {
-		if nb := c.neighbours[d]; nb != nil && nb.peer == s {
-			// Two that dial each other at once close one of two connections, and
-			// with it perhaps this stream: the next one is about to come.
-			nb.peer, nb.silent = nil, c.now
-			c.sync(catchup.PeerDown{Device: d})
-		}
-	})
+}
+
+// ended: a peer stream is no more.
+func (c *core) ended(d chat.DeviceID, s *stream.Stream) {
+	q := c.quiet[s]
+	delete(c.quiet, s)
+	nb := c.neighbours[d]
+	if nb == nil || nb.peer != s && (q == nil || q.theirs == nil) {
+		return
+	}
+	// Two that dial each other at once close one of two connections, and with it
+	// perhaps this stream: the next one is about to come.
+	nb.silent = c.now
+	if nb.peer == s {
+		nb.peer = nil
+		c.sync(catchup.PeerDown{Device: d})
+		c.leftOff(d)
+	}
+}
+
+// greeting is what the other end of a peer stream says of itself.
+type greeting struct {
+	cert  identity.Certificate // verified, and the device's own
+	hello wire.Hello
+}
+
+// hello is what this node says of itself.
+func (c *core) hello() wire.Hello {
+	return wire.Hello{
+		Certificate: c.n.keys.Cert.Bytes(), Name: c.n.Name(), Now: uint64(chat.HLCOf(c.now)), Agent: "earshot " + c.n.cfg.Version,
+		Prekey: c.n.prekey(),
+	}
 }
 
 // awaitHello has the first frame say who is at the other end; who does not is not
-// listened to.
+// listened to. Who has knocked may say it whenever they like.
 func (n *Node) awaitHello(ctx context.Context, s *stream.Stream, d chat.DeviceID) error {
 	var silent atomic.Bool
 	late := time.AfterFunc(helloTimeout, func() {
@@ -176,6 +199,9 @@ func (n *Node) awaitHello(ctx context.Context, s *stream.Stream, d chat.DeviceID
 	})
 	defer late.Stop()
 	f, err := receiveFrame(s)
+	if _, knocked := f.(wire.Knock); err == nil && knocked && late.Stop() {
+		f, err = receiveFrame(s)
+	}
 	switch {
 	case silent.Load():
 		return chat.Errorf(chat.CodeInvalid, "A device opened a stream and said nothing. It was closed; nothing needs to be done.")
@@ -186,14 +212,17 @@ func (n *Node) awaitHello(ctx context.Context, s *stream.Stream, d chat.DeviceID
 	if !ok {
 		return chat.Errorf(chat.CodeInvalid, "A device did not say who it is. It was refused; nothing needs to be done.")
 	}
-	person, device, err := certify(hello.Certificate)
-	if err != nil || device != d {
+	cert, err := identity.Parse(hello.Certificate)
+	if err == nil {
+		err = cert.Verify()
+	}
+	if err != nil || cert.Device != d {
 		return chat.Errorf(chat.CodeInvalid, "A device showed a certificate that is not its own. It was refused; nothing needs to be done.")
 	}
 	if !n.standings.allow(&n.standings.hellos, time.Now(), d) {
 		return chat.Errorf(chat.CodeInvalid, "A device introduces itself again and again. It was refused; nothing needs to be done.")
 	}
-	return n.tell(ctx, func(c *core) { c.greeted(d, s, person, hello) })
+	return n.tell(ctx, func(c *core) { c.greeted(d, s, greeting{cert, hello}) })
 }
 
 // sleep waits for a while, and reports whether ctx lasted so long.
@@ -221,7 +250,12 @@ func receiveFrame(s *stream.Stream) (wire.Frame, error) {
 }
 
 // greeted: a neighbour has proved who it is and whose.
-func (c *core) greeted(d chat.DeviceID, s *stream.Stream, who chat.PersonID, h wire.Hello) {
+func (c *core) greeted(d chat.DeviceID, s *stream.Stream, g greeting) {
+	who := g.cert.Person()
+	if c.hidden(who) {
+		c.shutOut(d, who)
+		return
+	}
 	nb := c.neighbours[d]
 	switch {
 	case nb == nil && c.n.host.Connected(d): // its stream was faster than the news of its connection
@@ -229,23 +263,33 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, who chat.PersonID, h w
 		c.neighbours[d] = nb
 	case nb == nil:
 		return
-	case nb.peer != nil: // it has opened another one
-		c.sync(catchup.PeerDown{Device: d})
-		old := nb.peer
-		c.n.spawn(func(context.Context) { old.Reset(stream.ReasonDone) })
 	}
-	nb.peer, nb.silent, nb.prekey = s, time.Time{}, h.Prekey
-	nb.cert, _ = identity.Parse(h.Certificate) // awaitHello has checked it
 	known := c.people.devices[d] != nil
-	news := c.people.meet(d, who, chat.CleanName(h.Name), c.now)
+	news := c.people.meet(d, who, chat.CleanName(g.hello.Name), c.now)
 	dev := c.people.devices[d]
+	dev.person.root = g.cert.Root[:]
 	news = news || !dev.connected || dev.address != nb.address
 	dev.connected, dev.address, dev.lastSeen = true, nb.address, c.now
+	nb.silent = time.Time{}
 	if news {
 		c.keepDevice(d)
 		c.showPerson(who)
 	}
-	c.checkClock(who, chat.HLC(h.Now).Time())
+	if q := c.quiet[s]; q != nil {
+		if !c.greets(d) { // shown here, and told nothing
+			q.theirs = &g
+			return
+		}
+		delete(c.quiet, s)
+		s.TrySend(wire.EncodeFrame(c.hello()))
+	}
+	if nb.peer != nil { // it has opened another one
+		c.sync(catchup.PeerDown{Device: d})
+		old := nb.peer
+		c.n.spawn(func(context.Context) { old.Reset(stream.ReasonDone) })
+	}
+	nb.peer, nb.cert, nb.prekey = s, g.cert, g.hello.Prekey
+	c.checkClock(who, chat.HLC(g.hello.Now).Time())
 	c.trust(d)
 	// Where connections must be closed, those that say nothing go first, then
 	// those of newcomers.
@@ -256,14 +300,25 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, who chat.PersonID, h w
 	c.n.host.Value(d, "known", value)
 	c.sync(catchup.PeerUp{Device: d})
 	c.metDevice(nb)
+	c.contact(contacts.Met{Person: who, Device: d, Name: dev.person.name}, nil)
+}
+
+// leftOff: nothing can be sent to a device now.
+func (c *core) leftOff(d chat.DeviceID) {
+	c.lostDevice(d)
+	if dev := c.people.devices[d]; dev != nil {
+		c.contact(contacts.Left{Person: dev.person.id, Device: d}, nil)
+		c.endVerificationWith(d, "The connection to them was lost. Start again when they are back.")
+	}
 }
 
 // heard takes a frame of a neighbour that has said hello.
 func (c *core) heard(d chat.DeviceID, s *stream.Stream, f wire.Frame) {
 	nb := c.neighbours[d]
-	if nb == nil || nb.peer != s {
+	if nb == nil || nb.peer != s || c.n.refuses(d) {
 		return
 	}
+	who := nb.cert.Person()
 	switch f := f.(type) {
 	case wire.Have:
 		c.sync(catchup.Heard{Device: d, Have: f})
@@ -275,6 +330,12 @@ func (c *core) heard(d chat.DeviceID, s *stream.Stream, f wire.Frame) {
 		c.heardPrivate(nb, f)
 	case wire.Goodbye:
 		c.gone(d)
+	case wire.Contact:
+		c.heardContact(d, who, s, f)
+	case wire.ContactAck:
+		c.heardContactAck(who, f)
+	case wire.Verify:
+		c.heardVerify(d, who, f)
 	case wire.Unknown:
 		// From a newer version; it knows that we may not understand.
 	default:
@@ -295,12 +356,12 @@ func (c *core) giveUpSilent() {
 // gone: a neighbour took its leave, or its stream or connection is no more.
 func (c *core) gone(d chat.DeviceID) {
 	c.sync(catchup.PeerDown{Device: d})
-	c.lostDevice(d)
 	dev := c.people.devices[d]
 	if dev == nil || !dev.connected {
 		return
 	}
 	dev.connected, dev.address, dev.lastSeen = false, "", c.now
+	c.leftOff(d)
 	c.stopTyping(dev.person.id)
 	c.keepDevice(d)
 	c.showPerson(dev.person.id)
@@ -319,6 +380,34 @@ func (c *core) showPerson(who chat.PersonID) {
 	}
 }
 
+// meet notes whose a device is and what they go by, as of at. Of somebody blocked
+// nothing new is noted.
+func (c *core) meet(d chat.DeviceID, who chat.PersonID, name string, at time.Time) {
+	if c.hidden(who) {
+		return
+	}
+	fresh := c.people.devices[d] == nil
+	if c.people.meet(d, who, name, at) {
+		c.keepDevice(d)
+		c.showPerson(who)
+	}
+	if fresh && who == c.n.person {
+		c.n.doors.set(c.people, c.circle)
+	}
+}
+
+// showRenamed follows whoever goes by another name, or is written otherwise because
+// somebody else does.
+func (c *core) showRenamed() {
+	for _, who := range c.people.takeRenamed() {
+		c.showPerson(who)
+		c.directRenamed(who)
+		if d, here := c.deviceOf(who); here {
+			c.contact(contacts.Met{Person: who, Device: d, Name: c.people.persons[who].name}, nil)
+		}
+	}
+}
+
 // checkClock warns when this clock and a neighbour's are far apart: what either
 // says would stand at the wrong time.
 func (c *core) checkClock(who chat.PersonID, theirs time.Time) {
@@ -326,7 +415,7 @@ func (c *core) checkClock(who chat.PersonID, theirs time.Time) {
 	if off.Abs() <= chat.MaxFuture {
 		return
 	}
-	name := c.people.persons[who].name
+	name := c.displayName(who)
 	side := "behind"
 	if off < 0 {
 		side = "ahead of"

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"earshot/chat"
+	"earshot/chat/contacts"
 	"earshot/node/store"
 )
 
@@ -16,12 +17,22 @@ type people struct {
 	self    chat.PersonID
 	persons map[chat.PersonID]*person
 	devices map[chat.DeviceID]*device
+	// relation says what a person is to this one: whoever is more than a stranger
+	// is not forgotten.
+	relation func(chat.PersonID) contacts.Relation
+	looks    [2]lookalikes
+	names    *displayNames   // the same for those outside the loop
+	renamed  []chat.PersonID // whose display name has changed since takeRenamed
 }
 
 type person struct {
 	id      chat.PersonID
-	name    string
+	name    string    // as they call themselves
 	namedAt time.Time // of the evidence for name: newer evidence wins
+	looks   [2]string // of name; see lookalikes
+	odd     bool      // the name bears its id even when it is alone
+	display string    // how the name is written beside all others
+	root    []byte    // their root key, nil while no certificate was seen
 	devices []*device
 }
 
@@ -34,7 +45,12 @@ type device struct {
 }
 
 func newPeople(self chat.PersonID, rows []store.DeviceRow) *people {
-	p := &people{self: self, persons: map[chat.PersonID]*person{}, devices: map[chat.DeviceID]*device{}}
+	p := &people{
+		self: self, persons: map[chat.PersonID]*person{}, devices: map[chat.DeviceID]*device{},
+		relation: func(chat.PersonID) contacts.Relation { return contacts.Stranger },
+		looks:    [2]lookalikes{{}, {}},
+		names:    &displayNames{of: map[chat.PersonID]string{}},
+	}
 	for _, row := range rows {
 		p.meet(row.Device, row.Person, row.Name, row.LastSeen)
 		p.devices[row.Device].lastSeen = row.LastSeen
@@ -48,13 +64,12 @@ func (p *people) meet(id chat.DeviceID, who chat.PersonID, name string, at time.
 	if len(p.devices) >= maxPeople && p.devices[id] == nil || len(p.persons) >= maxPeople && p.persons[who] == nil {
 		p.forget()
 	}
-	per := p.persons[who]
-	fresh := per == nil
-	if fresh {
-		per = &person{id: who}
-		p.persons[who] = per
-	}
+	fresh := p.persons[who] == nil
+	per := p.know(who)
 	if p.devices[id] == nil {
+		if len(per.devices) >= maxDevicesEach {
+			p.forgetOneOf(per)
+		}
 		d := &device{id: id, person: per}
 		p.devices[id] = d
 		per.devices = append(per.devices, d)
@@ -64,12 +79,51 @@ func (p *people) meet(id chat.DeviceID, who chat.PersonID, name string, at time.
 	return p.rename(who, name, at) || fresh
 }
 
-// maxPeople bounds the devices and the persons remembered, since identities are
-// free (guess: 16 times what one network holds).
-const maxPeople = 16384
+const (
+	// maxPeople bounds the devices and the persons remembered, since identities are
+	// free (guess: 16 times what one network holds).
+	maxPeople = 16384
+	// maxDevicesEach bounds the devices remembered of one person, in devices: a
+	// device list has room for 16 in use and 48 revoked.
+	maxDevicesEach = 64
+)
+
+// know returns a person, who is new if nobody has met them.
+func (p *people) know(who chat.PersonID) *person {
+	per := p.persons[who]
+	if per == nil {
+		per = &person{id: who}
+		p.persons[who] = per
+		p.setName(per, "")
+	}
+	return per
+}
+
+// remember returns a person of whom something is stored: the name counts until
+// there is evidence of another.
+func (p *people) remember(who chat.PersonID, name string) *person {
+	per := p.know(who)
+	if per.name == "" {
+		p.rename(who, name, time.Time{})
+	}
+	return per
+}
+
+// latest is when a device was last seen or read.
+func (d *device) latest() time.Time {
+	if d.person.namedAt.After(d.lastSeen) {
+		return d.person.namedAt
+	}
+	return d.lastSeen
+}
+
+func longerAgo(a, b *device) int {
+	return cmp.Or(a.latest().Compare(b.latest()), bytes.Compare(a.id[:], b.id[:]))
+}
 
 // forget makes room: of the devices of others that are not connected, the quarter
-// that was last seen or read longest ago goes, and whoever has no other.
+// that was last seen or read longest ago goes, and whoever has no other. Strangers
+// go before those with whom there is a relation.
 func (p *people) forget() {
 	var old []*device
 	for _, d := range p.devices {
@@ -77,24 +131,41 @@ func (p *people) forget() {
 			old = append(old, d)
 		}
 	}
-	latest := func(d *device) time.Time {
-		if d.person.namedAt.After(d.lastSeen) {
-			return d.person.namedAt
+	kept := func(d *device) int {
+		if p.relation(d.person.id) == contacts.Stranger {
+			return 0
 		}
-		return d.lastSeen
+		return 1
 	}
-	slices.SortFunc(old, func(a, b *device) int {
-		return cmp.Or(latest(a).Compare(latest(b)), bytes.Compare(a.id[:], b.id[:]))
-	})
+	slices.SortFunc(old, func(a, b *device) int { return cmp.Or(kept(a)-kept(b), longerAgo(a, b)) })
 	for _, d := range old[:min(len(old), maxPeople/4)] {
-		delete(p.devices, d.id)
-		d.person.devices = slices.DeleteFunc(d.person.devices, func(other *device) bool { return other == d })
+		p.drop(d)
 	}
 	for id, per := range p.persons {
-		if len(per.devices) == 0 && id != p.self {
+		if len(per.devices) == 0 && id != p.self && p.relation(id) == contacts.Stranger {
+			p.unplace(per)
+			p.names.drop(id)
 			delete(p.persons, id)
 		}
 	}
+}
+
+// forgetOneOf makes room among the devices of one person, if it can.
+func (p *people) forgetOneOf(per *person) {
+	var old []*device
+	for _, d := range per.devices {
+		if !d.connected {
+			old = append(old, d)
+		}
+	}
+	if len(old) > 0 {
+		p.drop(slices.MinFunc(old, longerAgo))
+	}
+}
+
+func (p *people) drop(d *device) {
+	delete(p.devices, d.id)
+	d.person.devices = slices.DeleteFunc(d.person.devices, func(other *device) bool { return other == d })
 }
 
 // rename notes what a person goes by, as of at, and reports whether that is new.
@@ -107,17 +178,21 @@ func (p *people) rename(who chat.PersonID, name string, at time.Time) bool {
 	if per.name == name {
 		return false
 	}
-	per.name = name
+	p.setName(per, name)
 	return true
+}
+
+// displayName returns how a person is written beside all others.
+func (p *people) displayName(who chat.PersonID) string {
+	if per := p.persons[who]; per != nil {
+		return per.display
+	}
+	return nameless(who)
 }
 
 // author returns how messages of a device are signed in what faces show.
 func (p *people) author(id chat.DeviceID, who chat.PersonID) chat.Author {
-	a := chat.Author{Person: who, Device: id}
-	if per := p.persons[who]; per != nil {
-		a.Name = per.name
-	}
-	return a
+	return chat.Author{Person: who, Device: id, Name: p.displayName(who)}
 }
 
 // person returns what faces are told of one person.
@@ -126,7 +201,10 @@ func (p *people) person(who chat.PersonID) (chat.Person, bool) {
 	if per == nil {
 		return chat.Person{}, false
 	}
-	out := chat.Person{Person: who, Name: per.name, Me: who == p.self, Presence: chat.Gone, Devices: []chat.Device{}}
+	out := chat.Person{Person: who, Name: per.display, Me: who == p.self, Presence: chat.Gone, Devices: []chat.Device{}}
+	if !out.Me {
+		out.Relation = chat.Relation(p.relation(who).String())
+	}
 	for _, d := range per.devices {
 		dev := chat.Device{Device: d.id, Presence: chat.Gone, LastSeen: d.lastSeen.UTC(), Address: d.address}
 		if d.connected {

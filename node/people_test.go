@@ -56,7 +56,7 @@ func TestPeopleStandInOrder(t *testing.T) {
 	for _, who := range all {
 		names = append(names, who.Name)
 	}
-	for i, want := range []string{"Zoe", "Ben", "Cleo", "Abe", "Cleo"} {
+	for i, want := range []string{"Zoe", "Ben", "Cleo (" + personNo(5).String()[:20] + ")", "Abe", "Cleo (" + personNo(4).String()[:20] + ")"} {
 		if names[i] != want {
 			t.Fatalf("%v", names)
 		}

@@ -186,10 +186,7 @@ func (w *change) read(kind wire.Kind, plaintext []byte, d chat.DeviceID, who cha
 			c.refuse(d, err)
 			return ""
 		}
-		if c.people.meet(d, who, chat.CleanName(p.Name), minTime(at.Time(), c.now)) {
-			c.keepDevice(d)
-			c.showPerson(who)
-		}
+		c.meet(d, who, chat.CleanName(p.Name), minTime(at.Time(), c.now))
 	}
 	return ""
 }
@@ -220,7 +217,7 @@ func (w *change) opened(ef *private.Opened) {
 		hlc = w.batch.Records[at].Entry.HLC
 	}
 	text := w.read(ef.Kind, ef.Plaintext, ef.Device, ef.Person, hlc)
-	if !ef.Show {
+	if !ef.Show || w.c.hidden(ef.Person) {
 		text = ""
 	}
 	if at >= 0 {

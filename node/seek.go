@@ -32,6 +32,10 @@ func (c *core) seek() {
 	c.seekAt = wake
 	for _, p := range due {
 		d, ok := host.DeviceID(p)
+		if c.n.refuses(d) {
+			c.schedule.Forget(p) // until it is seen again, and welcome
+			continue
+		}
 		addrs := c.book.Addrs(p)
 		if !ok || len(addrs) == 0 || c.n.standings.banned(c.now, d) {
 			c.schedule.Failed(c.now, p, discovery.Unreachable)

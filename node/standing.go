@@ -46,6 +46,12 @@ const (
 	// helloRate and helloBurst bound how often a neighbour may introduce itself on
 	// one connection; once is enough.
 	helloRate, helloBurst = 0.5, 10
+	// contactRate and contactBurst bound contact messages from one neighbour: an
+	// honest one sends a few at the first meeting, and repeats them after minutes.
+	contactRate, contactBurst = 0.1, 10
+	// verifyRate and verifyBurst bound messages of verifications from one
+	// neighbour: three are one, and two people hardly start one a minute.
+	verifyRate, verifyBurst = 0.1, 20
 )
 
 // standings remembers how devices behave. Safe for concurrent use: the gossip
@@ -56,7 +62,7 @@ type standings struct {
 	since   map[chat.DeviceID]time.Time // when those connected now came
 	refused uint64
 
-	authors, relays, frames, typing, hellos buckets
+	authors, relays, frames, typing, hellos, contacts, verifies buckets
 }
 
 type points struct {
@@ -70,7 +76,8 @@ func newStandings() *standings {
 		points: map[chat.DeviceID]*points{}, since: map[chat.DeviceID]time.Time{},
 		authors: newBuckets(authorRate, authorBurst), relays: newBuckets(relayRate, relayBurst),
 		frames: newBuckets(frameRate, frameBurst), typing: newBuckets(typingRate, typingBurst),
-		hellos: newBuckets(helloRate, helloBurst),
+		hellos: newBuckets(helloRate, helloBurst), contacts: newBuckets(contactRate, contactBurst),
+		verifies: newBuckets(verifyRate, verifyBurst),
 	}
 }
 

@@ -88,7 +88,11 @@ func (n *Node) answerSession(ctx context.Context, s *stream.Stream) {
 	defer n.answering.free(d)
 	ses := &session{device: d}
 	var states []catchup.RoomState
+	greeted := false
 	if n.do(ctx, func(c *core) {
+		if greeted = c.greets(d); !greeted {
+			return
+		}
 		// Their hello may still be on its way on the other stream.
 		if nb := c.neighbours[d]; nb != nil && nb.peer != nil {
 			ses.during = nb.peer
@@ -97,6 +101,10 @@ func (n *Node) answerSession(ctx context.Context, s *stream.Stream) {
 		states = c.roomStates(d)
 	}) != nil {
 		s.Reset(stream.ReasonShutdown)
+		return
+	}
+	if !greeted { // who may not know who is here is told nothing
+		s.Reset(stream.ReasonDenied)
 		return
 	}
 	ses.machine = catchup.Answer(states)

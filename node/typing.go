@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"earshot/chat"
+	"earshot/chat/contacts"
 	"earshot/chat/wire"
 )
 
@@ -25,25 +26,34 @@ type typingState struct {
 // Call it again every chat.TypingRenew while keys are pressed.
 func (n *Node) SetTyping(ctx context.Context, id chat.RoomID, typing bool) error {
 	return n.do(ctx, func(c *core) {
+		if c.circle.privacy.Presence == contacts.Nobody {
+			return
+		}
 		if !c.rooms.Entered(id) || !c.n.standings.allow(&c.n.standings.typing, c.now, c.n.device) {
 			return // neighbours would not listen, either
 		}
 		tag := id.Tag(c.now)
 		frame := wire.EncodeFrame(wire.Typing{Room: tag[:], Typing: typing})
-		for _, nb := range c.neighbours {
-			if nb.peer != nil {
+		for d, nb := range c.neighbours {
+			if nb.peer != nil && c.mayType(id, d) {
 				nb.peer.TrySend(frame)
 			}
 		}
 	})
 }
 
+// mayType reports whether typing signs in a room pass between this device and
+// another: in an open one among all, in a sealed one among its members.
+func (c *core) mayType(id chat.RoomID, d chat.DeviceID) bool {
+	return !c.rooms.Sealed(id) || c.shares(id, d)
+}
+
 // typed: a neighbour's person types, or stopped.
 func (c *core) typed(d chat.DeviceID, f wire.Typing) {
 	dev := c.people.devices[d]
 	id, ok := c.tags[chat.RoomTag(f.Room)]
-	if !ok || dev == nil {
-		return // a room this node is not in
+	if !ok || dev == nil || !c.mayType(id, d) {
+		return // a room that is not shared
 	}
 	key := typingKey{id, dev.person.id}
 	if f.Typing {

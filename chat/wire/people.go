@@ -20,6 +20,7 @@ const (
 	TypeHistory    FrameType = 15
 
 	TypeHistoryWant FrameType = 20
+	TypeKnock       FrameType = 21
 )
 
 // Limits of these frames. What they carry has the same in its own package.
@@ -125,6 +126,10 @@ type History struct {
 	More   bool           `cbor:"3,keyasint,omitempty"` // another frame follows
 }
 
+// Knock stands in the place of the Hello that opens a peer stream: its sender does not
+// say who it is yet, and takes its time.
+type Knock struct{}
+
 // HistoryWant asks for the keys of a room's past.
 type HistoryWant struct {
 	Room []byte `cbor:"1,keyasint"`
@@ -142,6 +147,7 @@ func (Pairing) frameType() FrameType     { return TypePairing }
 func (Welcome) frameType() FrameType     { return TypeWelcome }
 func (History) frameType() FrameType     { return TypeHistory }
 func (HistoryWant) frameType() FrameType { return TypeHistoryWant }
+func (Knock) frameType() FrameType       { return TypeKnock }
 
 // decodePeople reads the frames of this file; any other type is Unknown.
 func decodePeople(t FrameType, body []byte) (Frame, error) {
@@ -183,6 +189,8 @@ func decodePeople(t FrameType, body []byte) (Frame, error) {
 	case TypeHistoryWant:
 		f, err := decodeAs[HistoryWant](body)
 		return f, first(err, checkRoom(f.Room))
+	case TypeKnock:
+		return decodeAs[Knock](body)
 	}
 	return decodeOwn(t, body)
 }

@@ -83,6 +83,9 @@ type Config struct {
 	// Blocked reports whether a device is refused. It is called on every
 	// connection attempt and must be quick. Nil blocks nobody.
 	Blocked func(chat.DeviceID) bool
+	// Hidden reports whether every connection from outside is refused, before
+	// anything is said on it. It must be quick. Nil never hides.
+	Hidden func() bool
 	// NetworkKey, 32 bytes, closes the network to those without it. Nil is open.
 	NetworkKey []byte
 	// UserAgent is told to peers by identify, e.g. "earshot/0.1".
@@ -164,7 +167,7 @@ func (h *Host) options(key crypto.PrivKey) ([]libp2p.Option, error) {
 		libp2p.Muxer(yamux.ID, &mux),
 		libp2p.ResourceManager(rm),
 		libp2p.ConnectionManager(cm),
-		libp2p.ConnectionGater(&gater{lan: h.lan, blocked: h.cfg.Blocked}),
+		libp2p.ConnectionGater(&gater{lan: h.lan, blocked: h.cfg.Blocked, hidden: h.cfg.Hidden}),
 		libp2p.SwarmOpts(swarm.WithDialRanker(rankAddrs)),
 		libp2p.WithDialTimeout(dialTimeout),
 		libp2p.AddrsFactory(h.lan.told),

@@ -156,6 +156,7 @@ func (l *lan) told(addrs []ma.Multiaddr) []ma.Multiaddr {
 type gater struct {
 	lan     *lan
 	blocked func(chat.DeviceID) bool
+	hidden  func() bool
 }
 
 func (g *gater) InterceptPeerDial(p peer.ID) bool { return g.welcome(p) }
@@ -169,6 +170,9 @@ func (g *gater) InterceptAddrDial(_ peer.ID, a ma.Multiaddr) bool {
 }
 
 func (g *gater) InterceptAccept(c network.ConnMultiaddrs) bool {
+	if g.hidden != nil && g.hidden() {
+		return false
+	}
 	remote, ok1 := ipOf(c.RemoteMultiaddr())
 	local, ok2 := ipOf(c.LocalMultiaddr())
 	return ok1 && ok2 && g.lan.contains(remote) && g.lan.usable(local)

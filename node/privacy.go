@@ -1,0 +1,340 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"earshot/chat"
+	"earshot/chat/contacts"
+	"earshot/chat/wire"
+	"earshot/discovery"
+	"earshot/node/host"
+	"earshot/node/store"
+	"earshot/node/stream"
+)
+
+// This file is who may know that this person is here (chat/PROTOCOL.md#privacy).
+
+// doors are whom the host lets in, and how much this node does to find others and
+// be found. Safe for concurrent use: the connection gater asks from its own
+// goroutines.
+type doors struct {
+	mu      sync.RWMutex
+	blocked map[chat.DeviceID]struct{} // of blocked persons
+	own     map[chat.DeviceID]struct{} // other devices of this person
+	shut    bool                       // only own devices are let in, and only those this one calls
+	changed chan struct{}              // closed when shut or own change
+}
+
+func newDoors() *doors {
+	return &doors{blocked: map[chat.DeviceID]struct{}{}, own: map[chat.DeviceID]struct{}{}, changed: make(chan struct{})}
+}
+
+// set makes the doors what people and their relations say.
+func (d *doors) set(p *people, c *circle) {
+	blocked, own := map[chat.DeviceID]struct{}{}, map[chat.DeviceID]struct{}{}
+	for id, dev := range p.devices {
+		switch {
+		case dev.person.id == p.self:
+			own[id] = struct{}{}
+		case c.engine.Relation(dev.person.id) == contacts.Blocked:
+			blocked[id] = struct{}{}
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	news := d.shut != c.hides() || len(own) != len(d.own)
+	d.blocked, d.own, d.shut = blocked, own, c.hides()
+	if news {
+		close(d.changed)
+		d.changed = make(chan struct{})
+	}
+}
+
+// refuses reports whether there is to be no connection to a device.
+func (d *doors) refuses(id chat.DeviceID) bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if _, own := d.own[id]; own {
+		return false
+	}
+	_, blocked := d.blocked[id]
+	return blocked || d.shut
+}
+
+// hidden reports whether nobody may call this node.
+func (d *doors) hidden() bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.shut
+}
+
+// seeking returns whether to look for others at all, whether to be found by them,
+// and what is closed when that may have changed. Who hides asks the network only
+// for devices of their own.
+func (d *doors) seeking() (look, announce bool, changed <-chan struct{}) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return !d.shut || len(d.own) > 1, !d.shut, d.changed // this device is one
+}
+
+// hides reports whether nobody but this person's own devices may have a connection.
+func (c *circle) hides() bool { return c.privacy.Invisible || c.privacy.Nearby == contacts.Nobody }
+
+// refuses reports whether a device is to have no connection to this one.
+func (n *Node) refuses(d chat.DeviceID) bool { return n.doors.refuses(d) }
+
+// announcer is a source of sightings that can leave out to announce this node. The
+// setting counts from the next Run on.
+type announcer interface{ Announce(bool) }
+
+// seekBy runs a source, as far as this person may be seen, until ctx ends.
+func (n *Node) seekBy(ctx context.Context, s discovery.Source) {
+	for ctx.Err() == nil {
+		look, announce, changed := n.doors.seeking()
+		if a, ok := s.(announcer); ok {
+			a.Announce(announce)
+		} else if !announce {
+			look = false
+		}
+		if !look {
+			select {
+			case <-changed:
+			case <-ctx.Done():
+			}
+			continue
+		}
+		run, stop := context.WithCancel(ctx)
+		ended := make(chan error, 1)
+		go func() {
+			ended <- s.Run(run, func(ev discovery.Event) { _ = n.tell(ctx, func(c *core) { c.sighted(ev) }) })
+		}()
+		var err error
+		over := false
+		select {
+		case err = <-ended:
+			over = true
+		case <-changed:
+			stop()
+			err = <-ended
+		}
+		stop()
+		if err != nil {
+			n.log.Error("looking for others failed", "source", s.Name(), "err", err)
+		}
+		if over {
+			return
+		}
+	}
+}
+
+// greets reports whether a device may know who is here: it gets a Hello, and may
+// ask for sync sessions.
+func (c *core) greets(d chat.DeviceID) bool {
+	dev, p := c.people.devices[d], c.circle.privacy
+	switch {
+	case dev != nil && dev.person.id == c.n.person:
+		return true
+	case c.circle.hides():
+		return false
+	case dev == nil:
+		return p.Nearby == contacts.EveryoneHere
+	}
+	switch relation := c.circle.engine.Relation(dev.person.id); relation {
+	case contacts.Blocked:
+		return false
+	case contacts.Stranger:
+		return p.Nearby == contacts.EveryoneHere || c.sharesSealed(d)
+	default:
+		return true
+	}
+}
+
+// sharesSealed reports whether a device is in a sealed room of this person's.
+func (c *core) sharesSealed(d chat.DeviceID) bool {
+	for _, id := range c.rooms.Rooms() {
+		if c.rooms.Sealed(id) && c.shares(id, d) {
+			return true
+		}
+	}
+	return false
+}
+
+// quietStream is a peer stream on which this node has not said who it is.
+type quietStream struct {
+	device chat.DeviceID
+	theirs *greeting // what they have said, nil for nothing yet
+}
+
+// open says hello on a new peer stream, or that it will not be said yet.
+func (c *core) open(d chat.DeviceID, s *stream.Stream) {
+	if c.greets(d) {
+		s.TrySend(wire.EncodeFrame(c.hello()))
+		return
+	}
+	c.quiet[s] = &quietStream{device: d}
+	s.TrySend(wire.EncodeFrame(wire.Knock{}))
+}
+
+// introduce says hello to those who may know by now who this is, and hangs up on
+// those who may no longer.
+func (c *core) introduce() {
+	for s, q := range c.quiet {
+		if !c.greets(q.device) {
+			continue
+		}
+		delete(c.quiet, s)
+		s.TrySend(wire.EncodeFrame(c.hello()))
+		if q.theirs != nil {
+			c.greeted(q.device, s, *q.theirs)
+		}
+	}
+	for d, nb := range c.neighbours {
+		if nb.peer != nil && !c.greets(d) || c.n.refuses(d) {
+			c.hangUp(d)
+		}
+	}
+}
+
+func (c *core) hangUp(d chat.DeviceID) {
+	c.n.spawn(func(context.Context) { _ = c.n.host.Disconnect(d) })
+}
+
+// settleDoors shuts out who is blocked now, and lets in who is no more. Others may
+// now be told, or not, who is here.
+func (c *core) settleDoors(r contacts.Record) {
+	_, was := c.circle.blocked[r.Person]
+	if is := r.Relation == contacts.Blocked; is != was {
+		delete(c.circle.blocked, r.Person)
+		if is {
+			c.circle.blocked[r.Person] = struct{}{}
+			c.stopTyping(r.Person)
+		}
+		c.n.doors.set(c.people, c.circle)
+		c.seekAgain(r.Person)
+	}
+	c.introduce()
+}
+
+// seekAgain dials the devices of a person who was blocked before.
+func (c *core) seekAgain(who chat.PersonID) {
+	per := c.people.persons[who]
+	if per == nil || c.n.host == nil || c.hidden(who) {
+		return
+	}
+	for _, dev := range per.devices {
+		if p := host.PeerID(dev.id); !dev.connected && len(c.book.Addrs(p)) > 0 {
+			c.schedule.Want(c.now, p, true)
+		}
+	}
+	c.seek()
+}
+
+// loadPrivacy returns the settings that the store holds.
+func (n *Node) loadPrivacy(ctx context.Context) (contacts.Privacy, error) {
+	state, err := n.store.State(ctx, privacyKey)
+	if err != nil {
+		return contacts.Privacy{}, err
+	}
+	b, ok := state[privacyKey]
+	if !ok {
+		return contacts.DefaultPrivacy, nil
+	}
+	p, err := decodePrivacy(b)
+	if err != nil {
+		return contacts.Privacy{}, chat.Wrap(chat.CodeHomeBroken, err, "The privacy settings of this home can't be read.",
+			"Restore a backup: earshot restore FILE")
+	}
+	return p, nil
+}
+
+var audiences = map[contacts.Audience]string{
+	contacts.EveryoneHere: chat.Everyone, contacts.ContactsOnly: chat.OnlyContacts, contacts.Nobody: chat.Nobody,
+}
+
+func audience(what, s string) (contacts.Audience, error) {
+	for a, name := range audiences {
+		if name == s {
+			return a, nil
+		}
+	}
+	return 0, chat.Errorf(chat.CodeUsage, "%s can't be %q. Choose %s, %s or %s.", what, s, chat.Everyone, chat.OnlyContacts, chat.Nobody)
+}
+
+func facePrivacy(p contacts.Privacy) chat.Privacy {
+	return chat.Privacy{Nearby: audiences[p.Nearby], Presence: audiences[p.Presence], Read: audiences[p.Read], Invisible: p.Invisible}
+}
+
+// Privacy returns what this person lets others see.
+func (n *Node) Privacy(ctx context.Context) (out chat.Privacy, err error) {
+	err = n.do(ctx, func(c *core) { out = facePrivacy(c.circle.privacy) })
+	return out, err
+}
+
+// SetPrivacy changes what others may see. It returns when that is stored and in
+// force: connections that may no longer be are being closed.
+func (n *Node) SetPrivacy(ctx context.Context, in chat.Privacy) error {
+	p := contacts.Privacy{Invisible: in.Invisible}
+	for _, f := range []struct {
+		what, from string
+		to         *contacts.Audience
+	}{{"Who may see you nearby", in.Nearby, &p.Nearby}, {"Who may see your presence", in.Presence, &p.Presence}, {"Who may see what you have read", in.Read, &p.Read}} {
+		a, err := audience(f.what, f.from)
+		if err != nil {
+			return err
+		}
+		*f.to = a
+	}
+	n.settingPrivacy.Lock() // what is stored last must be what is in force
+	defer n.settingPrivacy.Unlock()
+	stored := make(chan error, 1)
+	n.store.Commit(store.Batch{State: []store.StateChange{{Key: privacyKey, Value: encodePrivacy(p)}}}, func(_ []chat.Cursor, err error) {
+		stored <- err
+	})
+	if err := <-stored; err != nil {
+		return err
+	}
+	return n.do(ctx, func(c *core) {
+		hid := c.circle.hides()
+		c.circle.privacy = p
+		c.n.doors.set(c.people, c.circle)
+		c.warnHidden()
+		c.n.feed.Publish(chat.PrivacyEvent{Privacy: facePrivacy(p)})
+		if c.n.host == nil {
+			return
+		}
+		c.introduce()
+		if hid && !c.circle.hides() {
+			c.schedule.NetworkChanged(c.now)
+			c.seek()
+		}
+	})
+}
+
+// warnHidden says that nobody sees this person, as long as that is so.
+func (c *core) warnHidden() {
+	if !c.circle.hides() {
+		c.n.unwarn(chat.CodeInvisible)
+		return
+	}
+	end := "End it with: earshot invisible off"
+	if !c.circle.privacy.Invisible {
+		end = "End it with: earshot privacy nearby everyone"
+	}
+	c.n.warn(chat.Error{
+		Code: chat.CodeInvisible,
+		Text: "You are invisible: nobody sees you, and nothing reaches you or leaves until you end it.",
+		Hint: end,
+	})
+}
+
+// shutOut: a device that was not known shows that it is a blocked person's. It is
+// remembered as theirs, and refused from now on.
+func (c *core) shutOut(d chat.DeviceID, who chat.PersonID) {
+	c.people.meet(d, who, "", c.now)
+	c.keepDevice(d)
+	c.n.doors.set(c.people, c.circle)
+	c.n.log.Log(c.n.ctx, slog.LevelDebug, "a device of a blocked person was refused", "device", d.Short())
+	c.hangUp(d)
+}
