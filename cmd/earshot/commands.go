@@ -243,7 +243,7 @@ func slashCommands(c *client.Client) []tui.Command {
 		}
 		cmd := tui.Command{Name: row.slash, Args: row.slashArgs, Help: strings.ToLower(row.short[:1]) + row.short[1:]}
 		if row.say != nil {
-			cmd.Run = func(ctx context.Context, _, args string) (string, error) { return row.say(ctx, c, args) }
+			cmd.Run = func(ctx context.Context, _ chat.RoomID, args string) (string, error) { return row.say(ctx, c, args) }
 		}
 		out = append(out, cmd)
 	}

@@ -450,7 +450,7 @@ func TestSlashCommands(t *testing.T) {
 			t.Errorf("/%s has no help", cmd.Name)
 		}
 		if cmd.Run != nil {
-			text, err := cmd.Run(t.Context(), "#lobby", "")
+			text, err := cmd.Run(t.Context(), chat.OpenRoom(chat.Lobby), "")
 			if err != nil {
 				t.Errorf("/%s: %v", cmd.Name, err)
 			}

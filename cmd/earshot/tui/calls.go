@@ -25,10 +25,13 @@ const (
 type (
 	// allMsg answers loadAll.
 	allMsg struct {
-		me     chat.Me
-		people []chat.Person
-		rooms  []chat.Room
-		err    error
+		me          chat.Me
+		people      []chat.Person
+		contacts    []chat.Contact
+		rooms       []chat.Room
+		invitations []chat.Invitation
+		privacy     chat.Privacy
+		err         error
 	}
 	// pageMsg answers the three ways to load history.
 	pageMsg struct {
@@ -54,11 +57,6 @@ type (
 	// joinedMsg answers join.
 	joinedMsg struct {
 		room chat.Room
-		err  error
-	}
-	// leftMsg answers leave.
-	leftMsg struct {
-		room chat.RoomID
 		err  error
 	}
 	// ranMsg answers a slash command that is not built in.
@@ -147,6 +145,15 @@ func (m *model) loadAll() tea.Cmd {
 		if r.people, r.err = m.client.People(ctx); r.err != nil {
 			return r
 		}
+		if r.contacts, r.err = m.client.Contacts(ctx); r.err != nil {
+			return r
+		}
+		if r.invitations, r.err = m.client.Invitations(ctx); r.err != nil {
+			return r
+		}
+		if r.privacy, r.err = m.client.Privacy(ctx); r.err != nil {
+			return r
+		}
 		r.rooms, r.err = m.client.Rooms(ctx)
 		return r
 	})
@@ -159,7 +166,7 @@ func (m *model) open(c *conversation) tea.Cmd {
 	room := c.room
 	return m.call(callTimeout, func(ctx context.Context) tea.Msg {
 		r := pageMsg{room: room.RoomID, how: pageOpen}
-		r.msgs, r.err = m.client.Messages(ctx, room.Room, Page{Limit: pageSize})
+		r.msgs, r.err = m.client.Messages(ctx, room.RoomID, Page{Limit: pageSize})
 		r.older = len(r.msgs) == pageSize
 		if r.err != nil || room.ReadUpTo == nil || !r.older ||
 			slices.ContainsFunc(r.msgs, func(msg chat.Message) bool { return msg.ID == *room.ReadUpTo }) {
@@ -171,11 +178,11 @@ func (m *model) open(c *conversation) tea.Cmd {
 		if err != nil || !slices.ContainsFunc(rooms, func(o chat.Room) bool { return o.RoomID == room.RoomID && o.Unread > 0 }) {
 			return r
 		}
-		unread, err := m.client.Messages(ctx, room.Room, Page{After: *room.ReadUpTo, Limit: pageSize})
+		unread, err := m.client.Messages(ctx, room.RoomID, Page{After: *room.ReadUpTo, Limit: pageSize})
 		if err != nil || len(unread) == 0 {
 			return r // the newest page is better than none
 		}
-		read, err := m.client.Messages(ctx, room.Room, Page{Before: unread[0].ID, Limit: pageSize})
+		read, err := m.client.Messages(ctx, room.RoomID, Page{Before: unread[0].ID, Limit: pageSize})
 		if err != nil {
 			return r
 		}
@@ -192,7 +199,7 @@ func (m *model) openEnd(c *conversation, jump bool) tea.Cmd {
 	room := c.room
 	return m.call(callTimeout, func(ctx context.Context) tea.Msg {
 		r := pageMsg{room: room.RoomID, how: pageOpen, jump: jump}
-		r.msgs, r.err = m.client.Messages(ctx, room.Room, Page{Limit: pageSize})
+		r.msgs, r.err = m.client.Messages(ctx, room.RoomID, Page{Limit: pageSize})
 		r.older = len(r.msgs) == pageSize
 		return r
 	})
@@ -220,7 +227,7 @@ func (m *model) loadMore(c *conversation, first, last int) tea.Cmd {
 
 func (m *model) page(room chat.Room, how pageKind, p Page) tea.Cmd {
 	return m.call(callTimeout, func(ctx context.Context) tea.Msg {
-		msgs, err := m.client.Messages(ctx, room.Room, p)
+		msgs, err := m.client.Messages(ctx, room.RoomID, p)
 		more := len(msgs) == p.Limit
 		return pageMsg{room: room.RoomID, how: how, msgs: msgs, older: more, newer: more, err: err}
 	})
@@ -228,7 +235,7 @@ func (m *model) page(room chat.Room, how pageKind, p Page) tea.Cmd {
 
 func (m *model) send(room chat.Room, o outgoing) tea.Cmd {
 	return m.call(sendTimeout, func(ctx context.Context) tea.Msg {
-		msg, err := m.client.Send(ctx, room.Room, o.text, o.clientID)
+		msg, err := m.client.Send(ctx, room.RoomID, o.text, o.clientID)
 		return sentMsg{room: room.RoomID, clientID: o.clientID, message: msg, err: err}
 	})
 }
@@ -237,13 +244,13 @@ func (m *model) markRead(c *conversation, upTo chat.EntryID) tea.Cmd {
 	c.reading = true
 	room := c.room
 	return m.call(callTimeout, func(ctx context.Context) tea.Msg {
-		return readMsg{room.RoomID, m.client.Read(ctx, room.Room, upTo)}
+		return readMsg{room.RoomID, m.client.Read(ctx, room.RoomID, upTo)}
 	})
 }
 
 // typing tells the room that the user types, or stopped. Nobody is told when that
 // fails: it is only a courtesy.
-func (m *model) typing(room string, on bool) tea.Cmd {
+func (m *model) typing(room chat.RoomID, on bool) tea.Cmd {
 	return m.call(callTimeout, func(ctx context.Context) tea.Msg {
 		_ = m.client.Typing(ctx, room, on)
 		return nil
@@ -254,12 +261,6 @@ func (m *model) join(name string) tea.Cmd {
 	return m.call(callTimeout, func(ctx context.Context) tea.Msg {
 		room, err := m.client.Join(ctx, name)
 		return joinedMsg{room, err}
-	})
-}
-
-func (m *model) leave(room chat.Room) tea.Cmd {
-	return m.call(callTimeout, func(ctx context.Context) tea.Msg {
-		return leftMsg{room.RoomID, m.client.Leave(ctx, room.Room)}
 	})
 }
 

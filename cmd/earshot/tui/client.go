@@ -4,36 +4,107 @@ import (
 	"context"
 
 	"earshot/chat"
-	"earshot/node/api/client"
 )
 
-// Connect returns the Client that speaks to a running node through its local API.
-func Connect(c *client.Client) Client { return apiClient{c} }
-
-type apiClient struct{ *client.Client }
-
-func (c apiClient) Messages(ctx context.Context, room string, p Page) ([]chat.Message, error) {
-	return c.Client.Messages(ctx, room, client.Page{Before: p.Before, After: p.After, Limit: p.Limit})
+// Client is what the interface asks of a running node. Every call may take long
+// and fail; errors are sentences to a person.
+type Client interface {
+	Me(ctx context.Context) (chat.Me, error)
+	// Events returns the events from now on.
+	Events(ctx context.Context) Events
+	talk
+	acquaintance
+	gathering
+	verification
+	devices
 }
 
-func (c apiClient) Events(ctx context.Context) Events {
-	return &apiEvents{ctx: ctx, client: c.Client, stream: c.Client.Events(ctx, client.EventsFrom{})}
+// talk is what is done in rooms of every kind.
+type talk interface {
+	Rooms(ctx context.Context) ([]chat.Room, error)
+	// Join joins the open room of this name, which may be new.
+	Join(ctx context.Context, name string) (chat.Room, error)
+	Leave(ctx context.Context, room chat.RoomID) error
+	// Send stores one message under clientID; repeated with the same clientID it
+	// returns the message that is there already.
+	Send(ctx context.Context, room chat.RoomID, text, clientID string) (chat.Message, error)
+	// Messages returns a page, oldest first.
+	Messages(ctx context.Context, room chat.RoomID, page Page) ([]chat.Message, error)
+	Typing(ctx context.Context, room chat.RoomID, typing bool) error
+	Read(ctx context.Context, room chat.RoomID, upTo chat.EntryID) error
 }
 
-// apiEvents opens a new stream when the node refused to go on with the last.
-type apiEvents struct {
-	ctx    context.Context
-	client *client.Client
-	stream *client.Stream
+// acquaintance is who knows whom, and what others may see of this person.
+type acquaintance interface {
+	People(ctx context.Context) ([]chat.Person, error)
+	// Contacts returns everybody with whom there is a relation.
+	Contacts(ctx context.Context) ([]chat.Contact, error)
+	// FindPerson returns whom somebody means: a contact by name or id, anybody else
+	// by id or its first 6 characters.
+	FindPerson(ctx context.Context, who string) (chat.Person, error)
+	AddContact(ctx context.Context, who chat.PersonID, note string) (chat.Contact, error)
+	AcceptContact(ctx context.Context, who chat.PersonID) error
+	DeclineContact(ctx context.Context, who chat.PersonID) error
+	BlockPerson(ctx context.Context, who chat.PersonID) error
+	UnblockPerson(ctx context.Context, who chat.PersonID) error
+	// ForgetContact makes a contact a stranger, or withdraws a request.
+	ForgetContact(ctx context.Context, who chat.PersonID) error
+	// DecideClaim says whether somebody who goes by a verified contact's name is them.
+	DecideClaim(ctx context.Context, verified, claimant chat.PersonID, same bool) error
+	Privacy(ctx context.Context) (chat.Privacy, error)
+	SetPrivacy(ctx context.Context, p chat.Privacy) error
 }
 
-func (e *apiEvents) Next(ctx context.Context) (chat.Event, error) {
-	event, err := e.stream.Next(ctx)
-	if err != nil && ctx.Err() == nil {
-		e.stream.Close()
-		e.stream = e.client.Events(e.ctx, client.EventsFrom{})
-	}
-	return event, err
+// gathering is what is done about direct chats and private rooms.
+type gathering interface {
+	DirectChat(ctx context.Context, who chat.PersonID) (chat.Room, error)
+	CreateRoom(ctx context.Context, name, history string) (chat.Room, error)
+	Members(ctx context.Context, room chat.RoomID) ([]chat.Member, error)
+	Invite(ctx context.Context, room chat.RoomID, who chat.PersonID, role string) error
+	// Remove ends a membership, or takes an invitation back.
+	Remove(ctx context.Context, room chat.RoomID, who chat.PersonID) error
+	SetRole(ctx context.Context, room chat.RoomID, who chat.PersonID, role string) error
+	RenameRoom(ctx context.Context, room chat.RoomID, name string) error
+	SetTopic(ctx context.Context, room chat.RoomID, topic string) error
+	Invitations(ctx context.Context) ([]chat.Invitation, error)
+	AcceptInvitation(ctx context.Context, room chat.RoomID) (chat.Room, error)
+	DeclineInvitation(ctx context.Context, room chat.RoomID) error
 }
 
-func (e *apiEvents) Close() { e.stream.Close() }
+// verification is how two people find out that each holds the other's true key.
+type verification interface {
+	// StartVerification begins a comparison with somebody, or joins theirs. What
+	// follows comes as events.
+	StartVerification(ctx context.Context, who chat.PersonID) (chat.Verification, error)
+	SayVerification(ctx context.Context, who chat.PersonID, same bool) error
+	CancelVerification(ctx context.Context, who chat.PersonID) error
+	// MarkVerified takes the 60 digits of the other's device, or the text of their
+	// QR code.
+	MarkVerified(ctx context.Context, who chat.PersonID, evidence string) error
+}
+
+// devices is what is done about this person's own devices.
+type devices interface {
+	Devices(ctx context.Context) ([]chat.OwnDevice, error)
+	AddDevice(ctx context.Context) (chat.Pairing, error)
+	// JoinDevice, on the new device, takes the code that the old one shows.
+	JoinDevice(ctx context.Context, code, label string) (chat.Pairing, error)
+	ConfirmDevice(ctx context.Context, yes bool) error
+	CancelPairing(ctx context.Context) error
+	RevokeDevice(ctx context.Context, device chat.DeviceID) error
+}
+
+// Page asks for at most Limit messages of a room: those just before the message
+// Before, or just after the message After, or with neither the newest.
+type Page struct {
+	Before, After chat.EntryID
+	Limit         int
+}
+
+// Events is a stream of events that mends itself: an error means that the node
+// can't be reached now, and that Next may be called again.
+type Events interface {
+	Next(ctx context.Context) (chat.Event, error)
+	// Close ends the stream and waits until nothing of it runs.
+	Close()
+}

@@ -14,6 +14,26 @@ import (
 var builtins = []Command{
 	{Name: "join", Args: "#room", Help: "join an open room, or begin it"},
 	{Name: "leave", Help: "leave this room"},
+	{Name: "chat", Args: "PERSON", Help: "write to a contact"},
+	{Name: "add", Args: "PERSON", Help: "ask somebody to become a contact"},
+	{Name: "requests", Help: "show what waits for you: requests and invitations"},
+	{Name: "contacts", Help: "show your contacts, and whom you have asked or blocked"},
+	{Name: "person", Args: "PERSON", Help: "show who somebody is: accept, verify, forget, block"},
+	{Name: "verify", Args: "[PERSON]", Help: "make sure that a contact is who they say"},
+	{Name: "block", Args: "PERSON", Help: "let nothing of somebody reach you"},
+	{Name: "unblock", Args: "PERSON", Help: "make a blocked person a stranger again"},
+	{Name: "forget", Args: "PERSON", Help: "make a contact a stranger again"},
+	{Name: "create", Args: "#room", Help: "make a private room"},
+	{Name: "invite", Args: "[PERSON]", Help: "ask a contact into this private room"},
+	{Name: "members", Help: "show who is in this private room; remove, give roles"},
+	{Name: "remove", Args: "PERSON", Help: "remove somebody from this private room"},
+	{Name: "role", Args: "PERSON ROLE", Help: "make a member owner, admin or member"},
+	{Name: "rename", Args: "[#name]", Help: "give this private room another name"},
+	{Name: "topic", Args: "[TEXT]", Help: "say what this private room is about"},
+	{Name: "unreadable", Help: "show why some messages can't be read here"},
+	{Name: "privacy", Help: "choose what others may see of you"},
+	{Name: "invisible", Args: "[on|off]", Help: "let nobody see that you are here"},
+	{Name: "devices", Help: "show your devices; add or revoke one"},
 	{Name: "help", Help: "show the keys and commands"},
 	{Name: "quit", Help: "end Earshot"},
 }
@@ -60,36 +80,28 @@ func (m *model) runCommand(c *conversation, name, args string) tea.Cmd {
 	cmd := m.opt.Commands[i]
 	if cmd.Run != nil {
 		c.in.set("")
-		room := c.room.Room
+		room := c.room.RoomID
 		return m.call(sendTimeout, func(ctx context.Context) tea.Msg {
 			text, err := cmd.Run(ctx, room, args)
 			return ranMsg{"/" + name, text, err}
 		})
 	}
-	switch name {
-	case "join":
-		room, err := chat.CanonicalRoomName(args)
-		if err != nil {
-			m.say(sentence(err), true)
-			return nil
-		}
-		c.in.set("")
-		return m.join(room)
-	case "leave":
-		if c.room.Room == chat.Lobby {
-			m.say("Everyone is in the lobby, always: it is where people find each other. Go to another room with Tab.", true)
-			return nil
-		}
-		c.in.set("")
-		m.say("Leaving "+safeName(c.room.Room)+m.glyphs.pending, false)
-		return m.leave(c.room)
-	case "help":
-		c.in.set("")
-		m.openHelp()
-	case "quit":
-		return m.end()
+	do, problem := m.builtin(c, name, args)
+	if problem != "" {
+		m.say(problem, true)
+		return nil
 	}
-	return nil
+	c.in.set("")
+	return do()
+}
+
+// roomToJoin returns the name of an open room, or what is wrong with it.
+func roomToJoin(s string) (name, problem string) {
+	name, err := chat.CanonicalRoomName(strings.TrimSpace(s))
+	if err != nil {
+		return "", sentence(err)
+	}
+	return name, ""
 }
 
 // onJoined goes to the room that was joined.
@@ -98,15 +110,21 @@ func (m *model) onJoined(r joinedMsg) tea.Cmd {
 		m.say(sentence(r.err), true)
 		return nil
 	}
-	if m.find(r.room.RoomID) == nil {
-		rooms := []chat.Room{r.room}
-		for _, c := range m.rooms {
-			rooms = append(rooms, c.room)
-		}
-		m.setRooms(rooms)
-	}
+	m.addRoom(r.room)
 	cmd := m.enter(slices.Index(m.rooms, m.find(r.room.RoomID)))
 	return tea.Batch(cmd, m.refresh())
+}
+
+// addRoom takes in a room that the node has just named.
+func (m *model) addRoom(room chat.Room) {
+	if m.find(room.RoomID) != nil {
+		return
+	}
+	rooms := []chat.Room{room}
+	for _, c := range m.rooms {
+		rooms = append(rooms, c.room)
+	}
+	m.setRooms(rooms)
 }
 
 // completer goes through what a word may become, in both directions and back to
@@ -142,7 +160,7 @@ func (m *model) complete(in *input) completer {
 		}
 	case word[0] == '#':
 		for _, c := range m.rooms {
-			if name := safeName(c.room.Room); strings.HasPrefix(fold(name), fold(word)) {
+			if name := shownName(c.room.Room); strings.HasPrefix(fold(name), fold(word)) {
 				add(name + " ")
 			}
 		}
@@ -152,7 +170,7 @@ func (m *model) complete(in *input) completer {
 		people := m.who.list()
 		for i := range people {
 			p := &people[i]
-			name := safeName(p.Name)
+			name := shownName(p.Name)
 			if p.Me || !strings.HasPrefix(fold(name), prefix) {
 				continue
 			}

@@ -17,8 +17,12 @@ const groupGap = 5 * time.Minute
 type conversation struct {
 	room chat.Room
 	tl   timeline
-	in   input
-	out  []outgoing
+
+	members      []chat.Member // of a sealed room, once they were asked for
+	membersKnown bool
+
+	in  input
+	out []outgoing
 
 	// What is loaded, and the calls for more that are under way.
 	loaded       bool // the first page is there
@@ -373,12 +377,15 @@ func (c *conversation) drawOutgoing(k int, who *directory) []string {
 // heading is the line with the author's name and the time.
 func (c *conversation) heading(a chat.Author, mine bool, when string, who *directory) string {
 	l := c.look
-	name := who.name(a)
-	if mine {
-		name += " (you)"
+	name, tail := who.name(a), ""
+	switch {
+	case mine:
+		tail = " (you)"
+	case who.verified[a.Person]:
+		tail = " " + l.style.verified
 	}
 	margin := l.margin()
-	name = l.meter.cut(name, max(1, l.width-margin-len(when)-2))
+	name = l.meter.cut(name, max(1, l.width-margin-len(when)-2-l.meter.width(tail))) + tail
 	used := margin + l.meter.width(name) + 2
 	when = l.meter.cut(when, l.width-used)
 	return spaces(margin) + nameStyle(a.Person).Styled(name) + "  " + styleFaint.Styled(when) +

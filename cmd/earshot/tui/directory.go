@@ -19,14 +19,16 @@ type directory struct {
 	sorted bool
 	called map[chat.PersonID]calling
 	shared map[string]int // how many people are called this, by folded name
-	gen    int            // rises when any name may have changed
+	gen    int            // rises when any name, or what stands behind it, may have changed
+
+	verified map[chat.PersonID]bool
 }
 
 // calling is what a person calls themselves: as shown, and as compared.
 type calling struct{ name, folded string }
 
 func newDirectory(local *time.Location) *directory {
-	return &directory{local: local, called: map[chat.PersonID]calling{}, shared: map[string]int{}}
+	return &directory{local: local, called: map[chat.PersonID]calling{}, shared: map[string]int{}, verified: map[chat.PersonID]bool{}}
 }
 
 // setPeople replaces what the node knows of people.
@@ -79,7 +81,7 @@ func one(b bool) int {
 
 // meet notes what a person calls themselves now.
 func (d *directory) meet(p chat.PersonID, name string) {
-	name = safeName(name)
+	name = shownName(name)
 	old, known := d.called[p]
 	if known && old.name == name {
 		return
@@ -115,15 +117,15 @@ func (d *directory) name(a chat.Author) string {
 }
 
 // call returns an author's name and, where the name alone would mislead, the
-// start of their id: when two share it, or when it is made to look like a remark of
-// ours. The user needs none: no other name is followed by "(you)".
+// start of their id: when two share it, or when it is made to look like a remark or
+// a sign of ours. The user needs none: no other name is followed by "(you)".
 func (d *directory) call(a chat.Author) (name, tag string) {
 	c, known := d.called[a.Person]
 	if !known {
-		name := safeName(a.Name)
+		name := shownName(a.Name)
 		c = calling{name, fold(name)}
 	}
-	if a.Person != d.me.Person && (d.shared[c.folded] > 1 || strings.Contains(c.folded, "(you)")) {
+	if a.Person != d.me.Person && (d.shared[c.folded] > 1 || strings.Contains(c.folded, "(you)") || strings.Contains(c.name, notASign)) {
 		tag = "[" + a.Person.Short() + "]"
 	}
 	return c.name, tag
@@ -138,6 +140,37 @@ func (d *directory) here() int {
 		}
 	}
 	return n
+}
+
+// person returns what the node knows of somebody.
+func (d *directory) person(p chat.PersonID) (chat.Person, bool) {
+	for i := range d.people {
+		if d.people[i].Person == p {
+			return d.people[i], true
+		}
+	}
+	return chat.Person{}, false
+}
+
+// of returns what somebody is called on this screen.
+func (d *directory) of(p chat.PersonID) string {
+	if _, known := d.called[p]; !known {
+		return "[" + p.Short() + "]"
+	}
+	return d.name(chat.Author{Person: p})
+}
+
+// setVerified notes whether the user has verified somebody.
+func (d *directory) setVerified(p chat.PersonID, verified bool) {
+	if d.verified[p] == verified {
+		return
+	}
+	if verified {
+		d.verified[p] = true
+	} else {
+		delete(d.verified, p)
+	}
+	d.gen++
 }
 
 // fold maps names that look alike in case or width to one.

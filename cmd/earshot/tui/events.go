@@ -2,7 +2,6 @@ package tui
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -42,6 +41,23 @@ func (m *model) onEvent(e chat.Event) tea.Cmd {
 		return m.onMessage(e.Message)
 	case chat.RoomEvent:
 		return m.refresh()
+	case chat.ContactEvent:
+		return m.onContact(e.Contact)
+	case chat.TrayEvent:
+		m.onTray(e.Requests)
+	case chat.InvitationEvent:
+		m.onInvitation(e)
+	case chat.RoomChangedEvent:
+		return m.onRoomChanged(e)
+	case chat.VerificationEvent:
+		m.onVerification(e.Verification)
+	case chat.PairingEvent:
+		m.pairing = e.Pairing
+		if p := m.sheet(); p != nil {
+			m.sheetTop(p)
+		}
+	case chat.PrivacyEvent:
+		m.privacy = e.Privacy
 	case chat.PersonEvent:
 		m.who.setPerson(e.Person)
 		if e.Person.Me {
@@ -224,6 +240,11 @@ func (m *model) onAll(r allMsg) tea.Cmd {
 	m.who.me = chat.Author{Person: r.me.Person, Name: r.me.Name, Device: r.me.Device}
 	m.who.meet(r.me.Person, r.me.Name)
 	m.who.setPeople(r.people)
+	m.setContacts(r.contacts)
+	m.invitations, m.privacy = r.invitations, r.privacy
+	for _, v := range m.invitations {
+		m.meetInviter(v)
+	}
 	m.setRooms(r.rooms)
 	m.loaded = true
 	if m.reload {
@@ -231,31 +252,6 @@ func (m *model) onAll(r allMsg) tea.Cmd {
 		return m.refresh()
 	}
 	return nil
-}
-
-// setRooms keeps the conversations of the rooms that are still there, in the
-// order of their names, the lobby first.
-func (m *model) setRooms(rooms []chat.Room) {
-	shown := m.conv()
-	slices.SortStableFunc(rooms, func(a, b chat.Room) int {
-		if al, bl := a.Room == chat.Lobby, b.Room == chat.Lobby; al != bl {
-			return one(bl) - one(al)
-		}
-		return strings.Compare(a.Room, b.Room)
-	})
-	var list []*conversation
-	for _, r := range rooms {
-		c := m.find(r.RoomID)
-		if c == nil {
-			c = newConversation(r)
-		} else {
-			c.room.Room, c.room.Open, c.room.LastAt = r.Room, r.Open, r.LastAt
-			c.setRead(r.Unread, r.ReadUpTo)
-		}
-		list = append(list, c)
-	}
-	m.rooms = list
-	m.current = max(0, slices.Index(list, shown))
 }
 
 // onPage puts a page of history in its place.

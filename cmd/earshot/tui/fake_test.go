@@ -24,6 +24,7 @@ type fake struct {
 	me     chat.Me
 	people []chat.Person
 	rooms  []chat.Room
+	social
 	said   map[chat.RoomID][]chat.Message
 	sent   map[string]chat.Message // by client id
 	calls  []string
@@ -44,6 +45,7 @@ func newFake() *fake {
 		said: map[chat.RoomID][]chat.Message{}, sent: map[string]chat.Message{},
 		fail: map[string]error{}, events: make(chan chat.Event, 1024), clock: noon,
 	}
+	f.privacy = chat.Privacy{Nearby: chat.Everyone, Presence: chat.OnlyContacts, Read: chat.OnlyContacts}
 	me := f.person("Mia", chat.Here)
 	f.people[0].Me = true
 	f.me = chat.Me{Person: me.Person, Name: me.Name, Device: me.Device}
@@ -72,7 +74,7 @@ func (f *fake) person(name string, p chat.Presence) chat.Author {
 }
 
 func (f *fake) room(name string) chat.Room {
-	r := chat.Room{Room: name, RoomID: chat.OpenRoom(name), Open: true}
+	r := chat.Room{Room: name, RoomID: chat.OpenRoom(name), Kind: chat.RoomOpen, Open: true}
 	f.rooms = append(f.rooms, r)
 	return r
 }
@@ -81,7 +83,7 @@ func (f *fake) room(name string) chat.Room {
 func (f *fake) say(room string, a chat.Author, text string) chat.Message {
 	f.clock = f.clock.Add(time.Second)
 	m := chat.Message{
-		ID: chat.EntryID(f.id("msg")), Room: room, RoomID: chat.OpenRoom(room), From: a, Text: chat.CleanText(text),
+		ID: chat.EntryID(f.id("msg")), Room: room, RoomID: f.idOf(room), From: a, Text: chat.CleanText(text),
 		SentAt: f.clock, ReceivedAt: f.clock, Mine: a.Person == f.me.Person,
 	}
 	f.said[m.RoomID] = append(f.said[m.RoomID], m)
@@ -139,14 +141,15 @@ func (f *fake) Join(_ context.Context, name string) (chat.Room, error) {
 	return f.room(name), nil
 }
 
-func (f *fake) Leave(_ context.Context, room string) error {
-	err := f.enter("leave", room)
+func (f *fake) Leave(_ context.Context, id chat.RoomID) error {
+	err := f.enter("leave", f.nameOf(id))
 	defer f.mu.Unlock()
-	f.rooms = slices.DeleteFunc(f.rooms, func(r chat.Room) bool { return r.Room == room })
+	f.rooms = slices.DeleteFunc(f.rooms, func(r chat.Room) bool { return r.RoomID == id })
 	return err
 }
 
-func (f *fake) Send(_ context.Context, room, text, clientID string) (chat.Message, error) {
+func (f *fake) Send(_ context.Context, id chat.RoomID, text, clientID string) (chat.Message, error) {
+	room := f.nameOf(id)
 	err := f.enter("send", room, text)
 	defer f.mu.Unlock()
 	if err != nil {
@@ -160,10 +163,10 @@ func (f *fake) Send(_ context.Context, room, text, clientID string) (chat.Messag
 	return m, nil
 }
 
-func (f *fake) Messages(_ context.Context, room string, p Page) ([]chat.Message, error) {
-	err := f.enter("messages", room, p.Limit)
+func (f *fake) Messages(_ context.Context, room chat.RoomID, p Page) ([]chat.Message, error) {
+	err := f.enter("messages", f.nameOf(room), p.Limit)
 	defer f.mu.Unlock()
-	all := f.said[chat.OpenRoom(room)]
+	all := f.said[room]
 	at := func(id chat.EntryID) int {
 		return slices.IndexFunc(all, func(m chat.Message) bool { return m.ID == id })
 	}
@@ -177,16 +180,17 @@ func (f *fake) Messages(_ context.Context, room string, p Page) ([]chat.Message,
 	return slices.Clone(all[max(0, len(all)-p.Limit):]), err
 }
 
-func (f *fake) Typing(_ context.Context, room string, on bool) error {
+func (f *fake) Typing(_ context.Context, room chat.RoomID, on bool) error {
+	name := f.nameOf(room)
 	defer f.mu.Unlock()
-	return f.enter("typing", room, on)
+	return f.enter("typing", name, on)
 }
 
-func (f *fake) Read(_ context.Context, room string, upTo chat.EntryID) error {
-	err := f.enter("read", room, upTo.Short())
+func (f *fake) Read(_ context.Context, room chat.RoomID, upTo chat.EntryID) error {
+	err := f.enter("read", f.nameOf(room), upTo.Short())
 	defer f.mu.Unlock()
 	for i := range f.rooms {
-		if r := &f.rooms[i]; err == nil && r.Room == room {
+		if r := &f.rooms[i]; err == nil && r.RoomID == room {
 			r.ReadUpTo, r.Unread = &upTo, 0
 			for _, m := range f.said[r.RoomID] {
 				if m.ID == upTo {
@@ -298,6 +302,7 @@ var named = map[string]tea.KeyPressMsg{
 	"pgup": {Code: tea.KeyPgUp}, "pgdown": {Code: tea.KeyPgDown}, "pgdn": {Code: tea.KeyPgDown}, "home": {Code: tea.KeyHome}, "end": {Code: tea.KeyEnd},
 	"ctrl+home": {Code: tea.KeyHome, Mod: tea.ModCtrl}, "ctrl+end": {Code: tea.KeyEnd, Mod: tea.ModCtrl},
 	"f1": {Code: tea.KeyF1}, "f2": {Code: tea.KeyF2}, "f3": {Code: tea.KeyF3},
+	"f4": {Code: tea.KeyF4}, "f5": {Code: tea.KeyF5}, "f9": {Code: tea.KeyF9},
 	"backspace": {Code: tea.KeyBackspace}, "delete": {Code: tea.KeyDelete}, "space": {Code: ' ', Text: " "},
 	"ctrl+left": {Code: tea.KeyLeft, Mod: tea.ModCtrl}, "ctrl+right": {Code: tea.KeyRight, Mod: tea.ModCtrl},
 }

@@ -83,7 +83,11 @@ var scenes = map[string]func(t *testing.T, width, height int) *stage{
 
 func TestScreens(t *testing.T) {
 	for name, scene := range scenes {
-		for _, size := range [][2]int{{40, 10}, {80, 24}, {120, 40}} {
+		sizes := [][2]int{{40, 10}, {80, 24}, {120, 40}}
+		if socialScenes[name] != nil {
+			sizes = sizes[1:]
+		}
+		for _, size := range sizes {
 			file := fmt.Sprintf("%s-%dx%d.screen", name, size[0], size[1])
 			t.Run(file, func(t *testing.T) {
 				got := scene(t, size[0], size[1]).screen() + "\n"

@@ -80,6 +80,40 @@ func (in *input) lineEnd() int {
 	return len(in.text)
 }
 
+// edit applies a key that moves in the text or takes something from it, and
+// reports whether it is one.
+func (in *input) edit(key string, mt meter) bool {
+	switch key {
+	case "left", "ctrl+b":
+		in.left(mt)
+	case "right", "ctrl+f":
+		in.right(mt)
+	case "ctrl+left", "alt+left", "alt+b":
+		in.wordLeft()
+	case "ctrl+right", "alt+right", "alt+f":
+		in.wordRight()
+	case "ctrl+a", "home":
+		in.home()
+	case "ctrl+e", "end":
+		in.end()
+	case "backspace", "ctrl+h", "shift+backspace":
+		in.backspace(mt)
+	case "delete", "ctrl+d":
+		in.delete(mt)
+	case "ctrl+w", "alt+backspace", "ctrl+backspace":
+		in.killWordLeft()
+	case "alt+d", "alt+delete", "ctrl+delete":
+		in.killWordRight()
+	case "ctrl+u":
+		in.killToLineStart()
+	case "ctrl+k":
+		in.killToLineEnd()
+	default:
+		return false
+	}
+	return true
+}
+
 // before returns the border of the cluster in front of the cursor.
 func (in *input) before(mt meter) int {
 	at := in.lineStart()

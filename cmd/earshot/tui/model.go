@@ -36,8 +36,14 @@ type model struct {
 
 	me      chat.Me
 	who     *directory
-	rooms   []*conversation
+	rooms   []*conversation // in the order of the side column
 	current int
+
+	contacts    map[chat.PersonID]chat.Contact // whoever there is a relation with
+	invitations []chat.Invitation
+	checks      map[chat.PersonID]chat.Verification // as far as they came in this session
+	pairing     chat.Pairing
+	privacy     chat.Privacy
 
 	notice    notice
 	warnings  []chat.Error // what is wrong now, newest last
@@ -48,7 +54,8 @@ type model struct {
 	syncing   int          // entries received while catching up, 0 when idle
 	quitArmed bool         // Ctrl+C was pressed once
 	ending    bool         // the user wants to quit, a message is still under way
-	overlay   overlay
+	sheets    []*sheet     // open ones, the one on top last
+	side      sideCursor
 	roster    bool // the side column fills a narrow screen
 	completer completer
 	ticks     int // ticks asked for
@@ -79,6 +86,7 @@ func newModel(ctx context.Context, c Client, opt Options) *model {
 	m := &model{
 		ctx: ctx, client: c, opt: opt, now: opt.Now, focused: true, mouse: true,
 		glyphs: &g, who: newDirectory(opt.Local), meter: meter{ansi.WcWidth},
+		contacts: map[chat.PersonID]chat.Contact{}, checks: map[chat.PersonID]chat.Verification{},
 	}
 	m.after = m.wake
 	return m
@@ -100,29 +108,34 @@ func (m *model) conv() *conversation {
 
 // frame is how the screen is divided.
 type frame struct {
-	side  int // cells of the side column, 0 for none
-	main  int // cells of the conversation
-	talk  int // lines of the conversation
-	state int // lines above the input
-	input int // lines of the input
+	side   int  // cells of the side column, 0 for none
+	main   int  // cells of the conversation
+	banner bool // a line below the header
+	talk   int  // lines of the conversation
+	state  int  // lines above the input
+	input  int  // lines of the input
 }
 
 const prompt = 2 // cells before the input
 
 // layout divides the screen. It depends on what is being written.
 func (m *model) layout() frame {
-	f := frame{main: m.width}
+	f := frame{main: m.width, banner: m.banner() != ""}
 	if m.width >= sideFrom {
-		f.side = min(28, max(18, m.width/5))
+		f.side = min(28, max(20, m.width/5))
 		f.main = m.width - f.side - 1
 	}
 	body := m.height - 2 // without the header and the help line
 	f.input = 1
 	if c := m.conv(); c != nil {
-		f.input = min(len(c.in.rows(m.meter, f.main-prompt-1)), max(1, min(8, body/3)))
+		rows := len(c.in.rows(m.meter, f.main-prompt-1))
+		if words, _ := m.barred(c); words != "" {
+			rows = len(m.meter.wrap(words, f.main-prompt-1))
+		}
+		f.input = min(rows, max(1, min(8, body/3)))
 	}
 	f.state = len(m.stateLines(f.main, m.stateLimit()))
-	f.talk = body - f.input - f.state
+	f.talk = body - f.input - f.state - one(f.banner) - len(m.unreadableLines(f.main))
 	return f
 }
 
@@ -139,12 +152,16 @@ func (m *model) View() tea.View {
 	case m.width == 0:
 	case m.width < minWidth || m.height < minHeight:
 		v.SetContent(joinLines(m.tooSmall()))
-	case m.overlay.open():
-		v.SetContent(joinLines(m.overlayScreen()))
+	case m.sheet() != nil:
+		lines, x, y := m.sheetScreen(m.sheet())
+		v.SetContent(joinLines(lines))
+		if x >= 0 {
+			v.Cursor = tea.NewCursor(x, y)
+		}
 	default:
 		lines, x, y := m.screen()
 		v.SetContent(joinLines(lines))
-		if !m.roster && x < m.width {
+		if !m.side.on && x < m.width {
 			v.Cursor = tea.NewCursor(x, y)
 		}
 	}
@@ -159,7 +176,7 @@ func (m *model) title() string {
 	}
 	s := m.opt.Title
 	if c := m.conv(); c != nil {
-		s += " " + safeName(c.room.Room)
+		s += " " + m.roomName(c.room)
 	}
 	if unread > 0 {
 		s = "(" + strconv.Itoa(unread) + ") " + s

@@ -183,9 +183,9 @@ func TestClicksAndTheNarrowRoster(t *testing.T) {
 	s.send(tea.MouseClickMsg{X: 3, Y: 3, Button: tea.MouseLeft})
 	s.want("Write to #kitchen")
 	s.send(tea.WindowSizeMsg{Width: 40, Height: 10})
-	s.wantNot("Rooms")
+	s.wantNot("Open to anyone")
 	s.press("f2")
-	s.want("Rooms", "People")
+	s.want("Open to anyone", "Nearby")
 	s.send(tea.MouseClickMsg{X: 3, Y: 2, Button: tea.MouseLeft})
 	s.want("Write to #lobby")
 }

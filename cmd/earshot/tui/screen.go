@@ -20,7 +20,12 @@ func (m *model) screen() (lines []string, x, y int) {
 		side, _ := m.sidebar(m.width, body)
 		return append(append(lines, side...), m.helpLine(m.width)), 0, 0
 	}
-	main := m.talkLines(f)
+	var main []string
+	if f.banner {
+		main = append(main, m.bannerLine(f.main))
+	}
+	main = append(main, m.talkLines(f)...)
+	main = append(main, m.unreadableLines(f.main)...)
 	main = append(main, m.stateLines(f.main, f.state)...)
 	typed, cx, cy := m.inputLines(f)
 	x, y = cx, 1+len(main)+cy
@@ -36,41 +41,6 @@ func (m *model) screen() (lines []string, x, y int) {
 	return append(lines, m.helpLine(m.width)), x, y
 }
 
-// header names the room and says who can read it.
-func (m *model) header(width int) string {
-	c := m.conv()
-	if c == nil {
-		return styleReverse.Styled(m.meter.fit(" "+m.opt.Title, width))
-	}
-	left := " " + safeName(c.room.Room)
-	right := ""
-	elsewhere := 0
-	for _, other := range m.rooms {
-		if other != c {
-			elsewhere += other.room.Unread
-		}
-	}
-	if elsewhere > 0 && width < sideFrom { // the side column isn't there to tell
-		right = " " + m.glyphs.unread + unreadCount(elsewhere) + " "
-	}
-	if me := safeName(m.me.Name); width >= 100 && !m.me.Person.IsZero() {
-		right = " " + me + " "
-	}
-	right = m.meter.cut(right, width/3)
-	space := width - m.meter.width(left) - m.meter.width(right)
-	if c.room.Open {
-		for _, words := range []string{
-			"  anyone on this network can read this", "  anyone here can read this", "  open to anyone", "  open",
-		} {
-			if len(words) <= space {
-				left += words
-				break
-			}
-		}
-	}
-	return styleReverse.Styled(m.meter.fit(left, width-m.meter.width(right)) + right)
-}
-
 // talkLines is the conversation, or what to do while there is none.
 func (m *model) talkLines(f frame) []string {
 	c := m.conv()
@@ -84,15 +54,28 @@ func (m *model) talkLines(f frame) []string {
 		words = []string{"Earshot's node does not answer yet. This window keeps trying by itself."}
 	case c == nil || !c.loaded:
 		words = []string{"Reading what is here" + m.glyphs.pending}
+	case c.room.Kind == chat.RoomDirect:
+		words = []string{
+			"Nothing has been said between you and " + m.roomName(c.room) + " yet.",
+			"What you write here is encrypted for the two of you. It arrives at once if they are here, else when they come.",
+		}
+		if !m.who.verified[c.with()] {
+			words = append(words, "Verify them with /verify, and nobody can stand between you unnoticed.")
+		}
+	case c.room.Kind == chat.RoomPrivate:
+		words = []string{
+			"Nothing has been said in " + m.roomName(c.room) + " yet.",
+			"Only its members can read it, its name and its topic. /invite asks somebody in.",
+		}
 	case m.who.here() > 0 && c.room.Room == chat.Lobby:
 		words = []string{
-			"Nothing has been said in " + safeName(c.room.Room) + " yet.",
+			"Nothing has been said in " + m.roomName(c.room) + " yet.",
 			"Write a line and press Enter: those here see it at once, the others when they come.",
 		}
 	case m.who.here() > 0:
 		words = []string{
-			"Nothing has been said in " + safeName(c.room.Room) + " yet.",
-			"Others read it once they are in the room too: tell them to write /join " + safeName(c.room.Room) + ".",
+			"Nothing has been said in " + m.roomName(c.room) + " yet.",
+			"Others read it once they are in the room too: tell them to write /join " + m.roomName(c.room) + ".",
 		}
 	default:
 		words = []string{
@@ -199,9 +182,18 @@ func (m *model) inputLines(f frame) (lines []string, x, y int) {
 	if c == nil {
 		return []string{m.meter.fit(m.glyphs.pointer, f.main)}, m.width, 0
 	}
+	if words, _ := m.barred(c); words != "" {
+		for i, l := range m.meter.wrap(words, f.main-prompt-1) {
+			if i == f.input {
+				break
+			}
+			lines = append(lines, m.glyphs.warning+" "+styleAlert.Styled(m.meter.fit(l, f.main-prompt)))
+		}
+		return lines, m.width, 0
+	}
 	lines, x, y = c.in.view(m.meter, f.main-prompt, f.input)
 	if c.in.text == "" {
-		lines[0] = styleFaint.Styled(m.meter.fit("Write to "+safeName(c.room.Room), f.main-prompt))
+		lines[0] = styleFaint.Styled(m.meter.fit("Write to "+m.roomName(c.room), f.main-prompt))
 	}
 	for i := range lines {
 		p := spaces(prompt)
@@ -215,26 +207,50 @@ func (m *model) inputLines(f frame) (lines []string, x, y int) {
 
 // helpLine is the last line: the keys that matter now, as many as fit.
 func (m *model) helpLine(width int) string {
-	items := []string{"Enter send", "F1 help", "Tab next room", "PgUp back", "Ctrl+Q quit"}
+	items := []string{"Enter send", "F1 help", "F9 menu", "Tab next room", "F2 people", "PgUp back", "Ctrl+Q quit"}
 	c := m.conv()
 	switch {
-	case m.roster:
-		items = []string{"F2 back", "Tab next room", "F1 help", "Ctrl+Q quit"}
+	case m.side.on:
+		items = []string{"Up Down choose", "Enter open", "F2 back", "F1 help"}
+	case c != nil && m.bars(c):
+		items = []string{"Enter what now", "F1 help", "Tab next room", "PgUp back", "Ctrl+Q quit"}
 	case c != nil && !c.follow:
 		items = []string{"End newest", "PgUp PgDn scroll", "F1 help", "Ctrl+Q quit"}
 	case c != nil && c.in.text != "":
 		items = []string{"Enter send", "Alt+Enter new line", "F1 help", "Ctrl+Q quit"}
 	}
-	if width < sideFrom && !m.roster {
+	if width < sideFrom && !m.side.on {
 		items = slices.Insert(items, 2, "F2 rooms")
 	}
 	line := ""
+	space := width - m.meter.width(m.hidden())
 	for _, item := range items {
-		if next := line + "  " + item; len(next) <= width {
+		if next := line + "  " + item; len(next) <= space {
 			line = next
 		}
 	}
-	return styleFaint.Styled(m.meter.fit(line, width))
+	return m.status(line, width)
+}
+
+// status draws the last line of every screen: words, and at its end what must never
+// be forgotten while it lasts.
+func (m *model) status(words string, width int) string {
+	tail := m.hidden()
+	return styleFaint.Styled(m.meter.fit(words, width-m.meter.width(tail))) + styleBold.Styled(tail)
+}
+
+// hidden says that others can't see the user, "" while they can.
+func (m *model) hidden() string {
+	if m.privacy.Invisible {
+		return " you are invisible "
+	}
+	return ""
+}
+
+// bars reports whether nothing can be sent in a conversation.
+func (m *model) bars(c *conversation) bool {
+	words, _ := m.barred(c)
+	return words != ""
 }
 
 // sentence is an error as a person is told it.

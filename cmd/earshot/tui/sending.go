@@ -3,6 +3,7 @@ package tui
 import (
 	"crypto/rand"
 	"strconv"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -27,6 +28,14 @@ func (m *model) submit(c *conversation) tea.Cmd {
 	text := safeText(c.in.text)
 	if name, args, ok := parseCommand(text); ok {
 		return m.runCommand(c, name, args)
+	}
+	if strings.HasPrefix(c.in.text, "/") { // no command after all: would it be sent?
+		barred := *c
+		barred.in.text = ""
+		if words, _ := m.barred(&barred); words != "" {
+			m.say(words, true)
+			return nil
+		}
 	}
 	if len(text) > 1 && text[0] == '/' && text[1] == '/' {
 		text = text[1:] // two slashes stand for one
@@ -132,7 +141,7 @@ func (m *model) keepTyping(c *conversation) tea.Cmd {
 		return nil
 	}
 	c.typingOn, c.typedAt = true, now
-	return m.typing(c.room.Room, true)
+	return m.typing(c.room.RoomID, true)
 }
 
 func (m *model) stopTyping(c *conversation) tea.Cmd {
@@ -140,5 +149,5 @@ func (m *model) stopTyping(c *conversation) tea.Cmd {
 		return nil
 	}
 	c.typingOn, c.typedAt = false, time.Time{}
-	return m.typing(c.room.Room, false)
+	return m.typing(c.room.RoomID, false)
 }

@@ -17,16 +17,21 @@ type glyphs struct {
 	here, gone, selected, unread  string
 	vertical, horizontal, pointer string
 	warning, pending, down        string
+
+	verified, asked, asks, blocked string // behind names, where no name can imitate them
+	lock                           string // two cells: a room that only its members can read
 }
 
 var (
 	unicodeGlyphs = glyphs{
 		here: "●", gone: "○", selected: "▸", unread: "•", vertical: "│", horizontal: "─",
 		pointer: "›", warning: "!", pending: "…", down: "↓",
+		verified: "✓", asked: "→", asks: "?", blocked: "×", lock: "🔒",
 	}
 	asciiGlyphs = glyphs{
 		here: "*", gone: "-", selected: ">", unread: "+", vertical: "|", horizontal: "-",
 		pointer: ">", warning: "!", pending: "~", down: "v",
+		verified: "=", asked: "~", asks: "?", blocked: "x", lock: "% ",
 	}
 )
 
@@ -85,6 +90,7 @@ var (
 	styleFaint   = ansi.NewStyle().Faint()
 	styleReverse = ansi.NewStyle().Reverse(true)
 	styleAlert   = ansi.NewStyle().Bold().ForegroundColor(palette[0])
+	stylePaper   = ansi.NewStyle().ForegroundColor(ansi.Black).BackgroundColor(ansi.BrightWhite)
 	styleMark    = ansi.NewStyle().Bold().ForegroundColor(palette[6])
 
 	nameStyles = func() (styles []ansi.Style) {

@@ -26,6 +26,25 @@ func safeText(s string) string { return chat.CleanText(s) }
 // safeName is the door for names, of people and of rooms.
 func safeName(s string) string { return chat.CleanName(s) }
 
+// notASign stands in a name for what would look like a sign of the interface.
+const notASign = "·"
+
+// shownName is the door for what people call themselves: a name that holds one of
+// the signs that the interface puts behind names would vouch for itself.
+func shownName(s string) string {
+	s = safeName(s)
+	if ascii(s) {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		switch r {
+		case '✓', '✔', '✅', '☑', '🗸', '🗹', '✗', '×', '🔒', '🔐', '🔏', '🔓':
+			return []rune(notASign)[0]
+		}
+		return r
+	}, s)
+}
+
 // safeTyped is the door for what the user types or pastes: the same, but keeps
 // spaces and newlines at the end, where the next word will follow.
 func safeTyped(s string) string {

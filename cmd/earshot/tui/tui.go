@@ -1,6 +1,7 @@
-// Package tui is the terminal interface: rooms and people at the left, the
-// conversation, the line being written. It knows the nouns of a conversation and
-// the calls of Client; it knows nothing of nodes, networks, disks or sockets.
+// Package tui is the terminal interface: conversations and people at the left, the
+// conversation, the line being written, and pages for whatever needs a decision. It
+// knows the nouns of a conversation and the calls of Client; it knows nothing of
+// nodes, networks, disks, keys or sockets.
 //
 // One goroutine, bubbletea's, owns the model. Calls to the node run beside it as
 // commands, each on a goroutine with a time limit (see call), so typing never waits
@@ -21,48 +22,14 @@ import (
 	"earshot/chat"
 )
 
-// Client is what the interface asks of a running node. Rooms are named as shown.
-// Every call may take long and fail; errors are sentences to a person.
-type Client interface {
-	Me(ctx context.Context) (chat.Me, error)
-	People(ctx context.Context) ([]chat.Person, error)
-	Rooms(ctx context.Context) ([]chat.Room, error)
-	Join(ctx context.Context, name string) (chat.Room, error)
-	Leave(ctx context.Context, room string) error
-	// Send stores one message under clientID; repeated with the same clientID it
-	// returns the message that is there already.
-	Send(ctx context.Context, room, text, clientID string) (chat.Message, error)
-	// Messages returns a page, oldest first.
-	Messages(ctx context.Context, room string, page Page) ([]chat.Message, error)
-	Typing(ctx context.Context, room string, typing bool) error
-	Read(ctx context.Context, room string, upTo chat.EntryID) error
-	// Events returns the events from now on.
-	Events(ctx context.Context) Events
-}
-
-// Page asks for at most Limit messages of a room: those just before the message
-// Before, or just after the message After, or with neither the newest.
-type Page struct {
-	Before, After chat.EntryID
-	Limit         int
-}
-
-// Events is a stream of events that mends itself: an error means that the node
-// can't be reached now, and that Next may be called again.
-type Events interface {
-	Next(ctx context.Context) (chat.Event, error)
-	// Close ends the stream and waits until nothing of it runs.
-	Close()
-}
-
 // Command is a slash command, as completion and help show it.
 type Command struct {
 	Name string // without the slash
 	Args string // such as "#room"; "" for none
 	Help string // one line
-	// Run carries it out and returns what to show, which may be empty. It is nil
-	// for the commands that the interface itself knows: see builtins.
-	Run func(ctx context.Context, room, args string) (string, error)
+	// Run carries it out in a room and returns what to show, which may be empty. It
+	// is nil for the commands that the interface itself knows: see builtins.
+	Run func(ctx context.Context, room chat.RoomID, args string) (string, error)
 }
 
 // Options are what Run can be told. The zero value is good.

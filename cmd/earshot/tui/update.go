@@ -72,13 +72,10 @@ func (m *model) apply(msg tea.Msg) tea.Cmd {
 		}
 	case joinedMsg:
 		return m.onJoined(msg)
-	case leftMsg:
-		if msg.err != nil {
-			m.say(sentence(msg.err), true)
-			return nil
-		}
-		m.notice = notice{}
-		return m.refresh()
+	case didMsg:
+		return m.onDid(msg)
+	case membersMsg:
+		m.onMembers(msg)
 	case ranMsg:
 		if msg.err != nil {
 			m.say(sentence(msg.err), true)
@@ -152,7 +149,7 @@ func (m *model) settle() tea.Cmd {
 
 // noteRead sends the read mark when the user has had a newer message in sight.
 func (m *model) noteRead(c *conversation, last int) tea.Cmd {
-	if last < 0 || !m.focused || m.overlay.open() || m.roster || !c.readKnown {
+	if last < 0 || !m.focused || m.sheet() != nil || m.roster || !c.readKnown {
 		return nil
 	}
 	newest := last == len(c.tl.msgs)-1 && !c.tl.newer
@@ -190,8 +187,8 @@ func (m *model) onKey(k tea.KeyPressMsg) tea.Cmd {
 	if m.quitArmed {
 		return nil
 	}
-	if m.overlay.open() {
-		return m.onOverlayKey(key)
+	if p := m.sheet(); p != nil {
+		return m.onSheetKey(p, k)
 	}
 	if m.notice.text != "" && m.now().Sub(m.notice.at) >= noticeStays {
 		m.notice = notice{}
@@ -204,7 +201,15 @@ func (m *model) onKey(k tea.KeyPressMsg) tea.Cmd {
 		m.openHelp()
 		return nil
 	case "f2":
-		m.roster = !m.roster && m.width < sideFrom
+		m.openSide()
+		return nil
+	case "f4":
+		m.openTray()
+		return nil
+	case "f5":
+		return m.openThis()
+	case "f9":
+		m.openMenu()
 		return nil
 	case "f3":
 		if m.mouse = !m.mouse; m.mouse {
@@ -238,7 +243,10 @@ func (m *model) onKey(k tea.KeyPressMsg) tea.Cmd {
 		return m.onEsc()
 	}
 	c := m.conv()
-	if c == nil {
+	switch {
+	case m.side.on:
+		return m.onSideKey(k)
+	case c == nil:
 		return nil
 	}
 	return m.onInputKey(c, k)
@@ -247,8 +255,8 @@ func (m *model) onKey(k tea.KeyPressMsg) tea.Cmd {
 // onEsc closes or forgets one thing at a time.
 func (m *model) onEsc() tea.Cmd {
 	switch c := m.conv(); {
-	case m.roster:
-		m.roster = false
+	case m.side.on:
+		m.side.on, m.roster = false, false
 	case m.notice.text != "":
 		m.notice = notice{}
 	case c != nil && !c.follow:
@@ -261,12 +269,12 @@ func (m *model) onEsc() tea.Cmd {
 func (m *model) screenful() int { return max(1, m.layout().talk-1) }
 
 func (m *model) scroll(delta int) {
-	c := m.conv()
-	if c == nil || m.width < minWidth || m.height < minHeight {
+	if p := m.sheet(); p != nil {
+		m.scrollSheet(p, delta)
 		return
 	}
-	if m.overlay.open() {
-		m.scrollOverlay(delta)
+	c := m.conv()
+	if c == nil || m.width < minWidth || m.height < minHeight {
 		return
 	}
 	f := m.layout()
@@ -319,23 +327,26 @@ func (m *model) enter(i int) tea.Cmd {
 	}
 	old.rest()
 	m.current = i
+	m.side.on, m.roster = false, false
 	m.conv().wake()
 	m.notice = notice{}
 	return cmd
 }
 
 func (m *model) onClick(msg tea.MouseClickMsg) tea.Cmd {
-	if msg.Button != tea.MouseLeft || m.overlay.open() || m.width < minWidth || m.height < minHeight {
+	if msg.Button != tea.MouseLeft || m.width < minWidth || m.height < minHeight {
 		return nil
+	}
+	if p := m.sheet(); p != nil {
+		return m.clickSheet(p, msg.Y)
 	}
 	side := m.layout().side
 	if m.roster && side == 0 {
 		side = m.width
 	}
-	_, rooms := m.sidebar(side, m.height-2)
-	if y := msg.Y - 1; msg.X < side && y >= 0 && y < len(rooms) && rooms[y] >= 0 {
-		m.roster = false
-		return m.enter(rooms[y])
+	_, rows := m.sidebar(side, m.height-2)
+	if y := msg.Y - 1; msg.X < side && y >= 0 && y < len(rows) && rows[y] != nil {
+		return m.choose(*rows[y])
 	}
 	return nil
 }
@@ -343,7 +354,17 @@ func (m *model) onClick(msg tea.MouseClickMsg) tea.Cmd {
 // onPaste puts pasted text into the input; newlines in it do not send.
 func (m *model) onPaste(text string) tea.Cmd {
 	c := m.conv()
-	if c == nil || m.overlay.open() {
+	if p := m.sheet(); p != nil {
+		if p.field != nil {
+			p.field.write(m, text)
+			m.sheetTop(p)
+		}
+		return nil
+	}
+	if c == nil || m.side.on {
+		return nil
+	}
+	if words, _ := m.barred(c); words != "" {
 		return nil
 	}
 	tooLong := len(text) > chat.MaxText

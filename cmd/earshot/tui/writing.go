@@ -8,6 +8,9 @@ import (
 
 // onInputKey applies a key to what is being written.
 func (m *model) onInputKey(c *conversation, k tea.KeyPressMsg) tea.Cmd {
+	if words, do := m.barred(c); words != "" {
+		return m.onBarredKey(c, k, do)
+	}
 	in, mt := &c.in, m.meter
 	before := in.text
 	switch k.String() {
@@ -37,35 +40,14 @@ func (m *model) onInputKey(c *conversation, k tea.KeyPressMsg) tea.Cmd {
 			return m.jump(true)
 		}
 		in.end()
-	case "left", "ctrl+b":
-		in.left(mt)
-	case "right", "ctrl+f":
-		in.right(mt)
-	case "ctrl+left", "alt+left", "alt+b":
-		in.wordLeft()
-	case "ctrl+right", "alt+right", "alt+f":
-		in.wordRight()
-	case "ctrl+a":
-		in.home()
-	case "ctrl+e":
-		in.end()
-	case "backspace", "ctrl+h", "shift+backspace":
-		in.backspace(mt)
-	case "delete", "ctrl+d":
-		in.delete(mt)
-	case "ctrl+w", "alt+backspace", "ctrl+backspace":
-		in.killWordLeft()
-	case "alt+d", "alt+delete", "ctrl+delete":
-		in.killWordRight()
-	case "ctrl+u":
-		in.killToLineStart()
-	case "ctrl+k":
-		in.killToLineEnd()
 	case "ctrl+y":
 		if !in.yank() {
 			m.tooLong()
 		}
 	default:
+		if in.edit(k.String(), mt) {
+			break
+		}
 		if k.Text == "?" && in.text == "" {
 			m.openHelp()
 			return nil
@@ -76,6 +58,32 @@ func (m *model) onInputKey(c *conversation, k tea.KeyPressMsg) tea.Cmd {
 		return nil
 	}
 	return m.keepTyping(c)
+}
+
+// onBarredKey applies a key where nothing can be sent: reading goes on, a command
+// can be written, and what was being written is kept.
+func (m *model) onBarredKey(c *conversation, k tea.KeyPressMsg, do func() tea.Cmd) tea.Cmd {
+	switch key := k.String(); {
+	case key == "enter":
+		return do()
+	case key == "tab":
+		return m.turn(1)
+	case key == "shift+tab":
+		return m.turn(-1)
+	case key == "up":
+		m.scroll(-1)
+	case key == "down":
+		m.scroll(1)
+	case key == "home":
+		return m.jump(false)
+	case key == "end":
+		return m.jump(true)
+	case k.Text == "/" && c.in.text == "":
+		m.write(c, "/")
+	case k.Text == "?":
+		m.openHelp()
+	}
+	return nil
 }
 
 // write writes text at the cursor.

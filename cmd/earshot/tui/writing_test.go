@@ -47,15 +47,16 @@ func TestCommands(t *testing.T) {
 	f := office()
 	s := open(t, f, 80, 24, Command{
 		Name: "echo", Args: "words", Help: "say them back",
-		Run: func(_ context.Context, room, args string) (string, error) {
-			ran = room + " " + args
+		Run: func(_ context.Context, room chat.RoomID, args string) (string, error) {
+			ran = f.nameOf(room) + " " + args
 			return "You said \x1b[31m" + args, nil
 		},
 	})
 	s.press("/join #tea", "enter")
-	s.want("▸ #tea", "Write to #tea")
+	s.want("▸  #tea", "Write to #tea")
 	s.press("/leave", "enter")
-	s.wantNot("#tea")
+	s.want("You have left #tea")
+	s.wantNot("▸  #tea", "Write to #tea")
 	s.press("/leave", "enter")
 	s.want("Everyone is in the lobby")
 	s.press("ctrl+u", "/nonsense", "enter")
@@ -100,7 +101,7 @@ func TestTabCompletes(t *testing.T) {
 		{"ask an", 1, "ask Ann "},
 		{"@王", 1, "@王小明 "},
 		{"/", 2, "/leave "},
-		{"/", 5, "/"},
+		{"/", len(builtins) + 1, "/"},
 		{"xyz", 1, "xyz"},
 		{"word ", 1, "word "},
 	} {
