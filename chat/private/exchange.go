@@ -383,6 +383,9 @@ func (e *Engine) tickExchange(to chat.DeviceID, p *peer, r *conversation) {
 	case len(r.visible(p.person)) > 0:
 		e.want(to, r)
 	}
+	if !x.history.askedAt.IsZero() {
+		e.askHistory(to, r)
+	}
 	switch since, in := r.member(r.me); {
 	case x.introduce.IsZero():
 	case e.now.Before(x.introduce):

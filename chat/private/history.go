@@ -19,12 +19,18 @@ type history struct {
 
 // historyState is the same with one connected device.
 type historyState struct {
-	asked    bool
+	askedAt  time.Time // zero while it is not to answer
 	answerAt time.Time // when it was last answered
 }
 
-// answerHistoryEvery bounds how often one device is told the keys of a room's past.
-const answerHistoryEvery = time.Minute
+const (
+	// answerHistoryEvery bounds how often one device is told the keys of a room's
+	// past.
+	answerHistoryEvery = time.Minute
+	// askHistoryEvery is how long an answer is waited for: who did not know yet that
+	// this person is in gave none.
+	askHistoryEvery = 2 * answerHistoryEvery
+)
 
 // askHistory asks a connected device for the keys of what was said before this one came,
 // while there may be more than it has been told.
@@ -35,10 +41,17 @@ func (e *Engine) askHistory(to chat.DeviceID, r *conversation) {
 	}
 	_, in := r.member(p.person)
 	_, answered := slices.BinarySearchFunc(r.history.answered, p.person, comparePeople)
-	if x := p.exchange(r.id); in && !answered && !x.history.asked && !e.revoked(p.person, to) {
-		x.history.asked = true
-		e.emit(Send{To: to, Frame: wire.HistoryWant{Room: r.id[:]}})
+	if !in || answered || e.revoked(p.person, to) {
+		return
 	}
+	x := p.exchange(r.id)
+	if again := x.history.askedAt.Add(askHistoryEvery); !x.history.askedAt.IsZero() && e.now.Before(again) {
+		e.due(again)
+		return
+	}
+	x.history.askedAt = e.now
+	e.due(e.now.Add(askHistoryEvery))
+	e.emit(Send{To: to, Frame: wire.HistoryWant{Room: r.id[:]}})
 }
 
 // keepsHistory reports whether a newcomer to a room may read everything.
@@ -74,7 +87,7 @@ func (e *Engine) historyWant(from chat.DeviceID, p *peer, f wire.HistoryWant) {
 // historyCame takes keys that were asked for.
 func (e *Engine) historyCame(from chat.DeviceID, p *peer, f wire.History) {
 	r := e.rooms[chat.RoomID(f.Room)]
-	if !r.keepsHistory() || !p.exchange(r.id).history.asked {
+	if !r.keepsHistory() || p.exchange(r.id).history.askedAt.IsZero() {
 		return
 	}
 	if _, in := r.member(p.person); !in {
@@ -88,7 +101,7 @@ func (e *Engine) historyCame(from chat.DeviceID, p *peer, f wire.History) {
 	if f.More {
 		return
 	}
-	p.exchange(r.id).history.asked = false
+	p.exchange(r.id).history.askedAt = time.Time{}
 	at, answered := slices.BinarySearchFunc(r.history.answered, p.person, comparePeople)
 	if !answered {
 		r.history.answered = slices.Insert(r.history.answered, at, p.person)

@@ -115,9 +115,7 @@ func (e *Engine) joinedAt(r *conversation) {
 	r.inviter = chat.PersonID{}
 	if r.log.State().History == membership.HistoryAll && r.log.State().Creator != r.me && !r.history.begun {
 		r.history = history{begun: true, wanted: true}
-		for _, to := range sortedDevices(e.connected) {
-			e.askHistory(to, r)
-		}
+		e.tell(r) // first who this person is, then what is wanted
 	}
 	e.keepRoom(r)
 }
