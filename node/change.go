@@ -35,8 +35,6 @@ type change struct {
 	touched []chat.RoomID // sealed rooms of which faces may have to be told
 	done    chat.RoomID   // what the post wanted is done, there
 	shared  []chat.RoomID // whom these may be named to may have changed
-	turned  bool          // rooms were entered or left
-	joined  bool          // one was entered
 
 	then func() // runs in the end, whatever came of it, and not always in the loop
 }
@@ -164,12 +162,7 @@ func (w *change) end() {
 	for _, id := range w.touched {
 		w.settleRoom(id)
 	}
-	if w.turned {
-		c.retag()
-	}
-	if w.joined {
-		c.sync(catchup.Joined{})
-	} else if len(w.shared) > 0 {
+	if len(w.shared) > 0 {
 		c.offerShared(w.shared)
 	}
 	if w.post != nil && w.denied != nil {
@@ -249,8 +242,8 @@ func (w *change) tell(cursors []chat.Cursor) {
 		e := &w.batch.Records[at]
 		n.publish(e.Room.Tag(e.ReceivedAt), &e.Entry)
 	}
-	if w.prekey != nil {
-		n.prekeyNow.Store(&w.prekey)
+	if key := w.prekey; key != nil {
+		n.prekeyNow.Store(&key)
 	}
 	for _, l := range w.letters {
 		l.to.TrySend(l.frame)

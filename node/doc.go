@@ -16,6 +16,7 @@
 //	peer stream     Node           the stream ends            loop; one per neighbour
 //	sync session    Node           both sides are done        loop, store; its reader and sender end with it
 //	restorer        Node           Close                      store, loop
+//	reopener        Node           Close                      store, loop
 //	store writer    store.Store    Store.Close, after loop    calls back into feed and outbox
 //	host reporter   host.Host      Host.Close                 peer watcher
 //	gossip pump     gossip.Topic   Topic.Close                loop
@@ -25,5 +26,8 @@
 // in the loop. The loop never waits: what takes time is done beside it.
 //
 // What is accepted goes to the store first; when it is committed, faces are told,
-// then the network.
+// then the network. All that comes of one event is one change, stored whole or not
+// at all: entries, what was opened of them, and the keys that were spent on it. If a
+// change is not stored, the engines concerned go back to what is, and the private
+// engine with new keys.
 package node

@@ -168,10 +168,15 @@ func (c *core) turnTags() {
 
 func (c *core) retag() {
 	clear(c.tags)
-	clear(c.foreign)
 	for _, id := range c.rooms.Rooms() {
-		for days := -1; days <= 1; days++ {
-			c.tags[id.Tag(c.now.AddDate(0, 0, days))] = id
-		}
+		c.tag(id)
+	}
+}
+
+// tag adds the tags of a room that was entered.
+func (c *core) tag(id chat.RoomID) {
+	clear(c.foreign)
+	for days := -1; days <= 1; days++ {
+		c.tags[id.Tag(c.now.AddDate(0, 0, days))] = id
 	}
 }

@@ -127,11 +127,11 @@ func (w *change) private(ef private.Effect) {
 		w.append(ef)
 	case private.Enter:
 		w.rooms(c.rooms.Handle(c.now, room.Enter{Room: ef.Room, Sealed: true}))
-		w.turned, w.joined = true, true
+		c.tag(ef.Room)
 		w.touch(ef.Room)
 	case private.Exit:
 		w.rooms(c.rooms.Handle(c.now, room.Exit{Room: ef.Room}))
-		w.turned = true
+		c.retag()
 		w.touch(ef.Room)
 	case private.Opened:
 		w.opened(&ef)
@@ -348,7 +348,8 @@ func (h holdings) Shared(d chat.DeviceID) []chat.RoomID {
 	return slices.DeleteFunc(h.c.rooms.Rooms(), func(id chat.RoomID) bool { return !h.c.shares(id, d) })
 }
 
-// offerShared has those whom rooms may be named to now hear what is held here.
+// offerShared has those whom rooms may be named to hear what is held of them: they
+// may be new there. Nobody else is to see that something goes on.
 func (c *core) offerShared(ids []chat.RoomID) {
 	devices := slices.SortedFunc(maps.Keys(c.neighbours), func(a, b chat.DeviceID) int { return bytes.Compare(a[:], b[:]) })
 	for _, d := range devices {

@@ -38,7 +38,7 @@ func (w *change) settleRoom(id chat.RoomID) {
 	w.settleInvitation(info)
 	told := c.told[id]
 	c.told[id] = info
-	if info.Entered && told.Entered {
+	if told.Entered {
 		if what := c.difference(told, info); what != "" {
 			w.weather = append(w.weather, chat.RoomChangedEvent{Room: c.faceRoom(store.RoomRow{
 				Room: id, Name: next.Name, Kind: next.Kind, Person: next.Person, Topic: next.Topic,
@@ -91,6 +91,12 @@ func (w *change) settleInvitation(info private.Info) {
 func (c *core) difference(old, now private.Info) string {
 	var said []string
 	say := func(who chat.PersonID, what string) { said = append(said, c.displayName(who)+" "+what) }
+	if r := now.Removed; r != nil && !now.Entered {
+		if r.By == c.n.person {
+			return "you have left"
+		}
+		return "you were removed by " + c.displayName(r.By)
+	}
 	if old.Name != now.Name {
 		said = append(said, "the room is called "+roomName(now)+" now")
 	}

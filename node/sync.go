@@ -173,7 +173,7 @@ func (n *Node) runSession(ctx context.Context, s *stream.Stream, ses *session, e
 	wg.Go(func() { readErr <- receiveFrames(ctx, s, frames) })
 	jobs := make(chan outgoing, maxOutgoing)
 	outcomes := make(chan outcome, maxOutgoing)
-	wg.Go(func() { n.sendSession(ctx, s, jobs, outcomes) })
+	wg.Go(func() { n.sendSession(ctx, s, ses.device, jobs, outcomes) })
 	defer close(jobs)
 
 	ses.came = map[chat.LogID]uint64{}
@@ -262,7 +262,7 @@ func receiveFrames(ctx context.Context, s *stream.Stream, frames chan<- wire.Fra
 
 // sendSession writes frames and reads pages, one job after the other, until one
 // fails or there are no more. There is room for every outcome.
-func (n *Node) sendSession(ctx context.Context, s *stream.Stream, jobs <-chan outgoing, outcomes chan<- outcome) {
+func (n *Node) sendSession(ctx context.Context, s *stream.Stream, d chat.DeviceID, jobs <-chan outgoing, outcomes chan<- outcome) {
 	var at store.Position
 	for job := range jobs {
 		var out outcome
@@ -276,7 +276,11 @@ func (n *Node) sendSession(ctx context.Context, s *stream.Stream, jobs <-chan ou
 				at = store.Position{}
 			}
 			out.loaded = true
-			out.entries, at, out.err = n.store.Missing(ctx, job.load.Room, job.load.Have, at, pageEntries, pageBytes)
+			// Who was removed since the session began is given no more.
+			shared := false
+			if out.err = n.do(ctx, func(c *core) { shared = c.shares(job.load.Room, d) }); shared {
+				out.entries, at, out.err = n.store.Missing(ctx, job.load.Room, job.load.Have, at, pageEntries, pageBytes)
+			}
 		}
 		outcomes <- out
 		if out.err != nil {
