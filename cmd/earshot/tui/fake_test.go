@@ -81,9 +81,13 @@ func (f *fake) room(name string) chat.Room {
 
 // say stores a message at the clock, which moves on by a second.
 func (f *fake) say(room string, a chat.Author, text string) chat.Message {
+	return f.sayIn(f.idOf(room), room, a, text)
+}
+
+func (f *fake) sayIn(id chat.RoomID, room string, a chat.Author, text string) chat.Message {
 	f.clock = f.clock.Add(time.Second)
 	m := chat.Message{
-		ID: chat.EntryID(f.id("msg")), Room: room, RoomID: f.idOf(room), From: a, Text: chat.CleanText(text),
+		ID: chat.EntryID(f.id("msg")), Room: room, RoomID: id, From: a, Text: chat.CleanText(text),
 		SentAt: f.clock, ReceivedAt: f.clock, Mine: a.Person == f.me.Person,
 	}
 	f.said[m.RoomID] = append(f.said[m.RoomID], m)
@@ -158,7 +162,7 @@ func (f *fake) Send(_ context.Context, id chat.RoomID, text, clientID string) (c
 	if m, ok := f.sent[clientID]; ok {
 		return m, nil
 	}
-	m := f.say(room, chat.Author{Person: f.me.Person, Name: f.me.Name, Device: f.me.Device}, text)
+	m := f.sayIn(id, room, chat.Author{Person: f.me.Person, Name: f.me.Name, Device: f.me.Device}, text)
 	f.sent[clientID] = m
 	return m, nil
 }

@@ -2,29 +2,35 @@ package tui
 
 import (
 	"fmt"
-	"strings"
 
-	"rsc.io/qr"
+	"earshot/cmd/earshot/qrcode"
 )
 
-// quiet is the empty border of a code, in modules. Four are asked for; two are what
-// readers do with, and leave room on an ordinary screen.
-const quiet = 2
-
-// openQR shows a text as a QR code.
+// openQR shows a text as a QR code, and the text itself for whoever can't scan.
 func (m *model) openQR(title, text string) {
 	m.push(&sheet{title: title, build: func() content {
-		lines, size, err := qrLines(text)
-		switch {
-		case err != nil:
+		lines, err := qrcode.Lines(text)
+		if err != nil {
 			return content{text: []para{plain("This can't be drawn as a QR code. Copy the text instead:"), plain(""), plain(safeText(text))}}
-		case size > m.width-2 || len(lines) > m.height-2:
+		}
+		if len(lines) > m.height-2 { // most readers do with half the margin
+			lines = lines[1 : len(lines)-1]
+			for i, l := range lines {
+				r := []rune(l)
+				lines[i] = string(r[2 : len(r)-2])
+			}
+		}
+		if wide := m.meter.width(lines[0]); wide > m.width-2 || len(lines) > m.height-2 {
 			return content{text: []para{
-				plain(fmt.Sprintf("The QR code needs a window of %dx%d characters, and this one has %dx%d. Make it larger, or copy the text instead:", size+2, len(lines)+2, m.width, m.height)),
+				plain(fmt.Sprintf("The QR code needs a window of %dx%d characters, and this one has %dx%d. Make it larger, or copy the text instead:",
+					wide+2, len(lines)+2, m.width, m.height)),
 				plain(""), plain(safeText(text)),
 			}}
 		}
-		return content{text: []para{{drawn: lines}, faint(safeText(text))}}
+		for i, l := range lines {
+			lines[i] = stylePaper.Styled(l)
+		}
+		return content{text: []para{{drawn: lines}, plain(""), faint(safeText(text))}}
 	}})
 }
 
@@ -73,31 +79,4 @@ func (m *model) bigDigits(code string) []string {
 		lines[i] = styleBold.Styled(lines[i])
 	}
 	return append(lines, "", "    "+code)
-}
-
-// qrLines draws a text as a QR code, dark on light: two rows of modules make one
-// line of characters. size is the width in cells.
-func qrLines(text string) (lines []string, size int, err error) {
-	code, err := qr.Encode(text, qr.L) // a screen is clean: more text in fewer modules
-	if err != nil {
-		return nil, 0, err
-	}
-	size = code.Size
-	for y := -quiet; y < size+quiet; y += 2 {
-		var sb strings.Builder
-		for x := -quiet; x < size+quiet; x++ {
-			switch top, bottom := code.Black(x, y), code.Black(x, y+1); {
-			case top && bottom:
-				sb.WriteString("█")
-			case top:
-				sb.WriteString("▀")
-			case bottom:
-				sb.WriteString("▄")
-			default:
-				sb.WriteString(" ")
-			}
-		}
-		lines = append(lines, stylePaper.Styled(sb.String()))
-	}
-	return lines, size + 2*quiet, nil
 }
