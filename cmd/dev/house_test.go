@@ -104,6 +104,7 @@ var rules = []rule{
 	{from: "node/gossip", may: []string{"chat"}, never: []string{"database/sql", "github.com/ncruces"}},
 	{from: "node/stream", may: []string{"chat"}, never: []string{"database/sql", "github.com/ncruces"}},
 	{from: "node/store", may: []string{"chat", "chat/wire"}, never: []string{"github.com/libp2p", "net"}},
+	{from: "node/disktest", may: nil},
 	{from: "node/keyring", may: []string{"chat", "chat/identity"}, never: []string{"github.com/libp2p", "net"}},
 	{from: "node/feed", may: []string{"chat"}, never: outside},
 	{from: "node/api", may: []string{"chat", "node/feed"}, never: []string{"github.com/libp2p", "github.com/ncruces"}},

@@ -8,10 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	"earshot/chat"
+	"earshot/node/disktest"
 )
 
 // smallDiskVariable makes the test binary a process with a small disk of its own.
@@ -32,28 +32,12 @@ func TestAFullDiskKeepsTheOldPassphrase(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), smallDiskVariable+"="+t.TempDir())
 	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-	if os.Getuid() != 0 {
-		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
-	}
-	if err := cmd.Start(); errors.Is(err, syscall.EPERM) && os.Getenv("CI") != "true" {
-		t.Skip("this system allows no mount namespaces, so no small disk can be made: ", err)
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Fatal(err)
-	}
+	disktest.Run(t, cmd)
 }
 
 // onSmallDisk makes a home on a disk, fills that, and changes what can't be changed.
 func onSmallDisk(dir string) error {
-	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
-		return err
-	}
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=256k"); err != nil {
+	if err := disktest.Mount(dir, 256<<10); err != nil {
 		return err
 	}
 	ctx, home := context.Background(), filepath.Join(dir, "home")
@@ -69,8 +53,8 @@ func onSmallDisk(dir string) error {
 		return err
 	}
 	ballast := filepath.Join(dir, "ballast")
-	if err := os.WriteFile(ballast, make([]byte, 1<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
-		return fmt.Errorf("the disk is not full: %w", err)
+	if err := disktest.Fill(ballast); err != nil {
+		return err
 	}
 	for name, change := range map[string]func() error{
 		"set":    func() error { return SetPassphrase(ctx, home, given(good), choose(better)) },
