@@ -10,7 +10,6 @@ import (
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/ext/fts5"
-	_ "github.com/ncruces/go-sqlite3/vfs/adiantum" // encrypts pages and the write-ahead log
 
 	"earshot/chat"
 )
@@ -21,10 +20,8 @@ import (
 const (
 	writerPragmas = `
 		PRAGMA synchronous = NORMAL;
-		PRAGMA secure_delete = ON;
 		PRAGMA temp_store = MEMORY;
-		PRAGMA cache_size = -8192;
-		PRAGMA journal_size_limit = 8388608;`
+		PRAGMA cache_size = -8192;`
 	readerPragmas = `
 		PRAGMA query_only = ON;
 		PRAGMA temp_store = MEMORY;
@@ -99,7 +96,7 @@ func open(ctx context.Context, path string, key []byte, flags sqlite3.OpenFlag) 
 	}
 	vfs := ""
 	if key != nil {
-		vfs = "adiantum"
+		vfs = vfsName
 	}
 	db, err := sqlite3.OpenFlags(uri(path, vfs), flags|sqlite3.OPEN_URI)
 	if err != nil {
