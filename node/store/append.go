@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/ncruces/go-sqlite3"
 
@@ -128,12 +126,7 @@ func (w *writer) addMessage(room *roomState, m *message) (chat.Cursor, error) {
 		m.mine, m.text, client); err != nil {
 		return 0, err
 	}
-	if strings.IndexFunc(m.text, wordRune) >= 0 {
-		if err := w.exec(`INSERT INTO message_text (rowid, text, room) VALUES (?, ?, ?)`,
-			uint64(w.cursor), spaced(m.text), roomToken(room.key)); err != nil {
-			return 0, err
-		}
-	}
+	w.upkeep.unindexed++
 	if !m.mine && m.at.compare(room.read) > 0 {
 		room.unread++
 	}
@@ -154,6 +147,3 @@ type place struct {
 func (p place) compare(q place) int {
 	return cmp.Or(cmp.Compare(p.sort, q.sort), bytes.Compare(p.log[:], q.log[:]), cmp.Compare(p.seq, q.seq))
 }
-
-// wordRune reports whether r can be searched for.
-func wordRune(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }

@@ -1,6 +1,9 @@
 package store
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // op is one write asked for: all of it is stored, or nothing.
 type op struct {
@@ -13,18 +16,15 @@ type op struct {
 // queue hands operations to the writer in order. It has no bound of its own: see
 // Store.Backlog.
 type queue struct {
+	wake chan struct{} // holds one when ops grew or closed was set
+
 	mu     sync.Mutex
-	wake   sync.Cond // signalled when ops grows or closed is set
 	ops    []op
 	rows   int // in ops and under way
 	closed bool
 }
 
-func newQueue() *queue {
-	q := &queue{}
-	q.wake.L = &q.mu
-	return q
-}
+func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
 
 // put adds an operation; it reports false, and adds nothing, once closed.
 func (q *queue) put(o op) bool {
@@ -35,28 +35,52 @@ func (q *queue) put(o op) bool {
 	}
 	q.ops = append(q.ops, o)
 	q.rows += o.rows
-	q.wake.Signal()
+	q.signal()
 	return true
 }
 
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
 // take waits for operations and returns those that came first, at most maxBatch
-// rows of them but at least one. It returns nothing once closed and empty.
-func (q *queue) take() []op {
+// rows of them but at least one. If none comes until due, unless that is zero, it
+// returns none. It reports false once closed and empty.
+func (q *queue) take(due time.Time) (batch []op, open bool) {
+	var timer <-chan time.Time
+	for {
+		if batch, open = q.next(); len(batch) > 0 || !open {
+			return batch, open
+		}
+		if timer == nil && !due.IsZero() {
+			t := time.NewTimer(time.Until(due))
+			defer t.Stop()
+			timer = t.C
+		}
+		select {
+		case <-q.wake:
+		case <-timer:
+			return nil, true
+		}
+	}
+}
+
+func (q *queue) next() (batch []op, open bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.ops) == 0 && !q.closed {
-		q.wake.Wait()
-	}
 	n, rows := 0, 0
 	for n < len(q.ops) && (n == 0 || rows+q.ops[n].rows <= maxBatch) {
 		rows += q.ops[n].rows
 		n++
 	}
-	batch := q.ops[:n:n]
+	batch = q.ops[:n:n]
 	if q.ops = q.ops[n:]; len(q.ops) == 0 {
 		q.ops = nil
 	}
-	return batch
+	return batch, n > 0 || !q.closed
 }
 
 // finished says that an operation taken earlier is stored or has failed.
@@ -79,6 +103,6 @@ func (q *queue) close() bool {
 	defer q.mu.Unlock()
 	first := !q.closed
 	q.closed = true
-	q.wake.Signal()
+	q.signal()
 	return first
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 func TestTheQueueBoundsBatches(t *testing.T) {
@@ -19,7 +20,7 @@ func TestTheQueueBoundsBatches(t *testing.T) {
 		t.Fatal("a closed queue takes operations")
 	}
 	var sizes []int
-	for batch := q.take(); batch != nil; batch = q.take() {
+	for batch, open := q.take(time.Time{}); open; batch, open = q.take(time.Time{}) {
 		sizes = append(sizes, len(batch))
 		for _, o := range batch {
 			q.finished(o)
@@ -41,7 +42,7 @@ func TestTheQueueDoesNotWait(t *testing.T) {
 		taken := make(chan int)
 		go func() {
 			defer close(taken)
-			for batch := q.take(); batch != nil; batch = q.take() {
+			for batch, open := q.take(time.Time{}); open; batch, open = q.take(time.Time{}) {
 				taken <- len(batch)
 			}
 		}()

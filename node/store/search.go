@@ -22,12 +22,16 @@ const (
 // Japanese and Korean are found by any run of characters. room narrows it to one
 // room unless nil. limit as in MessageQuery. A query without words finds nothing.
 func (s *Store) Search(ctx context.Context, query string, room *chat.RoomID, limit int) ([]chat.Message, error) {
+	match := matchWords(query)
+	if match == "" {
+		return nil, nil
+	}
+	if err := s.indexAll(ctx); err != nil {
+		return nil, err
+	}
 	var hits []chat.Message
 	err := s.read(ctx, func(c *conn) error {
-		match := matchWords(query)
-		if match == "" {
-			return nil
-		}
+		match := match
 		if room != nil {
 			key, found, err := c.roomKey(*room)
 			if err != nil || !found {
@@ -47,6 +51,21 @@ func (s *Store) Search(ctx context.Context, query string, room *chat.RoomID, lim
 	}
 	return hits, nil
 }
+
+// indexAll has the writer add to the index what is stored and not in it yet.
+func (s *Store) indexAll(ctx context.Context) error {
+	var more bool
+	if err := s.read(ctx, func(c *conn) (err error) {
+		more, err = c.hasUnindexed()
+		return err
+	}); err != nil || !more {
+		return err
+	}
+	return wrap(s.dir, s.bare(ctx, (*writer).index))
+}
+
+// wordRune reports whether r can be searched for.
+func wordRune(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
 // matchWords turns a person's words into an FTS5 expression. Each word becomes a
 // quoted string, so that nothing in it is syntax; "" if there is no word.

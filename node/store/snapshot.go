@@ -32,16 +32,14 @@ func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 	// A checkpoint is all that writes to the file itself; none happens while a
 	// snapshot is read.
 	size := int64(0)
-	err := s.bare(func(w *writer) error {
-		if err := w.db.Exec("PRAGMA wal_autocheckpoint = 0"); err != nil {
-			return err
-		}
+	err := s.bare(context.WithoutCancel(ctx), func(w *writer) error {
+		w.upkeep.held = true
 		logged, done, err := w.db.WALCheckpoint("main", sqlite3.CHECKPOINT_FULL)
 		if err == nil && logged != done {
 			err = sqlite3.BUSY
 		}
 		if err != nil {
-			return errors.Join(err, w.checkpointAgain())
+			return errors.Join(err, w.release())
 		}
 		_, err = w.queryRow(func(stmt *sqlite3.Stmt) error {
 			size = stmt.ColumnInt64(0)
@@ -64,23 +62,30 @@ func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 // Close ends a snapshot.
 func (p *Snapshot) Close() error {
 	defer p.s.snapshots.Unlock()
-	err := p.s.bare((*writer).checkpointAgain)
+	err := p.s.bare(context.Background(), (*writer).release)
 	if p.file != nil {
 		err = errors.Join(err, p.file.Close())
 	}
 	return wrap(p.s.dir, err)
 }
 
-// checkpointAgain goes back to SQLite's way of folding the log in by itself, every
-// thousand pages.
-func (w *writer) checkpointAgain() error { return w.db.Exec("PRAGMA wal_autocheckpoint = 1000") }
+// release lets the log be folded into the file again.
+func (w *writer) release() error {
+	w.upkeep.held = false
+	return nil
+}
 
-// bare runs an operation in the writer, in no transaction, and waits for it. It is
-// not cut short: the writer would still do it, and nobody heed what it did.
-func (s *Store) bare(run func(*writer) error) error {
+// bare runs an operation in the writer, in no transaction, and waits for it. When
+// ctx ends first, the writer still does it.
+func (s *Store) bare(ctx context.Context, run func(*writer) error) error {
 	done := make(chan error, 1)
 	if !s.queue.put(op{rows: maxBatch, run: run, bare: true, done: func(err error) { done <- err }}) {
 		return errStopping()
 	}
-	return <-done
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -1,15 +1,16 @@
 // Package store keeps what was said: signed entries, the messages read from them,
-// rooms, devices and a full-text index, in one encrypted SQLite file. It holds the
-// only SQL of Earshot. It knows no network and no protocol rule: whoever appends has
-// already checked signatures, causality and membership. Nor does it know where the
-// key of the file comes from.
+// rooms, devices, a full-text index, and what engines remember, in one encrypted
+// SQLite file. It holds the only SQL of Earshot. It knows no network and no protocol
+// rule: whoever appends has already checked signatures, causality and membership, and
+// opened what is sealed. Nor does it know where the key of the file comes from.
 //
 // # Promises
 //
-// What a done function was told is stored survives the death of the process at
-// any moment (kill -9); the last moments before a power failure may be lost, but
-// never the file. Writes happen in the order in which they were asked for.
-// Readers never wait for the writer, and see nothing uncommitted.
+// A batch is stored whole or not at all. What a done function was told is stored
+// survives the death of the process at any moment (kill -9); the last moments before
+// a power failure may be lost, but never the file. Writes happen in the order in
+// which they were asked for. Readers never wait for the writer, and see nothing
+// uncommitted; only Search may wait until it has indexed what is new.
 //
 // # Goroutines
 //
@@ -26,6 +27,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/ncruces/go-sqlite3"
 
@@ -112,6 +114,12 @@ func start(dir string, opt Options, c *conn) (*Store, error) {
 	if err := s.w.reset(); err != nil {
 		return nil, wrap(dir, errors.Join(err, c.close()))
 	}
+	// SQLite's own way folds the log into the file while a commit waits for it.
+	c.db.WALHook(func(_ *sqlite3.Conn, _ string, pages int) error {
+		s.w.upkeep.logPages = pages
+		return nil
+	})
+	s.w.upkeep.wrote(time.Now()) // perhaps, before a crash
 	for range readers {
 		s.pool <- nil
 	}

@@ -33,6 +33,7 @@ type writer struct {
 		rooms []*roomState
 		logs  []*logState
 	}
+	upkeep upkeep
 	// failure is why the latest operation was not stored; nil if it was. It is the
 	// reason for holes in logs whose next entries were already queued behind it.
 	failure error
@@ -69,7 +70,13 @@ func (w *writer) reset() error {
 	w.devices = make(map[chat.DeviceID]int64)
 	w.dirty.rooms, w.dirty.logs = nil, nil
 	var err error
-	w.cursor, err = w.lastCursor()
+	if w.cursor, err = w.lastCursor(); err != nil {
+		return err
+	}
+	more, err := w.hasUnindexed()
+	if more {
+		w.upkeep.unindexed = maxUnindexed // or so
+	}
 	return err
 }
 
@@ -99,9 +106,13 @@ func (s *Store) Backlog() int { return s.queue.backlog() }
 func (s *Store) write() {
 	defer close(s.ended)
 	for {
-		batch := s.queue.take()
-		if batch == nil {
+		batch, open := s.queue.take(s.w.upkeep.due())
+		if !open {
 			return
+		}
+		if len(batch) == 0 {
+			s.w.keepUp(time.Now())
+			continue
 		}
 		if s.opt.hold != nil {
 			s.opt.hold()
@@ -122,6 +133,7 @@ func (s *Store) write() {
 			clear(batch[:n]) // the queue's array would keep their records alive
 			batch = batch[n:]
 		}
+		s.w.keepUp(time.Now())
 	}
 }
 
@@ -163,6 +175,7 @@ func (w *writer) commit(batch []op) (n int, err error) {
 		return n, err
 	}
 	w.failure = nil
+	w.upkeep.wrote(start)
 	if len(w.logs) > maxCached {
 		clear(w.logs)
 	}

@@ -1,0 +1,140 @@
+package store
+
+import (
+	"errors"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+)
+
+// What can wait is not done with every message: words go into the full-text index
+// in batches, which makes a message cost half as much, and the write-ahead log is
+// folded into the file, which waits for the disk, when nobody waits for it. Both
+// are done a while after the first write that was not followed by them, once no
+// write has come for a moment, or at last however many come.
+const (
+	upkeepAfter = 5 * time.Second
+	upkeepQuiet = 200 * time.Millisecond
+	upkeepLast  = 30 * time.Second
+)
+
+// Bounds of what upkeep leaves for later; past them it is done after the next write.
+const (
+	maxUnindexed = 500  // messages
+	maxLogPages  = 4000 // in the write-ahead log: 16 MB
+)
+
+// patience is how long upkeep waits for readers to leave the write-ahead log.
+const patience = 20 * time.Millisecond
+
+// upkeep is what the writer knows of the work that waits.
+type upkeep struct {
+	since     time.Time // of the first write that waits; zero if none does
+	last      time.Time // of the newest write
+	unindexed int       // messages behind the end of the full-text index
+	logPages  int       // in the write-ahead log
+	held      bool      // a snapshot is read: the file must not change
+}
+
+// wrote notes that something was stored.
+func (u *upkeep) wrote(now time.Time) {
+	if u.last = now; u.since.IsZero() {
+		u.since = now
+	}
+}
+
+// due returns when upkeep is to be done; zero means never.
+func (u *upkeep) due() time.Time {
+	if u.since.IsZero() {
+		return time.Time{}
+	}
+	due, last := u.since.Add(upkeepAfter), u.since.Add(upkeepLast)
+	if quiet := u.last.Add(upkeepQuiet); quiet.After(due) {
+		due = quiet
+	}
+	if due.After(last) {
+		return last
+	}
+	return due
+}
+
+// keepUp does what is due, or too much to wait. What fails is tried again later:
+// nothing depends on it but a search, which then says so.
+func (w *writer) keepUp(now time.Time) {
+	due := w.upkeep.due()
+	all := !due.IsZero() && !now.Before(due)
+	if all || w.upkeep.unindexed >= maxUnindexed {
+		_ = w.index()
+	}
+	switch {
+	case all:
+		_ = w.emptyLog()
+		w.upkeep.since = time.Time{}
+		if w.upkeep.unindexed > 0 || w.upkeep.logPages > 0 {
+			w.upkeep.since = now
+		}
+	case w.upkeep.logPages >= maxLogPages && !w.upkeep.held:
+		if _, _, err := w.db.WALCheckpoint("main", sqlite3.CHECKPOINT_PASSIVE); err == nil {
+			w.upkeep.logPages = 0
+		}
+	}
+}
+
+// emptyLog folds the write-ahead log into the file and cuts it to nothing, so that
+// it does not keep what the file no longer holds.
+func (w *writer) emptyLog() error {
+	if w.upkeep.held {
+		return nil
+	}
+	if err := w.db.BusyTimeout(patience); err != nil {
+		return err
+	}
+	_, _, err := w.db.WALCheckpoint("main", sqlite3.CHECKPOINT_TRUNCATE)
+	if err == nil {
+		w.upkeep.logPages = 0
+	}
+	return errors.Join(err, w.db.BusyTimeout(busyTimeout))
+}
+
+// index adds the words of new messages to the full-text index, oldest first, each
+// batch in a transaction: the index ends at its newest message.
+func (w *writer) index() error {
+	for more := true; more; {
+		end, err := w.indexEnd()
+		if err != nil {
+			return err
+		}
+		indexed := 0
+		if err := w.transaction(func() error {
+			return w.query(func(s *sqlite3.Stmt) error {
+				indexed++
+				return w.exec(`INSERT INTO message_text (rowid, text, room) VALUES (?, ?, ?)`,
+					s.ColumnInt64(0), spaced(s.ColumnText(2)), roomToken(s.ColumnInt64(1)))
+			}, `SELECT cursor, room, text FROM message WHERE cursor > ? ORDER BY cursor LIMIT ?`, end, maxBatch)
+		}); err != nil {
+			return err
+		}
+		w.upkeep.unindexed = max(0, w.upkeep.unindexed-indexed)
+		more = indexed == maxBatch
+	}
+	w.upkeep.unindexed = 0
+	return nil
+}
+
+// indexEnd returns the cursor of the newest message in the full-text index.
+func (c *conn) indexEnd() (end int64, err error) {
+	_, err = c.queryRow(func(s *sqlite3.Stmt) error {
+		end = s.ColumnInt64(0)
+		return nil
+	}, `SELECT ifnull((SELECT rowid FROM message_text ORDER BY rowid DESC LIMIT 1), 0)`)
+	return end, err
+}
+
+// hasUnindexed reports whether there are messages behind the end of the index.
+func (c *conn) hasUnindexed() (bool, error) {
+	end, err := c.indexEnd()
+	if err != nil {
+		return false, err
+	}
+	return c.queryRow(func(*sqlite3.Stmt) error { return nil }, `SELECT 1 FROM message WHERE cursor > ? LIMIT 1`, end)
+}
