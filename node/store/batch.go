@@ -1,12 +1,6 @@
 package store
 
-import (
-	"context"
-
-	"github.com/ncruces/go-sqlite3"
-
-	"earshot/chat"
-)
+import "earshot/chat"
 
 // Batch is what is stored together: all of it, or nothing.
 type Batch struct {
@@ -24,17 +18,6 @@ type Batch struct {
 	// failed. It must not wait for the store.
 	Guard func() error
 }
-
-// StateChange stores Value under Key in place of what was there. A nil Value
-// removes it. What was replaced or removed can't be read from the database's file
-// any more once the write-ahead log is emptied: see the package's promises.
-type StateChange struct {
-	Key   string // 1 to MaxStateKey bytes
-	Value []byte
-}
-
-// MaxStateKey bounds a key of state: twice the longest that is in use.
-const MaxStateKey = 512
 
 // Commit stores a batch. It returns at once and keeps b.
 //
@@ -93,48 +76,4 @@ func (w *writer) store(b *Batch) ([]chat.Cursor, error) {
 		}
 	}
 	return cursors, nil
-}
-
-func (w *writer) putState(c StateChange) error {
-	if len(c.Key) == 0 || len(c.Key) > MaxStateKey {
-		return chat.Errorf(chat.CodeInternal, "Something was to be stored under a name of %d bytes. Report these words.", len(c.Key))
-	}
-	if c.Value == nil {
-		return w.exec(`DELETE FROM state WHERE key = ?`, []byte(c.Key))
-	}
-	return w.exec(`INSERT INTO state (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
-		[]byte(c.Key), c.Value)
-}
-
-// State returns what is stored under every key that begins with prefix.
-func (s *Store) State(ctx context.Context, prefix string) (map[string][]byte, error) {
-	var state map[string][]byte
-	err := s.read(ctx, func(c *conn) error {
-		state = make(map[string][]byte)
-		add := func(stmt *sqlite3.Stmt) error {
-			state[string(stmt.ColumnRawBlob(0))] = stmt.ColumnBlob(1, []byte{})
-			return nil
-		}
-		if end := behind(prefix); end != nil {
-			return c.query(add, `SELECT key, value FROM state WHERE key >= ? AND key < ?`, []byte(prefix), end)
-		}
-		return c.query(add, `SELECT key, value FROM state WHERE key >= ?`, []byte(prefix))
-	})
-	if err != nil {
-		return nil, err
-	}
-	return state, nil
-}
-
-// behind returns the first key behind all that begin with prefix; nil if there is
-// none.
-func behind(prefix string) []byte {
-	end := []byte(prefix)
-	for len(end) > 0 {
-		if end[len(end)-1]++; end[len(end)-1] != 0 {
-			return end
-		}
-		end = end[:len(end)-1]
-	}
-	return nil
 }

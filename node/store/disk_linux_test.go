@@ -7,10 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"earshot/chat"
+	"earshot/node/disktest"
 )
 
 func init() {
@@ -22,36 +22,15 @@ func TestAFullDiskIsSaidAndSurvived(t *testing.T) { mounting(t, "full") }
 
 func TestAReadOnlyDiskIsSaid(t *testing.T) { mounting(t, "read-only") }
 
-// mounting runs a child in namespaces of its own, where it may mount a small disk.
-func mounting(t *testing.T, what string) {
-	cmd := child(t.Context(), what, t.TempDir())
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-	if os.Getuid() != 0 {
-		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
-	}
-	if err := cmd.Start(); errors.Is(err, syscall.EPERM) && os.Getenv("CI") != "true" {
-		t.Skip("this system allows no mount namespaces, so no small disk can be made: ", err)
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Fatal(err)
-	}
-}
+// mounting runs a child that may mount a small disk.
+func mounting(t *testing.T, what string) { disktest.Run(t, child(t.Context(), what, t.TempDir())) }
 
-// smallDisk mounts a disk of 4 MB at dir that nobody else sees.
-func smallDisk(dir string) error {
-	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
-		return err
-	}
-	return syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=4m")
-}
+// smallDisk is the size of a disk, in bytes.
+const smallDisk = 4 << 20
 
 // readOnlyDisk opens an old and a new history on a disk that takes no writes.
 func readOnlyDisk(dir string) error {
-	if err := smallDisk(dir); err != nil {
+	if err := disktest.Mount(dir, smallDisk); err != nil {
 		return err
 	}
 	old := filepath.Join(dir, "old")
@@ -62,7 +41,7 @@ func readOnlyDisk(dir string) error {
 	if err := s.Close(); err != nil {
 		return err
 	}
-	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+	if err := disktest.ReadOnly(dir); err != nil {
 		return err
 	}
 	for _, home := range []string{old, filepath.Join(dir, "new")} {
@@ -76,12 +55,12 @@ func readOnlyDisk(dir string) error {
 
 // fillDisk appends until a disk of 4 MB is full, makes room, and goes on.
 func fillDisk(dir string) error {
-	if err := smallDisk(dir); err != nil {
+	if err := disktest.Mount(dir, smallDisk); err != nil {
 		return err
 	}
 	ballast := filepath.Join(dir, "ballast")
-	if err := os.WriteFile(ballast, make([]byte, 8<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
-		return fmt.Errorf("the disk is not full: %w", err)
+	if err := disktest.Fill(ballast); err != nil {
+		return err
 	}
 	home := filepath.Join(dir, "home")
 	if _, err := Open(context.Background(), home, Options{Key: testKey}); chat.CodeOf(err) != chat.CodeDiskFull {
@@ -111,7 +90,9 @@ func fillDisk(dir string) error {
 		var recs []Record
 		for range cap(answers) {
 			recs = append(recs, ann.say(noon+chat.HLC(ann.seq), string(text)))
-			s.Append(recs[len(recs)-1:], func(_ []chat.Cursor, err error) { answers <- err })
+			// What is remembered says how far the log goes.
+			b := Batch{Records: recs[len(recs)-1:], State: []StateChange{{"seal/last", fmt.Append(nil, ann.seq)}}}
+			s.Commit(b, func(_ []chat.Cursor, err error) { answers <- err })
 		}
 		for i := range recs {
 			err := <-answers
@@ -124,6 +105,14 @@ func fillDisk(dir string) error {
 			}
 			failed = append(failed, recs[i])
 		}
+	}
+	if state, err := s.State(context.Background(), ""); err != nil || string(state["seal/last"]) != fmt.Sprint(stored) {
+		return fmt.Errorf("on a full disk the state is of entry %s, %w, and the log ends at %d", state["seal/last"], err, stored)
+	}
+	// It finds everything, or says why it can't.
+	if hits, err := s.Search(context.Background(), "gcjfbieahd", nil, maxPage); chat.CodeOf(err) != chat.CodeDiskFull &&
+		(err != nil || uint64(len(hits)) != min(stored-1, maxPage)) {
+		return fmt.Errorf("searching on a full disk: %d hits of %d messages, %w", len(hits), stored-1, err)
 	}
 	if page, err := s.Messages(context.Background(), lobby, MessageQuery{}); err != nil || len(page) != defaultPage {
 		return fmt.Errorf("reading on a full disk: %d messages, %w", len(page), err)

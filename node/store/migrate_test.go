@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -36,6 +37,16 @@ func writeOld(t *testing.T, s *Store) {
 	s.MarkRead(lobby, hello.Entry.ID, done)
 	get(t)
 	putRoom(t, s, "#side", false)
+	// Since version 2.
+	cat, catOpen := opened(den, "cat", noon+40)
+	read, unread := cat.seal(noon+41, 1), cat.seal(noon+42, 2)
+	mustCommit(t, s, Batch{
+		Records: []Record{catOpen, read, unread}, Openings: []Opening{opening(read, "in the den")},
+		Unopened: []Unopened{{ID: unread.Entry.ID, Room: den, Reason: "not_shared"}},
+		Rooms:    []RoomChange{denChange(true)},
+		State:    []StateChange{{"seal/a", []byte("secret")}, {"seal/b", []byte("removed")}},
+	})
+	mustCommit(t, s, Batch{State: []StateChange{{"seal/b", nil}}})
 }
 
 // A history of every version that was ever released opens with all it holds, and
@@ -84,14 +95,14 @@ func TestOldHistoriesOpen(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, FileName), db, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			checkOld(t, openStore(t, dir))
+			checkOld(t, openStore(t, dir), version)
 		})
 	}
 }
 
 func exists(path string) bool { return size(path) >= 0 }
 
-func checkOld(t *testing.T, s *Store) {
+func checkOld(t *testing.T, s *Store, version int) {
 	t.Helper()
 	ctx := t.Context()
 	lobby, side := chat.OpenRoom("#lobby"), chat.OpenRoom("#side")
@@ -103,14 +114,20 @@ func checkOld(t *testing.T, s *Store) {
 	wantTexts(t, must(s.Search(ctx, "東京", &lobby, 0))(t), "東京 again")
 	wantTexts(t, must(s.Search(ctx, "side", nil, 0))(t), "on the side")
 	rooms := must(s.Rooms(ctx))(t)
-	if len(rooms) != 2 || rooms[0].Unread != 1 || *rooms[0].ReadUpTo != page[0].ID || !rooms[0].Joined || rooms[1].Joined || rooms[1].Unread != 1 {
+	facts := 6
+	if version >= 2 {
+		facts = 8
+		defer checkDen(t, s, rooms[2])
+		rooms = rooms[:2]
+	}
+	if len(rooms) != 2 || rooms[0].Kind != chat.RoomOpen || rooms[1].Kind != chat.RoomOpen || rooms[0].Unread != 1 || *rooms[0].ReadUpTo != page[0].ID || !rooms[0].Joined || rooms[1].Joined || rooms[1].Unread != 1 {
 		t.Errorf("rooms = %+v", rooms)
 	}
-	if devices := must(s.Devices(ctx))(t); len(devices) != 2 || string(devices[0].Cert) != "certificate" {
+	if devices := must(s.Devices(ctx))(t); len(devices) < 2 || string(devices[0].Cert) != "certificate" {
 		t.Errorf("devices = %+v", devices)
 	}
-	if facts := must(s.Facts(ctx, 0, 0))(t); len(facts) != 6 {
-		t.Errorf("%d facts, want 6", len(facts))
+	if got := must(s.Facts(ctx, 0, 0))(t); len(got) != facts {
+		t.Errorf("%d facts, want %d", len(got), facts)
 	}
 	if m, found, err := s.ByClientID(ctx, "click-1"); !found || err != nil || m.ID != page[0].ID {
 		t.Errorf("by client id: %v, %v, %v", m, found, err)
@@ -130,8 +147,30 @@ func checkOld(t *testing.T, s *Store) {
 	i := slices.IndexFunc(logs, func(l LogRow) bool { return l.Room == lobby })
 	ann := newWriter(lobby, "ann")
 	ann.seq, ann.prev = logs[i].LastSeq, logs[i].LastID
-	if got := mustStore(t, s, ann.say(logs[i].LastHLC+1, "and on")); !slices.Equal(got, []chat.Cursor{7}) {
-		t.Errorf("the next fact is %v, want 7", got)
+	if got := mustStore(t, s, ann.say(logs[i].LastHLC+1, "and on")); !slices.Equal(got, []chat.Cursor{chat.Cursor(facts) + 1}) {
+		t.Errorf("the next fact is %v, want %d", got, facts+1)
 	}
 	wantTexts(t, must(s.Messages(ctx, lobby, MessageQuery{Limit: 1}))(t), "and on")
+}
+
+// checkDen checks what a history holds since version 2.
+func checkDen(t *testing.T, s *Store, room RoomRow) {
+	t.Helper()
+	want := RoomRow{Room: den, Name: "#den", Kind: chat.RoomPrivate, Topic: "quiet", Joined: true, Unread: 1, Unreadable: 1, LastAt: (noon + 41).Time()}
+	if !reflect.DeepEqual(room, want) {
+		t.Errorf("room = %+v, want %+v", room, want)
+	}
+	wantTexts(t, must(s.Search(t.Context(), "den", nil, 0))(t), "in the den")
+	if state := must(s.State(t.Context(), ""))(t); !reflect.DeepEqual(state, map[string][]byte{"seal/a": []byte("secret")}) {
+		t.Errorf("state = %q", state)
+	}
+	page, _, err := s.UnopenedEntries(t.Context(), UnopenedQuery{Room: den})
+	if err != nil || len(page) != 1 || page[0].Reason != "not_shared" || page[0].Entry.Epoch != 2 {
+		t.Fatalf("unopened = %+v, %v", page, err)
+	}
+	got := mustCommit(t, s, Batch{Openings: []Opening{{ID: page[0].Entry.ID, Room: den, Text: "at last"}}, State: []StateChange{{"seal/c", []byte("more")}}})
+	if got[0] != 10 {
+		t.Errorf("cursors = %v", got)
+	}
+	wantTexts(t, must(s.Messages(t.Context(), den, MessageQuery{}))(t), "in the den", "at last")
 }

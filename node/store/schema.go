@@ -118,11 +118,17 @@ ALTER TABLE room ADD COLUMN topic TEXT NOT NULL DEFAULT '';
 ALTER TABLE room ADD COLUMN unreadable INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE room DROP COLUMN open;
 
--- What engines remember, by their keys; much of it is secret.
+-- What engines remember. Each value is encrypted under the key in its slot: see
+-- state.go.
 CREATE TABLE state (
-	key   BLOB NOT NULL PRIMARY KEY,
+	name  BLOB NOT NULL PRIMARY KEY,
+	slot  INTEGER NOT NULL,
 	value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE state_key (
+	id    INTEGER PRIMARY KEY,
+	slots BLOB NOT NULL
+) STRICT;
 
 -- Entries that can't be read here, and what becomes of each if it is opened later.
 -- Those counted are messages: the room's unreadable.

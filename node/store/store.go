@@ -12,6 +12,15 @@
 // which they were asked for. Readers never wait for the writer, and see nothing
 // uncommitted; only Search may wait until it has indexed what is new.
 //
+// State that was removed or replaced can't be read from the file any more, even with
+// the file's key: each value has a key of its own, which is overwritten where it
+// stands. The write-ahead log still holds that key until it is emptied: about 5
+// seconds later, 30 where writes don't cease, when the store is closed, and after a
+// crash within 5 seconds of the next start; but later where something keeps the log
+// from being emptied, which are snapshots, a full disk, and other programs that read
+// the file. What the disk keeps of blocks that were overwritten or cut off is beyond
+// this package.
+//
 // # Goroutines
 //
 // One, the writer: started by Open, owned by the Store, ends in Close after it

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -65,16 +66,7 @@ func (s *Store) UnopenedEntries(ctx context.Context, q UnopenedQuery) (page []St
 			if err != nil || !found {
 				return err
 			}
-			sql, args := `WHERE u.room = ? AND u.entry > ?`, []any{key, q.After}
-			if q.Device != nil {
-				sql, args = sql+` AND u.device = (SELECT id FROM device WHERE device = ?)`, append(args, q.Device[:])
-			}
-			if q.Epoch != nil {
-				sql, args = sql+` AND u.epoch = ?`, append(args, *q.Epoch)
-			}
-			if q.Waiting {
-				sql += ` AND u.reason = ''`
-			}
+			sql, args := q.sql(key)
 			bytes := 0
 			err = c.query(func(stmt *sqlite3.Stmt) error {
 				e := StoredEntry{
@@ -92,9 +84,7 @@ func (s *Store) UnopenedEntries(ctx context.Context, q UnopenedQuery) (page []St
 				}
 				page, next = append(page, e), uint64(stmt.ColumnInt64(0))
 				return nil
-			}, `SELECT u.entry, u.received, u.sort, u.reason, d.person, e.head, e.sig, e.payload
-				FROM unopened u CROSS JOIN device d ON d.id = u.device CROSS JOIN entry e ON e.id = u.entry `+sql+
-				` ORDER BY u.entry LIMIT ?`, append(args, pageSize(q.Limit))...)
+			}, sql, args...)
 			if err == errEnough {
 				return nil
 			}
@@ -105,6 +95,27 @@ func (s *Store) UnopenedEntries(ctx context.Context, q UnopenedQuery) (page []St
 		return nil, q.After, err
 	}
 	return page, next, nil
+}
+
+// sql returns the statement for a query of the room with this local key. It names
+// the index, since SQLite would rather walk all of the room.
+func (q UnopenedQuery) sql(room int64) (sql string, args []any) {
+	index, where, args := "", "u.room = ? AND u.entry > ?", []any{room, q.After}
+	if q.Waiting {
+		index, where = "INDEXED BY unopened_waiting", where+" AND u.reason = ''"
+	}
+	if q.Device != nil {
+		where, args = where+" AND u.device = (SELECT id FROM device WHERE device = ?)", append(args, q.Device[:])
+	}
+	if q.Epoch != nil {
+		where, args = where+" AND u.epoch = ?", append(args, *q.Epoch)
+	}
+	if q.Device != nil && q.Epoch != nil {
+		index = "INDEXED BY unopened_epoch"
+	}
+	return fmt.Sprintf(`SELECT u.entry, u.received, u.sort, u.reason, d.person, e.head, e.sig, e.payload
+		FROM unopened u %s CROSS JOIN device d ON d.id = u.device CROSS JOIN entry e ON e.id = u.entry
+		WHERE %s ORDER BY u.entry LIMIT ?`, index, where), append(args, pageSize(q.Limit))
 }
 
 // unopened is a row of entries that are not readable.
@@ -119,6 +130,11 @@ type unopened struct {
 	mine     bool
 	counted  bool // it is a message, and counts as unreadable
 }
+
+// findUnopened looks an entry up by its id.
+const findUnopened = `SELECT u.entry, u.device, l.log, e.seq, e.hlc, u.sort, u.received, u.mine, u.counted
+	FROM unopened u CROSS JOIN entry e ON e.id = u.entry CROSS JOIN log l ON l.id = e.log
+	WHERE substr(u.id, 1, 8) = ? AND u.id = ? AND u.room = ?`
 
 // addUnopened notes that the entry just stored is not readable.
 func (w *writer) addUnopened(rec *Record, room *roomState, device int64) error {
@@ -154,9 +170,7 @@ func (w *writer) openEntry(o *Opening) (chat.Cursor, error) {
 			sort: chat.HLC(s.ColumnInt64(5)), received: s.ColumnInt64(6), mine: s.ColumnBool(7), counted: s.ColumnBool(8),
 		}
 		return fixed(u.log[:], s.ColumnRawBlob(2))
-	}, `SELECT u.entry, u.device, l.log, e.seq, e.hlc, u.sort, u.received, u.mine, u.counted
-		FROM unopened u CROSS JOIN entry e ON e.id = u.entry CROSS JOIN log l ON l.id = e.log
-		WHERE substr(u.id, 1, 8) = ? AND u.id = ? AND u.room = ?`, o.ID[:8], o.ID[:], room.key)
+	}, findUnopened, o.ID[:8], o.ID[:], room.key)
 	if err != nil || !found {
 		return 0, err
 	}

@@ -33,6 +33,7 @@ type writer struct {
 		rooms []*roomState
 		logs  []*logState
 	}
+	slots  *slots // nil until state is first written
 	upkeep upkeep
 	// failure is why the latest operation was not stored; nil if it was. It is the
 	// reason for holes in logs whose next entries were already queued behind it.
@@ -69,6 +70,7 @@ func (w *writer) reset() error {
 	w.logs = make(map[logKey]*logState)
 	w.devices = make(map[chat.DeviceID]int64)
 	w.dirty.rooms, w.dirty.logs = nil, nil
+	w.slots = nil
 	var err error
 	if w.cursor, err = w.lastCursor(); err != nil {
 		return err
