@@ -293,11 +293,10 @@ func noContact(p chat.Person) error {
 
 // DirectChat returns the chat with a contact.
 func (n *Node) DirectChat(ctx context.Context, who chat.PersonID) (chat.Room, error) {
-	var err error
-	if doErr := n.do(ctx, func(c *core) { err = c.maySend(who) }); doErr != nil {
-		return chat.Room{}, doErr
-	}
-	if err != nil {
+	if err := n.handOver(ctx, func(w *change) {
+		w.life = w.c.life // waits for what opens the chat, if that is on its way into the store
+		w.denied = w.c.maySend(who)
+	}); err != nil {
 		return chat.Room{}, err
 	}
 	return n.FindRoom(ctx, "@"+who.String())

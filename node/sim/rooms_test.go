@@ -265,6 +265,7 @@ func TestANewcomerReadsNoMoreThanTheHistorySettingAllows(t *testing.T) {
 	for history, want := range map[string][]string{
 		chat.HistoryNone:         {"after joining"},
 		chat.HistorySinceInvited: {"since the invitation", "after joining"},
+		chat.HistoryAll:          {"from the beginning", "since the invitation", "after joining"},
 	} {
 		t.Run(history, func(t *testing.T) {
 			t.Parallel()
