@@ -200,6 +200,9 @@ func (n *Node) awaitHello(ctx context.Context, s *stream.Stream, d chat.DeviceID
 	defer late.Stop()
 	f, err := receiveFrame(s)
 	if _, knocked := f.(wire.Knock); err == nil && knocked && late.Stop() {
+		if err := n.tell(ctx, func(c *core) { c.knocked(d, s) }); err != nil {
+			return err
+		}
 		f, err = receiveFrame(s)
 	}
 	switch {
@@ -280,8 +283,7 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, g greeting) {
 			q.theirs = &g
 			return
 		}
-		delete(c.quiet, s)
-		s.TrySend(wire.EncodeFrame(c.hello()))
+		c.sayHello(s)
 	}
 	if nb.peer != nil { // it has opened another one
 		c.sync(catchup.PeerDown{Device: d})

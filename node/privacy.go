@@ -167,9 +167,15 @@ type quietStream struct {
 	theirs *greeting // what they have said, nil for nothing yet
 }
 
+// greetsFirst reports whether a device is told who is here before it has said who it
+// is. Where anybody is blocked, a device that is not known may be theirs.
+func (c *core) greetsFirst(d chat.DeviceID) bool {
+	return c.greets(d) && (len(c.circle.blocked) == 0 || c.people.devices[d] != nil)
+}
+
 // open says hello on a new peer stream, or that it will not be said yet.
 func (c *core) open(d chat.DeviceID, s *stream.Stream) {
-	if c.greets(d) {
+	if c.greetsFirst(d) {
 		s.TrySend(wire.EncodeFrame(c.hello()))
 		return
 	}
@@ -181,11 +187,10 @@ func (c *core) open(d chat.DeviceID, s *stream.Stream) {
 // those who may no longer.
 func (c *core) introduce() {
 	for s, q := range c.quiet {
-		if !c.greets(q.device) {
+		if !c.greetsFirst(q.device) {
 			continue
 		}
-		delete(c.quiet, s)
-		s.TrySend(wire.EncodeFrame(c.hello()))
+		c.sayHello(s)
 		if q.theirs != nil {
 			c.greeted(q.device, s, *q.theirs)
 		}
@@ -194,6 +199,20 @@ func (c *core) introduce() {
 		if nb.peer != nil && !c.greets(d) || c.n.refuses(d) {
 			c.hangUp(d)
 		}
+	}
+}
+
+// sayHello says on a quiet stream who is here.
+func (c *core) sayHello(s *stream.Stream) {
+	delete(c.quiet, s)
+	s.TrySend(wire.EncodeFrame(c.hello()))
+}
+
+// knocked: they do not say who they are yet. Two who both wait for the other's hello
+// would wait for ever, so whoever has no reason of their own to wait speaks.
+func (c *core) knocked(d chat.DeviceID, s *stream.Stream) {
+	if c.quiet[s] != nil && c.greets(d) {
+		c.sayHello(s)
 	}
 }
 

@@ -63,8 +63,7 @@ func (o *Office) Enter(ctx context.Context, name string) (*node.Node, error) {
 		Transport: o.Net.Transport(), ListenAddrs: []ma.Multiaddr{listen},
 		Sources: func(h *host.Host) ([]discovery.Source, error) {
 			self = host.PeerID(h.Device())
-			o.announce(self, listen)
-			return []discovery.Source{&ear{office: o, self: self, heard: make(chan discovery.Event, 1024)}}, nil
+			return []discovery.Source{&ear{office: o, self: self, addr: listen, heard: make(chan discovery.Event, 1024)}}, nil
 		},
 	})
 	if err != nil {
@@ -81,9 +80,7 @@ func (o *Office) Leave(ctx context.Context, n *node.Node) error {
 	o.mu.Lock()
 	p, ok := o.nodes[n]
 	delete(o.nodes, n)
-	gone := o.present[p]
-	delete(o.present, p)
-	o.tell(discovery.Event{Kind: discovery.Lost, Sighting: gone})
+	o.withdraw(p)
 	o.mu.Unlock()
 	if !ok {
 		return nil
@@ -109,12 +106,19 @@ func (o *Office) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// announce tells everybody that somebody is there; o.mu is held.
 func (o *Office) announce(p peer.ID, addr ma.Multiaddr) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	s := discovery.Sighting{Peer: p, Addrs: []ma.Multiaddr{addr}, Via: "office", Seen: time.Now()}
 	o.present[p] = s
 	o.tell(discovery.Event{Kind: discovery.Found, Sighting: s})
+}
+
+// withdraw takes that back; o.mu is held.
+func (o *Office) withdraw(p peer.ID) {
+	if gone, there := o.present[p]; there {
+		delete(o.present, p)
+		o.tell(discovery.Event{Kind: discovery.Lost, Sighting: gone})
+	}
 }
 
 // tell has every ear hear an event; o.mu is held.
@@ -128,10 +132,22 @@ func (o *Office) tell(ev discovery.Event) {
 type ear struct {
 	office *Office
 	self   peer.ID
+	addr   ma.Multiaddr
 	heard  chan discovery.Event
 }
 
 func (e *ear) Name() string { return "office" }
+
+// Announce says whether the node is to be seen in the office.
+func (e *ear) Announce(on bool) {
+	e.office.mu.Lock()
+	defer e.office.mu.Unlock()
+	if on {
+		e.office.announce(e.self, e.addr)
+	} else {
+		e.office.withdraw(e.self)
+	}
+}
 
 func (e *ear) hear(ev discovery.Event) {
 	if ev.Peer == e.self {

@@ -1,0 +1,296 @@
+package sim
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"earshot/chat"
+	"earshot/node/api"
+)
+
+// Who may know that somebody is here, on whole nodes.
+
+// never fails the test if an event that bad accepts is among those that came
+// before one that last accepts.
+func (d *desk) never(what string, bad, last func(chat.Event) bool) {
+	d.t.Helper()
+	d.await("the end of the wait for "+what, func(e chat.Event) bool {
+		if bad(e) {
+			d.t.Errorf("%s saw %s: %+v", d.Name(), what, e)
+		}
+		return last(e)
+	})
+}
+
+func hearing(text string) func(chat.Event) bool {
+	return func(e chat.Event) bool {
+		m, ok := e.(chat.MessageEvent)
+		return ok && m.Text == text
+	}
+}
+
+// of accepts whatever faces are told of somebody.
+func of(who chat.PersonID) func(chat.Event) bool {
+	return func(e chat.Event) bool {
+		switch e := e.(type) {
+		case chat.PersonEvent:
+			return e.Person.Person == who
+		case chat.TypingEvent:
+			return e.From.Person == who
+		case chat.MessageEvent:
+			return e.From.Person == who
+		case chat.ContactEvent:
+			return e.Person.Person == who
+		}
+		return false
+	}
+}
+
+// knows returns what a node's people list says of somebody.
+func (d *desk) knows(who chat.PersonID) (chat.Person, bool) {
+	d.t.Helper()
+	people, err := d.People(d.ctx)
+	d.must(err)
+	for _, p := range people {
+		if p.Person == who {
+			return p, true
+		}
+	}
+	return chat.Person{}, false
+}
+
+func visible(nearby string) chat.Privacy {
+	return chat.Privacy{Nearby: nearby, Presence: chat.OnlyContacts, Read: chat.OnlyContacts}
+}
+
+func TestABlockedPersonMustSeeNothingThatOfSomebodyAbsentIsNotSeen(t *testing.T) {
+	o, enter := newOffice(t)
+	ann, ben, cleo := enter("Ann"), enter("Ben"), enter("Cleo")
+	befriend(ann, ben)
+	befriend(ben, cleo)
+	befriend(ann, cleo)
+	ben.must(ben.SetTyping(ben.ctx, lobby, true))
+	ann.await("Ben typing", func(e chat.Event) bool { ty, ok := e.(chat.TypingEvent); return ok && ty.Typing })
+
+	ann.must(ann.BlockPerson(ann.ctx, ben.me()))
+	ben.sees("Ann", chat.Gone)
+	p, _ := ben.knows(ann.me())
+	if p.Relation != chat.RelationContact || p.LastSeen.IsZero() || p.Devices[0].Address != "" {
+		t.Errorf("Ben sees %+v", p)
+	}
+	// Cleo leaves for comparison: what Ben is told of the two is the same.
+	cleo.must(o.Leave(cleo.ctx, cleo.Node))
+	ben.sees("Cleo", chat.Gone)
+	absent, _ := ben.knows(cleo.me())
+	if absent.Presence != p.Presence || absent.Relation != p.Relation || len(absent.Devices) != len(p.Devices) || absent.Devices[0].Presence != p.Devices[0].Presence {
+		t.Errorf("of Ann Ben sees %+v, of Cleo, who is gone, %+v", p, absent)
+	}
+	// Both ask again; neither request arrives, and both wait.
+	for _, who := range []chat.PersonID{ann.me(), cleo.me()} {
+		ben.must(ben.ForgetContact(ben.ctx, who))
+		got, err := ben.AddContact(ben.ctx, who, "hello?")
+		ben.must(err)
+		if !got.Waiting {
+			t.Errorf("%+v does not wait", got)
+		}
+	}
+	if r := ann.relation(ben); r != chat.RelationBlocked {
+		t.Errorf("to Ann, Ben is %s", r)
+	}
+}
+
+func TestNothingOfABlockedPersonMustReachWhoBlockedThem(t *testing.T) {
+	_, enter := newOffice(t)
+	ann, ben, cleo := enter("Ann"), enter("Ben"), enter("Cleo")
+	for _, d := range []*desk{ann, ben, cleo} {
+		for _, other := range []*desk{ann, ben, cleo} {
+			if other != d {
+				d.sees(other.Name(), chat.Here)
+			}
+		}
+	}
+	ben.say("before")
+	ann.hears("before")
+	ann.must(ann.BlockPerson(ann.ctx, ben.me()))
+	ann.sees("Ben", chat.Gone)
+	cleo.say("he is blocked")
+	ann.hears("he is blocked") // and what she was told of that is behind her
+	ben.must(ben.SetTyping(ben.ctx, lobby, true))
+	ben.say("psst")
+	cleo.hears("psst")
+	cleo.say("what Ben said is held by all by now")
+	ann.never("something of Ben", of(ben.me()), hearing("what Ben said is held by all by now"))
+	page, err := ann.Messages(ann.ctx, lobby, api.Page{Limit: 10})
+	ann.must(err)
+	for _, m := range page {
+		if m.Text == "psst" {
+			t.Error("it stands in Ann's history")
+		}
+	}
+	// What was kept without being shown is no reason to part: all hold the same.
+	ben.say("once more")
+	cleo.hears("once more")
+	room, err := ann.FindRoom(ann.ctx, chat.Lobby)
+	ann.must(err)
+	if room.Unread != 3 { // "before" and Cleo's
+		t.Errorf("%d are unread", room.Unread)
+	}
+	// Unblocked, they meet again.
+	ann.must(ann.UnblockPerson(ann.ctx, ben.me()))
+	ann.sees("Ben", chat.Here)
+	ben.sees("Ann", chat.Here)
+	ben.say("thank you")
+	ann.hears("thank you")
+}
+
+func TestABlockedPersonMustStayBlockedAfterARestart(t *testing.T) {
+	o, enter := newOffice(t)
+	ann, ben := enter("Ann"), enter("Ben")
+	ann.sees("Ben", chat.Here)
+	ben.sees("Ann", chat.Here)
+	ann.must(ann.BlockPerson(ann.ctx, ben.me()))
+	ben.sees("Ann", chat.Gone)
+	ann.must(o.Leave(ann.ctx, ann.Node))
+	ann = enter("Ann")
+	enter("Cleo") // who comes later is seen by both
+	ann.sees("Cleo", chat.Here)
+	ben.sees("Cleo", chat.Here)
+	if p, _ := ben.knows(ann.me()); p.Presence != chat.Gone {
+		t.Errorf("Ben sees %+v", p)
+	}
+	if p, _ := ann.knows(ben.me()); p.Presence != chat.Gone || p.Relation != chat.RelationBlocked {
+		t.Errorf("Ann sees %+v", p)
+	}
+}
+
+func TestWhoShowsThemselvesToContactsMustNotBeSeenByStrangers(t *testing.T) {
+	o, enter := newOffice(t)
+	ann, ben, cleo := enter("Ann"), enter("Ben"), enter("Cleo")
+	befriend(ann, ben)
+	ann.sees("Cleo", chat.Here)
+	cleo.sees("Ann", chat.Here)
+	ann.must(ann.SetPrivacy(ann.ctx, visible(chat.OnlyContacts)))
+	cleo.sees("Ann", chat.Gone) // she was seen before
+	if p, _ := ben.knows(ann.me()); p.Presence != chat.Here {
+		t.Errorf("Ben, a contact, sees %+v", p)
+	}
+	// Who comes now never hears of her, but she of them: it is she who may not be seen.
+	dora := enter("Dora")
+	ann.sees("Dora", chat.Here)
+	dora.sees("Cleo", chat.Here)
+	ben.say("everybody is here")
+	dora.hears("everybody is here")
+	if p, known := dora.knows(ann.me()); known {
+		t.Errorf("Dora, a stranger, knows %+v", p)
+	}
+	// The setting outlives a restart.
+	ann.must(o.Leave(context.Background(), ann.Node))
+	ann = enter("Ann")
+	ben.sees("Ann", chat.Here)
+	ann.sees("Dora", chat.Here)
+	if p, known := dora.knows(ann.me()); known {
+		t.Errorf("after the restart, Dora knows %+v", p)
+	}
+	// Whom she asks may know that she is here; they find out by her asking.
+	_, err := ann.AddContact(ann.ctx, dora.me(), "hello")
+	ann.must(err)
+	dora.becomes(ann, chat.RelationAsking)
+	dora.sees("Ann", chat.Here)
+	if p, _ := cleo.knows(ann.me()); p.Presence != chat.Gone {
+		t.Errorf("Cleo sees %+v", p)
+	}
+	ann.must(ann.SetPrivacy(ann.ctx, visible(chat.Everyone)))
+	cleo.sees("Ann", chat.Here)
+}
+
+func TestTwoWhoShowThemselvesToContactsOnlyMustNotSeeEachOther(t *testing.T) {
+	_, enter := newOffice(t)
+	ann, ben := enter("Ann"), enter("Ben")
+	ann.must(ann.SetPrivacy(ann.ctx, visible(chat.OnlyContacts)))
+	ben.must(ben.SetPrivacy(ben.ctx, visible(chat.OnlyContacts)))
+	cleo := enter("Cleo")
+	for _, d := range []*desk{ann, ben} {
+		d.sees("Cleo", chat.Here)
+		_, err := d.AddContact(d.ctx, cleo.me(), "")
+		d.must(err)
+		cleo.becomes(d, chat.RelationAsking)
+		cleo.must(cleo.AcceptContact(cleo.ctx, d.me()))
+		d.becomes(cleo, chat.RelationContact)
+	}
+	cleo.say("both are here")
+	ann.hears("both are here")
+	ben.hears("both are here")
+	for _, pair := range [][2]*desk{{ann, ben}, {ben, ann}} {
+		if p, known := pair[0].knows(pair[1].me()); known && p.Presence == chat.Here {
+			t.Errorf("%s sees %+v", pair[0].Name(), p)
+		}
+	}
+	ben.must(ben.SetPrivacy(ben.ctx, visible(chat.Everyone)))
+	ann.sees("Ben", chat.Here)
+}
+
+func TestWhoIsInvisibleMustBeSeenByNobodyAndSendNothing(t *testing.T) {
+	o, enter := newOffice(t)
+	ann, ben := enter("Ann"), enter("Ben")
+	befriend(ann, ben)
+	p := visible(chat.Everyone)
+	p.Invisible = true
+	ann.must(ann.SetPrivacy(ann.ctx, p))
+	ben.sees("Ann", chat.Gone)
+	ann.sees("Ben", chat.Gone)
+	me, err := ann.Me(ann.ctx)
+	if err != nil || len(me.Warnings) != 1 || me.Warnings[0].Code != chat.CodeInvisible {
+		t.Errorf("Ann is told %+v (%v)", me.Warnings, err)
+	}
+	ann.say("a note to myself")
+	ben.say("is she there?")
+	cleo := enter("Cleo")
+	ben.sees("Cleo", chat.Here)
+	cleo.hears("is she there?")
+	// After a restart it is still so.
+	ann.must(o.Leave(context.Background(), ann.Node))
+	ann = enter("Ann")
+	if me, _ := ann.Me(ann.ctx); len(me.Warnings) != 1 {
+		t.Errorf("after the restart Ann is told %+v", me.Warnings)
+	}
+	ben.say("really not?")
+	cleo.never("something of Ann", of(ann.me()), hearing("really not?"))
+	if who, _ := ann.knows(ben.me()); who.Presence != chat.Gone {
+		t.Errorf("Ann sees %+v", who)
+	}
+	if _, known := cleo.knows(ann.me()); known {
+		t.Error("Cleo knows Ann")
+	}
+	p.Invisible = false
+	start := time.Now()
+	ann.must(ann.SetPrivacy(ann.ctx, p))
+	ben.sees("Ann", chat.Here)
+	if took := time.Since(start); took > slowness*5*time.Second {
+		t.Errorf("it took %v until Ben saw Ann", took)
+	}
+	ben.hears("a note to myself")
+	ann.hears("really not?")
+	if me, _ := ann.Me(ann.ctx); len(me.Warnings) != 0 {
+		t.Errorf("Ann is still told %+v", me.Warnings)
+	}
+}
+
+func TestWhoKeepsTheirPresenceToThemselvesMustNotBeSeenTyping(t *testing.T) {
+	_, enter := newOffice(t)
+	ann, ben := enter("Ann"), enter("Ben")
+	ann.sees("Ben", chat.Here)
+	ben.sees("Ann", chat.Here)
+	ann.must(ann.SetPrivacy(ann.ctx, chat.Privacy{Nearby: chat.Everyone, Presence: chat.Nobody, Read: chat.Nobody}))
+	ann.must(ann.SetTyping(ann.ctx, lobby, true))
+	ann.say("done")
+	ben.never("Ann typing", func(e chat.Event) bool { ty, ok := e.(chat.TypingEvent); return ok && ty.Typing }, hearing("done"))
+}
+
+func TestSettingsThatAreNoneAreRefused(t *testing.T) {
+	_, enter := newOffice(t)
+	ann := enter("Ann")
+	for _, p := range []chat.Privacy{{}, {Nearby: "all", Presence: chat.Nobody, Read: chat.Nobody}, {Nearby: chat.Nobody, Presence: chat.Nobody}} {
+		ann.fails(chat.CodeUsage, ann.SetPrivacy(ann.ctx, p), chat.Everyone)
+	}
+}
