@@ -65,6 +65,7 @@ func visible(nearby string) chat.Privacy {
 }
 
 func TestABlockedPersonMustSeeNothingThatOfSomebodyAbsentIsNotSeen(t *testing.T) {
+	t.Parallel()
 	o, enter := newOffice(t)
 	ann, ben, cleo := enter("Ann"), enter("Ben"), enter("Cleo")
 	befriend(ann, ben)
@@ -73,21 +74,21 @@ func TestABlockedPersonMustSeeNothingThatOfSomebodyAbsentIsNotSeen(t *testing.T)
 	ben.must(ben.SetTyping(ben.ctx, lobby, true))
 	ann.await("Ben typing", func(e chat.Event) bool { ty, ok := e.(chat.TypingEvent); return ok && ty.Typing })
 
-	ann.must(ann.BlockPerson(ann.ctx, ben.me()))
+	ann.must(ann.BlockPerson(ann.ctx, ben.id()))
 	ben.sees("Ann", chat.Gone)
-	p, _ := ben.knows(ann.me())
+	p, _ := ben.knows(ann.id())
 	if p.Relation != chat.RelationContact || p.LastSeen.IsZero() || p.Devices[0].Address != "" {
 		t.Errorf("Ben sees %+v", p)
 	}
 	// Cleo leaves for comparison: what Ben is told of the two is the same.
 	cleo.must(o.Leave(cleo.ctx, cleo.Node))
 	ben.sees("Cleo", chat.Gone)
-	absent, _ := ben.knows(cleo.me())
+	absent, _ := ben.knows(cleo.id())
 	if absent.Presence != p.Presence || absent.Relation != p.Relation || len(absent.Devices) != len(p.Devices) || absent.Devices[0].Presence != p.Devices[0].Presence {
 		t.Errorf("of Ann Ben sees %+v, of Cleo, who is gone, %+v", p, absent)
 	}
 	// Both ask again; neither request arrives, and both wait.
-	for _, who := range []chat.PersonID{ann.me(), cleo.me()} {
+	for _, who := range []chat.PersonID{ann.id(), cleo.id()} {
 		ben.must(ben.ForgetContact(ben.ctx, who))
 		got, err := ben.AddContact(ben.ctx, who, "hello?")
 		ben.must(err)
@@ -95,12 +96,13 @@ func TestABlockedPersonMustSeeNothingThatOfSomebodyAbsentIsNotSeen(t *testing.T)
 			t.Errorf("%+v does not wait", got)
 		}
 	}
-	if r := ann.relation(ben); r != chat.RelationBlocked {
+	if r := ann.relation(ben.id()); r != chat.RelationBlocked {
 		t.Errorf("to Ann, Ben is %s", r)
 	}
 }
 
 func TestNothingOfABlockedPersonMustReachWhoBlockedThem(t *testing.T) {
+	t.Parallel()
 	_, enter := newOffice(t)
 	ann, ben, cleo := enter("Ann"), enter("Ben"), enter("Cleo")
 	for _, d := range []*desk{ann, ben, cleo} {
@@ -112,7 +114,7 @@ func TestNothingOfABlockedPersonMustReachWhoBlockedThem(t *testing.T) {
 	}
 	ben.say("before")
 	ann.hears("before")
-	ann.must(ann.BlockPerson(ann.ctx, ben.me()))
+	ann.must(ann.BlockPerson(ann.ctx, ben.id()))
 	ann.sees("Ben", chat.Gone)
 	cleo.say("he is blocked")
 	ann.hears("he is blocked") // and what she was told of that is behind her
@@ -120,7 +122,7 @@ func TestNothingOfABlockedPersonMustReachWhoBlockedThem(t *testing.T) {
 	ben.say("psst")
 	cleo.hears("psst")
 	cleo.say("what Ben said is held by all by now")
-	ann.never("something of Ben", of(ben.me()), hearing("what Ben said is held by all by now"))
+	ann.never("something of Ben", of(ben.id()), hearing("what Ben said is held by all by now"))
 	page, err := ann.Messages(ann.ctx, lobby, api.Page{Limit: 10})
 	ann.must(err)
 	for _, m := range page {
@@ -137,7 +139,7 @@ func TestNothingOfABlockedPersonMustReachWhoBlockedThem(t *testing.T) {
 		t.Errorf("%d are unread", room.Unread)
 	}
 	// Unblocked, they meet again.
-	ann.must(ann.UnblockPerson(ann.ctx, ben.me()))
+	ann.must(ann.UnblockPerson(ann.ctx, ben.id()))
 	ann.sees("Ben", chat.Here)
 	ben.sees("Ann", chat.Here)
 	ben.say("thank you")
@@ -145,26 +147,28 @@ func TestNothingOfABlockedPersonMustReachWhoBlockedThem(t *testing.T) {
 }
 
 func TestABlockedPersonMustStayBlockedAfterARestart(t *testing.T) {
+	t.Parallel()
 	o, enter := newOffice(t)
 	ann, ben := enter("Ann"), enter("Ben")
 	ann.sees("Ben", chat.Here)
 	ben.sees("Ann", chat.Here)
-	ann.must(ann.BlockPerson(ann.ctx, ben.me()))
+	ann.must(ann.BlockPerson(ann.ctx, ben.id()))
 	ben.sees("Ann", chat.Gone)
 	ann.must(o.Leave(ann.ctx, ann.Node))
 	ann = enter("Ann")
 	enter("Cleo") // who comes later is seen by both
 	ann.sees("Cleo", chat.Here)
 	ben.sees("Cleo", chat.Here)
-	if p, _ := ben.knows(ann.me()); p.Presence != chat.Gone {
+	if p, _ := ben.knows(ann.id()); p.Presence != chat.Gone {
 		t.Errorf("Ben sees %+v", p)
 	}
-	if p, _ := ann.knows(ben.me()); p.Presence != chat.Gone || p.Relation != chat.RelationBlocked {
+	if p, _ := ann.knows(ben.id()); p.Presence != chat.Gone || p.Relation != chat.RelationBlocked {
 		t.Errorf("Ann sees %+v", p)
 	}
 }
 
 func TestWhoShowsThemselvesToContactsMustNotBeSeenByStrangers(t *testing.T) {
+	t.Parallel()
 	o, enter := newOffice(t)
 	ann, ben, cleo := enter("Ann"), enter("Ben"), enter("Cleo")
 	befriend(ann, ben)
@@ -172,7 +176,7 @@ func TestWhoShowsThemselvesToContactsMustNotBeSeenByStrangers(t *testing.T) {
 	cleo.sees("Ann", chat.Here)
 	ann.must(ann.SetPrivacy(ann.ctx, visible(chat.OnlyContacts)))
 	cleo.sees("Ann", chat.Gone) // she was seen before
-	if p, _ := ben.knows(ann.me()); p.Presence != chat.Here {
+	if p, _ := ben.knows(ann.id()); p.Presence != chat.Here {
 		t.Errorf("Ben, a contact, sees %+v", p)
 	}
 	// Who comes now never hears of her, but she of them: it is she who may not be seen.
@@ -181,7 +185,7 @@ func TestWhoShowsThemselvesToContactsMustNotBeSeenByStrangers(t *testing.T) {
 	dora.sees("Cleo", chat.Here)
 	ben.say("everybody is here")
 	dora.hears("everybody is here")
-	if p, known := dora.knows(ann.me()); known {
+	if p, known := dora.knows(ann.id()); known {
 		t.Errorf("Dora, a stranger, knows %+v", p)
 	}
 	// The setting outlives a restart.
@@ -189,15 +193,15 @@ func TestWhoShowsThemselvesToContactsMustNotBeSeenByStrangers(t *testing.T) {
 	ann = enter("Ann")
 	ben.sees("Ann", chat.Here)
 	ann.sees("Dora", chat.Here)
-	if p, known := dora.knows(ann.me()); known {
+	if p, known := dora.knows(ann.id()); known {
 		t.Errorf("after the restart, Dora knows %+v", p)
 	}
 	// Whom she asks may know that she is here; they find out by her asking.
-	_, err := ann.AddContact(ann.ctx, dora.me(), "hello")
+	_, err := ann.AddContact(ann.ctx, dora.id(), "hello")
 	ann.must(err)
 	dora.becomes(ann, chat.RelationAsking)
 	dora.sees("Ann", chat.Here)
-	if p, _ := cleo.knows(ann.me()); p.Presence != chat.Gone {
+	if p, _ := cleo.knows(ann.id()); p.Presence != chat.Gone {
 		t.Errorf("Cleo sees %+v", p)
 	}
 	ann.must(ann.SetPrivacy(ann.ctx, visible(chat.Everyone)))
@@ -205,6 +209,7 @@ func TestWhoShowsThemselvesToContactsMustNotBeSeenByStrangers(t *testing.T) {
 }
 
 func TestTwoWhoShowThemselvesToContactsOnlyMustNotSeeEachOther(t *testing.T) {
+	t.Parallel()
 	_, enter := newOffice(t)
 	ann, ben := enter("Ann"), enter("Ben")
 	ann.must(ann.SetPrivacy(ann.ctx, visible(chat.OnlyContacts)))
@@ -212,17 +217,17 @@ func TestTwoWhoShowThemselvesToContactsOnlyMustNotSeeEachOther(t *testing.T) {
 	cleo := enter("Cleo")
 	for _, d := range []*desk{ann, ben} {
 		d.sees("Cleo", chat.Here)
-		_, err := d.AddContact(d.ctx, cleo.me(), "")
+		_, err := d.AddContact(d.ctx, cleo.id(), "")
 		d.must(err)
 		cleo.becomes(d, chat.RelationAsking)
-		cleo.must(cleo.AcceptContact(cleo.ctx, d.me()))
+		cleo.must(cleo.AcceptContact(cleo.ctx, d.id()))
 		d.becomes(cleo, chat.RelationContact)
 	}
 	cleo.say("both are here")
 	ann.hears("both are here")
 	ben.hears("both are here")
 	for _, pair := range [][2]*desk{{ann, ben}, {ben, ann}} {
-		if p, known := pair[0].knows(pair[1].me()); known && p.Presence == chat.Here {
+		if p, known := pair[0].knows(pair[1].id()); known && p.Presence == chat.Here {
 			t.Errorf("%s sees %+v", pair[0].Name(), p)
 		}
 	}
@@ -231,6 +236,7 @@ func TestTwoWhoShowThemselvesToContactsOnlyMustNotSeeEachOther(t *testing.T) {
 }
 
 func TestWhoIsInvisibleMustBeSeenByNobodyAndSendNothing(t *testing.T) {
+	t.Parallel()
 	o, enter := newOffice(t)
 	ann, ben := enter("Ann"), enter("Ben")
 	befriend(ann, ben)
@@ -255,11 +261,11 @@ func TestWhoIsInvisibleMustBeSeenByNobodyAndSendNothing(t *testing.T) {
 		t.Errorf("after the restart Ann is told %+v", me.Warnings)
 	}
 	ben.say("really not?")
-	cleo.never("something of Ann", of(ann.me()), hearing("really not?"))
-	if who, _ := ann.knows(ben.me()); who.Presence != chat.Gone {
+	cleo.never("something of Ann", of(ann.id()), hearing("really not?"))
+	if who, _ := ann.knows(ben.id()); who.Presence != chat.Gone {
 		t.Errorf("Ann sees %+v", who)
 	}
-	if _, known := cleo.knows(ann.me()); known {
+	if _, known := cleo.knows(ann.id()); known {
 		t.Error("Cleo knows Ann")
 	}
 	p.Invisible = false
@@ -277,6 +283,7 @@ func TestWhoIsInvisibleMustBeSeenByNobodyAndSendNothing(t *testing.T) {
 }
 
 func TestWhoKeepsTheirPresenceToThemselvesMustNotBeSeenTyping(t *testing.T) {
+	t.Parallel()
 	_, enter := newOffice(t)
 	ann, ben := enter("Ann"), enter("Ben")
 	ann.sees("Ben", chat.Here)
@@ -288,6 +295,7 @@ func TestWhoKeepsTheirPresenceToThemselvesMustNotBeSeenTyping(t *testing.T) {
 }
 
 func TestSettingsThatAreNoneAreRefused(t *testing.T) {
+	t.Parallel()
 	_, enter := newOffice(t)
 	ann := enter("Ann")
 	for _, p := range []chat.Privacy{{}, {Nearby: "all", Presence: chat.Nobody, Read: chat.Nobody}, {Nearby: chat.Nobody, Presence: chat.Nobody}} {
