@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"strings"
+	"slices"
 
 	"github.com/spf13/cobra"
 
-	"earshot/chat"
-	"earshot/cmd/earshot/tui"
 	"earshot/node/api/client"
 )
 
@@ -21,7 +19,7 @@ type command struct {
 	short    string // one line, as a sentence without its full stop
 	long     string
 	example  string
-	complete completer // what an argument may be, nil for nothing known
+	complete []completer // what each argument may be
 	flags    func(*cobra.Command, *options)
 	run      verb
 
@@ -29,8 +27,11 @@ type command struct {
 	// offered there. say carries it out there; it is nil for what the UI does
 	// itself. slashArgs is what is shown behind the name.
 	slash, slashArgs string
-	say              func(ctx context.Context, c *client.Client, args string) (string, error)
+	say              saying
 }
+
+// saying carries out a slash command in a room and returns what to show.
+type saying func(ctx context.Context, c *client.Client, room, args string) (string, error)
 
 // options are the values of all flags.
 type options struct {
@@ -50,10 +51,19 @@ type options struct {
 
 	passphraseFile string // of passphrase, backup and restore: where the new one stands
 	remove         bool   // of passphrase
+
+	yes     bool   // of what is dangerous: do it without asking
+	note    string // of add
+	role    string // of room invite
+	history string // of room create
+	label   string // of device join
 }
 
-// commands is the table, in the order in which help shows it.
-func commands() []command {
+// commands is the table. Its rows stand here and, as far as only chosen people are
+// concerned, in commands_private.go.
+func commands() []command { return slices.Concat(commonCommands(), privateCommands()) }
+
+func commonCommands() []command {
 	return []command{
 		{
 			name: "daemon", run: runDaemon, short: "Run a node without a face until it is stopped",
@@ -66,7 +76,7 @@ func commands() []command {
 			slash: "me", say: sayMe,
 		},
 		{
-			name: "people", args: "[NAME]", max: 1, complete: completePeople, run: runPeople,
+			name: "people", args: "[NAME]", max: 1, complete: []completer{completePeople}, run: runPeople,
 			short: "List the people on this network, or show one of them",
 			long:  "List the people that this node has met, those who are here first. With a name,\nor an id or the beginning of one, show everything known about that person.\nWithout a running node this looks round for up to a second and a half.",
 			slash: "people", say: sayPeople,
@@ -82,18 +92,20 @@ func commands() []command {
 			slash: "join", slashArgs: "#room",
 		},
 		{
-			name: "room leave", args: "#ROOM", min: 1, max: 1, complete: completeRooms, run: runLeave,
+			name: "room leave", args: "#ROOM", min: 1, max: 1, complete: []completer{completeRooms}, run: runLeave,
 			short: "Leave a room; what was said there is kept",
+			long:  "Leave a room. What was said there is kept. An open room can be joined again; into\na private one leads only another invitation.",
+			flags: yesFlag,
 			slash: "leave",
 		},
 		{
-			name: "send", args: "TO [TEXT...]", min: 1, max: -1, complete: completeRooms, run: runSend,
+			name: "send", args: "TO [TEXT...]", min: 1, max: -1, complete: []completer{completeTo}, run: runSend,
 			short:   "Send a message and print its id",
-			long:    "Send a message and print its id, once it is stored. Without a text, or with -\nin its place, standard input is read: all of it is one message. Words are joined\nby single spaces. Without a running node one is started for as long as it takes\nto pass the message on, two seconds at most.",
-			example: "  earshot send lobby Good morning\n  make 2>&1 | tail -20 | earshot send '#builds'",
+			long:    "Send a message and print its id, once it is stored. TO is a room, or a contact: a\nname or @name, or an id. Only contacts have names here, since anybody can call\nthemselves anything; what fits several is an error that lists them. Without\na text, or with - in its place, standard input is read: all of it is one message.\nWords are joined by single spaces. Without a running node one is started for as\nlong as it takes to pass the message on, two seconds at most.",
+			example: "  earshot send lobby Good morning\n  make 2>&1 | tail -20 | earshot send '#builds'\n  earshot send @Bob 'Lunch?'",
 		},
 		{
-			name: "history", args: "TO", min: 1, max: 1, complete: completeRooms, run: runHistory,
+			name: "history", args: "TO", min: 1, max: 1, complete: []completer{completeTo}, run: runHistory,
 			short: "Show what was said, oldest first",
 			flags: func(c *cobra.Command, o *options) {
 				c.Flags().IntVarP(&o.newest, "number", "n", 20, "show the newest `N` messages")
@@ -101,7 +113,7 @@ func commands() []command {
 			},
 		},
 		{
-			name: "follow", args: "[TO]", max: 1, complete: completeRooms, run: runFollow,
+			name: "follow", args: "[TO]", max: 1, complete: []completer{completeTo}, run: runFollow,
 			short:   "Show what happens, as it happens",
 			long:    "Show what happens, as it happens, in one room or in all, until it is interrupted.\nWith --json every event is an object on a line of its own: messages, people who\ncome and go, who is typing. The cursor of a message or room event, given to\n--since, goes on behind it and misses nothing.",
 			example: "  earshot follow lobby -n 10\n  earshot follow --json --since 1041 | jq -r 'select(.type==\"message\").text'",
@@ -138,114 +150,4 @@ func commands() []command {
 		},
 		{name: "version", run: runVersion, short: "Show the version of this program"},
 	}
-}
-
-// newRoot builds the command line from the table.
-func newRoot(a *app) *cobra.Command {
-	root := &cobra.Command{
-		Use:   "earshot",
-		Short: "Talk with the people within earshot of you, without a server",
-		Long: "Earshot lets people on one network talk: no server, no account, no setup.\n\n" +
-			"Without a command it opens the terminal UI. Each command uses the node that runs\n" +
-			"on your home, or starts one for as long as it needs it.",
-		SilenceErrors: true, SilenceUsage: true,
-		Version: version(), SuggestionsMinimumDistance: 2,
-		Args: arguments(0, 0),
-		RunE: a.cobra(runUI),
-	}
-	root.SetVersionTemplate("{{.Version}}\n")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return chat.Wrap(chat.CodeUsage, err, sentence(err.Error()), "See `"+cmd.CommandPath()+" --help`.")
-	})
-	o := &a.opt
-	f := root.PersistentFlags()
-	f.StringVar(&o.home, "home", "", "directory of your keys and history (default $EARSHOT_HOME, or the platform's place for data)")
-	f.BoolVar(&o.json, "json", false, "print JSON: one object, or one on each line")
-	f.StringVar(&o.name, "name", "", "what others see you as; it is remembered")
-	f.IntVar(&o.port, "port", 0, "TCP port to listen on (default 9327, or any free one)")
-	f.StringArrayVar(&o.interfaces, "interface", nil, "network interface `NAME` to use, or with - before it to leave out; may be repeated")
-	f.BoolVar(&o.offline, "offline", false, "start no network: read and write the home only")
-	f.StringVar(&o.logLevel, "log-level", "", "debug, info, warn or error (default warn)")
-	f.StringVar(&o.logFile, "log", "", "write the log to this `FILE`")
-
-	groups := map[string]*cobra.Command{}
-	for _, c := range commands() {
-		parent := root
-		name := c.name
-		if group, rest, ok := strings.Cut(c.name, " "); ok {
-			if parent = groups[group]; parent == nil {
-				parent = newGroup(group)
-				groups[group] = parent
-				root.AddCommand(parent)
-			}
-			name = rest
-		}
-		parent.AddCommand(a.newCommand(name, c))
-	}
-	root.AddCommand(&cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: exitHelp()})
-	return root
-}
-
-func newGroup(name string) *cobra.Command {
-	return &cobra.Command{
-		Use: name, Short: "Join and leave rooms", SuggestionsMinimumDistance: 2,
-		Args: arguments(0, 0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return chat.Errorf(chat.CodeUsage, "`earshot %s` needs to know what to do. See `earshot %s --help`.", name, name)
-		},
-	}
-}
-
-func (a *app) newCommand(name string, c command) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: strings.TrimSpace(name + " " + c.args), Short: c.short, Long: c.long, Example: c.example,
-		Args: arguments(c.min, c.max), ValidArgsFunction: a.completion(c), RunE: a.cobra(c.run),
-	}
-	if c.flags != nil {
-		c.flags(cmd, &a.opt)
-	}
-	return cmd
-}
-
-// arguments checks how many there are, and finds the command that was meant.
-func arguments(least, most int) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		switch {
-		case len(args) < least:
-			return chat.Errorf(chat.CodeUsage, "`%s` needs more than that: %s. A shell takes # for a comment: quote it, or leave it out.", cmd.CommandPath(), cmd.Use)
-		case most < 0 || len(args) <= most:
-			return nil
-		case cmd.HasSubCommands():
-			hint := "See `" + cmd.CommandPath() + " --help`."
-			if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
-				hint = "Did you mean `" + cmd.CommandPath() + " " + like[0] + "`?"
-			}
-			return chat.Errorf(chat.CodeUsage, "There is no command %q. %s", cmd.CommandPath()+" "+args[0], hint)
-		}
-		return chat.Errorf(chat.CodeUsage, "`%s` takes no argument %q. Use: %s", cmd.CommandPath(), args[most], cmd.UseLine())
-	}
-}
-
-// sentence makes one of an error of the flag parser.
-func sentence(s string) string {
-	if s == "" {
-		return s
-	}
-	return strings.ToUpper(s[:1]) + s[1:] + "."
-}
-
-// slashCommands are the rows of the table that the terminal UI offers.
-func slashCommands(c *client.Client) []tui.Command {
-	var out []tui.Command
-	for _, row := range commands() {
-		if row.slash == "" {
-			continue
-		}
-		cmd := tui.Command{Name: row.slash, Args: row.slashArgs, Help: strings.ToLower(row.short[:1]) + row.short[1:]}
-		if row.say != nil {
-			cmd.Run = func(ctx context.Context, _ chat.RoomID, args string) (string, error) { return row.say(ctx, c, args) }
-		}
-		out = append(out, cmd)
-	}
-	return out
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,12 +19,12 @@ const completeTimeout = 500 * time.Millisecond
 // means.
 type completer func(ctx context.Context, c *client.Client) []string
 
-// completion makes the shell's completion of a command's first argument. It asks a
-// node that runs, and says nothing when none does.
+// completion makes the shell's completion of a command's arguments. It asks a node
+// that runs, and says nothing when none does.
 func (a *app) completion(c command) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		home, err := keyring.Home(a.opt.home)
-		if c.complete == nil || len(args) > 0 || err != nil {
+		if len(args) >= len(c.complete) || err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), completeTimeout)
@@ -33,22 +34,52 @@ func (a *app) completion(c command) cobra.CompletionFunc {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		defer node.Close()
-		return c.complete(ctx, node), cobra.ShellCompDirectiveNoFileComp
+		return c.complete[len(args)](ctx, node), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
-// completeRooms offers names without their #, which shells take for a comment.
+// completeRooms offers names without their # too, which shells take for a comment,
+// and the ids of rooms that share a name.
 func completeRooms(ctx context.Context, c *client.Client) []string {
+	rooms, err := c.Rooms(ctx)
+	if err != nil {
+		return nil
+	}
+	count := map[string]int{}
+	for _, r := range rooms {
+		count[r.Room]++
+	}
+	var out []string
+	for _, r := range rooms {
+		name := cell(r.Room)
+		switch {
+		case r.Kind == chat.RoomDirect:
+		case count[r.Room] > 1:
+			out = append(out, r.RoomID.Short()+"\t"+name)
+		default:
+			out = append(out, name, name[1:])
+		}
+	}
+	return out
+}
+
+func completePrivateRooms(ctx context.Context, c *client.Client) []string {
 	rooms, err := c.Rooms(ctx)
 	if err != nil {
 		return nil
 	}
 	var out []string
 	for _, r := range rooms {
-		name := cell(r.Room)
-		out = append(out, name, name[1:])
+		if r.Kind == chat.RoomPrivate {
+			out = append(out, cell(r.Room)[1:]+"\t"+r.RoomID.Short())
+		}
 	}
 	return out
+}
+
+// completeTo offers whom and where something can be said to.
+func completeTo(ctx context.Context, c *client.Client) []string {
+	return append(completeRooms(ctx, c), completeContacts(ctx, c)...)
 }
 
 func completePeople(ctx context.Context, c *client.Client) []string {
@@ -65,4 +96,73 @@ func completePeople(ctx context.Context, c *client.Client) []string {
 		out = append(out, cell(p.Name)+"\t"+where)
 	}
 	return out
+}
+
+func completeContacts(ctx context.Context, c *client.Client) []string {
+	contacts, err := c.Contacts(ctx)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, p := range contacts {
+		if p.Relation.Known() {
+			out = append(out, cell(p.Name)+"\t"+p.Person.Person.Short())
+		}
+	}
+	return out
+}
+
+// completeIDs offers the ids of people with one of these relations: a name finds
+// contacts only.
+func completeIDs(relations ...chat.Relation) completer {
+	return func(ctx context.Context, c *client.Client) []string {
+		people, err := c.People(ctx)
+		if err != nil {
+			return nil
+		}
+		var out []string
+		for _, p := range people {
+			if !p.Me && slices.Contains(relations, p.Relation) {
+				out = append(out, p.Person.Short()+"\t"+cell(p.Name))
+			}
+		}
+		return out
+	}
+}
+
+// completeAnybody offers contacts by name and all others by id.
+func completeAnybody(ctx context.Context, c *client.Client) []string {
+	others := completeIDs(chat.RelationStranger, chat.RelationRequested, chat.RelationAsking)
+	return append(completeContacts(ctx, c), others(ctx, c)...)
+}
+
+func completeInvitations(ctx context.Context, c *client.Client) []string {
+	invitations, err := c.Invitations(ctx)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, i := range invitations {
+		out = append(out, i.RoomID.Short()+"\t"+cell(i.Room)+" from "+cell(i.By.Name))
+	}
+	return out
+}
+
+func completeDevices(ctx context.Context, c *client.Client) []string {
+	devices, err := c.Devices(ctx)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, d := range devices {
+		if !d.This && !d.Revoked {
+			out = append(out, d.Device.Short()+"\t"+cell(d.Label))
+		}
+	}
+	return out
+}
+
+// completeWords offers words of our own.
+func completeWords(words ...string) completer {
+	return func(context.Context, *client.Client) []string { return words }
 }

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"earshot/chat"
@@ -51,7 +53,7 @@ func runFollow(ctx context.Context, a *app, args []string) (err error) {
 		return err
 	}
 	if len(args) > 0 {
-		room, err := findRoom(rooms, args[0])
+		room, err := s.Room(ctx, args[0])
 		if err != nil {
 			return err
 		}
@@ -121,19 +123,6 @@ func (f *follower) parseFrom(o options) (client.EventsFrom, error) {
 	}
 	f.skipTo = id
 	return client.EventsFrom{Beginning: true}, nil
-}
-
-func findRoom(rooms []chat.Room, ref string) (chat.Room, error) {
-	name, err := chat.CanonicalRoomName(ref)
-	for _, r := range rooms {
-		if r.Room == name || r.RoomID.String() == ref {
-			return r, nil
-		}
-	}
-	if err != nil {
-		return chat.Room{}, err
-	}
-	return chat.Room{}, chat.Errorf(chat.CodeNotFound, "You are not in %s. Join it with `earshot room join %s`.", name, name[1:])
 }
 
 // begin takes the first event of the stream.
@@ -228,7 +217,9 @@ func concerns(e chat.Event, room chat.RoomID) bool {
 		return e.RoomID == room
 	case chat.ReadEvent:
 		return e.RoomID == room
-	case chat.PersonEvent, chat.SyncEvent:
+	case chat.RoomChangedEvent:
+		return e.RoomID == room
+	case chat.PersonEvent, chat.SyncEvent, chat.ContactEvent, chat.TrayEvent, chat.InvitationEvent, chat.VerificationEvent, chat.PairingEvent, chat.PrivacyEvent:
 		return false
 	}
 	return true
@@ -253,14 +244,55 @@ func (f *follower) tell(e chat.Event) error {
 		}
 		return f.p.line("%s %s has gone", now, cell(e.Name))
 	case chat.RoomEvent:
-		if e.Joined {
-			return f.p.line("%s You joined %s", f.p.stamp(e.At), cell(e.Room))
+		return f.p.line("%s %s", f.p.stamp(e.At), joined(e))
+	case chat.ContactEvent:
+		if what := related(e.Contact); what != "" {
+			return f.p.line("%s %s", now, what)
 		}
-		return f.p.line("%s You left %s", f.p.stamp(e.At), cell(e.Room))
+	case chat.InvitationEvent:
+		if !e.Gone {
+			return f.p.line("%s %s invites you to %s: earshot room accept %s", now, called(chat.Person{Person: e.By.Person, Name: e.By.Name}), cell(e.Invitation.Room), e.RoomID.Short())
+		}
+	case chat.RoomChangedEvent:
+		if e.What != "" {
+			return f.p.line("%s %s", now, strings.TrimSpace(cell(e.By)+" "+cell(e.What)+" in "+cell(e.Room.Room)))
+		}
+	case chat.VerificationEvent:
+		if e.State == chat.VerificationAsked {
+			return f.p.line("%s %s wants to compare keys with you: earshot verify %s", now, cell(e.Name), e.Person.Short())
+		}
 	case chat.WarningEvent:
 		if !e.Clear {
 			f.p.note("%s %s", now, cell(e.Warning.Error()))
 		}
 	}
 	return nil
+}
+
+// joined puts a RoomEvent in words.
+func joined(e chat.RoomEvent) string {
+	who, direct := strings.CutPrefix(cell(e.Room), "@")
+	switch {
+	case direct && e.Joined:
+		return "You can talk with " + who + " in private"
+	case direct:
+		return "The chat with " + who + " is closed"
+	case e.Joined:
+		return "You joined " + cell(e.Room)
+	}
+	return "You left " + cell(e.Room)
+}
+
+// related says what has become of a relation, as far as another person had a part in
+// it.
+func related(c chat.Contact) string {
+	switch {
+	case c.Claimant != nil:
+		return claimed(c)
+	case c.Relation == chat.RelationAsking && c.Note != "":
+		return fmt.Sprintf("%s asks to be a contact: “%s” (earshot accept %s)", called(c.Person), cell(c.Note), c.Person.Person.Short())
+	case c.Relation == chat.RelationAsking:
+		return fmt.Sprintf("%s asks to be a contact: earshot accept %s", called(c.Person), c.Person.Person.Short())
+	}
+	return ""
 }

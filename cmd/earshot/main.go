@@ -44,6 +44,9 @@ func run(ctx context.Context, a *app, args []string) int {
 		return exitOK
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return exitInterrupted
+	case errors.Is(err, errDeclined):
+		a.p.note("Nothing was done.")
+		return exitFailure
 	}
 	// The flags may be what is wrong.
 	a.p.json = a.p.json || slices.Contains(args, "--json")

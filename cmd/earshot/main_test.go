@@ -147,7 +147,7 @@ func wantLine(t *testing.T, lines *bufio.Scanner, pattern string) string {
 // Exit codes are promised to scripts: this table does not change, it only grows.
 func TestExitCodes(t *testing.T) {
 	want := map[chat.Code]int{
-		chat.CodeInternal: 1, chat.CodeInvalid: 1, chat.CodeClock: 1, "from the future": 1,
+		chat.CodeInternal: 1, chat.CodeInvalid: 1, chat.CodeClock: 1, chat.CodeInvisible: 1, "from the future": 1,
 		chat.CodeUsage: 2, chat.CodeBadID: 2, chat.CodeEmpty: 2,
 		chat.CodeUnreachable: 3, chat.CodeNoNetwork: 3, chat.CodeNoInterface: 3, chat.CodePortTaken: 3, chat.CodeStopping: 3,
 		chat.CodeNotFound: 4, chat.CodeNotJoined: 4,
@@ -301,7 +301,7 @@ func TestSendFromACommandOfItsOwn(t *testing.T) {
 	c := newCLI(t)
 	c.node.Appear("Bob")
 	start := time.Now()
-	if _, errs, code := c.run("send", "lobby", "hello"); code != 0 || errs != "" || time.Since(start) > passOn {
+	if _, errs, code := c.run("send", "lobby", "hello"); code != 0 || errs != "" || time.Since(start) > stay {
 		t.Errorf("with somebody near: %d %q after %v", code, errs, time.Since(start))
 	}
 	if len(c.cfgs) != 1 || c.cfgs[0].Offline {
@@ -347,7 +347,7 @@ func TestTablesAreAlignedByWidth(t *testing.T) {
 	c.node.Appear("世界")
 	c.node.Appear("Zoë\u202e👩‍👩‍👧")
 	out := c.ok("people")
-	want := []string{"NAME   WHERE  PERSON", "Ann    you    ......", "世界   here   ......", "Zoë👩‍👩‍👧  here   ......"}
+	want := []string{"NAME   WHERE  RELATION  PERSON", "Ann    you              ......", "世界   here   stranger  ......", "Zoë👩‍👩‍👧  here   stranger  ......"}
 	got := strings.Split(strings.TrimSpace(out), "\n")
 	if len(got) != len(want) {
 		t.Fatalf("got\n%s", out)
@@ -436,7 +436,7 @@ func TestCompletion(t *testing.T) {
 func TestSlashCommands(t *testing.T) {
 	c := newCLI(t)
 	c.daemon()
-	c.node.Appear("Bob")
+	bob := c.node.Appear("Bob")
 	a := c.app(io.Discard, io.Discard)
 	a.home = os.Getenv("EARSHOT_HOME")
 	s, err := a.open(t.Context(), need{})
@@ -450,14 +450,22 @@ func TestSlashCommands(t *testing.T) {
 			t.Errorf("/%s has no help", cmd.Name)
 		}
 		if cmd.Run != nil {
-			text, err := cmd.Run(t.Context(), chat.OpenRoom(chat.Lobby), "")
+			args := ""
+			if cmd.Args != "" {
+				if _, err := cmd.Run(t.Context(), chat.OpenRoom(chat.Lobby), ""); chat.CodeOf(err) != chat.CodeUsage {
+					t.Errorf("/%s without more: %v", cmd.Name, err)
+				}
+				args = bob.Person.Short()
+				c.node.Ask(bob, "")
+			}
+			text, err := cmd.Run(t.Context(), chat.OpenRoom(chat.Lobby), args)
 			if err != nil {
 				t.Errorf("/%s: %v", cmd.Name, err)
 			}
 			said[cmd.Name] = text
 		}
 	}
-	for name, want := range map[string]string{"me": "You are Ann", "people": "Bob (here", "rooms": "#lobby (0 unread)"} {
+	for name, want := range map[string]string{"me": "You are Ann", "people": "Bob (here", "rooms": "#lobby (0 unread)", "accept": "Bob", "decline": "dropped"} {
 		if !strings.Contains(said[name], want) {
 			t.Errorf("/%s says %q, want %q in it", name, said[name], want)
 		}

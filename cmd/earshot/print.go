@@ -148,8 +148,13 @@ func (p *printer) message(m chat.Message, where bool) error {
 		return p.object(typedMessage{"message", m})
 	}
 	room := ""
-	if where {
+	switch to, direct := strings.CutPrefix(cell(m.Room), "@"); {
+	case where && !direct:
 		room = " in " + cell(m.Room)
+	case where && m.Mine:
+		room = " to " + to
+	case where:
+		room = " to you"
 	}
 	text := strings.ReplaceAll(chat.CleanText(m.Text), "\n", "\n      ")
 	return p.line("%s %s%s: %s", p.stamp(m.SentAt), cell(m.From.Name), room, text)

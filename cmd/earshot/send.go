@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// passOn is how long a node that was started for one message stays to give it
+	// stay is how long a node that was started for one message stays to give it
 	// to others.
-	passOn = 2 * time.Second
+	stay = 2 * time.Second
 	// passGrace is what a neighbour gets to take the message once it is here, if
 	// the node does not say sooner that it has caught up (guess).
 	passGrace = 500 * time.Millisecond
@@ -28,44 +28,72 @@ func runSend(ctx context.Context, a *app, args []string) error {
 		}
 	}
 	return a.with(ctx, need{network: true}, func(s *session) error {
-		// A node that ends soon must be watched until somebody has the message.
-		e, err := s.Endpoint()
+		room, err := s.Room(ctx, args[0])
 		if err != nil {
-			return err
+			return notContact(ctx, s.Client, args[0], err)
 		}
-		var events *client.Stream
-		if e.Transient && !a.opt.offline {
-			events = s.Events(ctx, client.EventsFrom{})
-			defer events.Close()
-		}
-		m, err := s.Send(ctx, args[0], text, "")
-		if err != nil {
-			return err
-		}
-		if a.p.json {
-			err = a.p.message(m, false)
-		} else {
-			err = a.p.line("%s", m.ID)
-		}
-		if err != nil {
-			return err
-		}
-		if events == nil || passedOn(ctx, events) {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		a.p.note("Nobody was near. The message is kept here and is passed on the next time Earshot runs with others around.")
-		return nil
+		return s.passOn(ctx, room, func() error {
+			m, err := s.Send(ctx, room.RoomID.String(), text, "")
+			switch {
+			case err != nil:
+				return err
+			case a.p.json:
+				return a.p.message(m, false)
+			}
+			return a.p.line("%s", m.ID)
+		})
 	})
 }
 
-// passedOn waits until a neighbour has had the time to take what was sent.
-func passedOn(ctx context.Context, events *client.Stream) bool {
-	ctx, cancel := context.WithTimeout(ctx, passOn)
+// passOn does something of which those in a room must hear. A node that ends with
+// this command stays until somebody had the time to take it.
+func (s *session) passOn(ctx context.Context, room chat.Room, do func() error) error {
+	e, err := s.Endpoint()
+	if err != nil {
+		return err
+	}
+	if !e.Transient || s.app.opt.offline {
+		return do()
+	}
+	events := s.Events(ctx, client.EventsFrom{})
+	defer events.Close()
+	if err := do(); err != nil || passedOn(ctx, events, room.Person) {
+		return err
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	nobody := "Nobody was near."
+	if room.Person != nil {
+		nobody = cell(strings.TrimPrefix(room.Room, "@")) + " was not near."
+	}
+	s.app.p.note("%s It is kept here and passed on the next time Earshot runs with others around.", nobody)
+	return nil
+}
+
+// notContact makes more of the error that nothing is called ref, if people are who
+// are no contacts.
+func notContact(ctx context.Context, c *client.Client, ref string, err error) error {
+	if chat.CodeOf(err) != chat.CodeNotFound || strings.HasPrefix(ref, "#") {
+		return err
+	}
+	p, e := findPerson(ctx, c, ref)
+	switch {
+	case e == nil: // an id finds anybody
+		return chat.Errorf(chat.CodeNotContact, "%s is not a contact. Ask with: earshot add %s", called(p), p.Person.Short())
+	case strings.Contains(e.Error(), "Not a contact: "):
+		return e
+	}
+	return err
+}
+
+// passedOn waits until a neighbour has had the time to take what was sent: to, or
+// anybody where that is nil.
+func passedOn(ctx context.Context, events *client.Stream, to *chat.PersonID) bool {
+	ctx, cancel := context.WithTimeout(ctx, stay)
 	defer cancel()
 	grace := ctx
+	theirs := map[chat.DeviceID]bool{}
 	for {
 		e, err := events.Next(grace)
 		if err != nil {
@@ -73,11 +101,15 @@ func passedOn(ctx context.Context, events *client.Stream) bool {
 		}
 		switch e := e.(type) {
 		case chat.SyncEvent:
-			if e.Done {
+			if e.Done && (to == nil || theirs[e.Device]) {
 				return true
 			}
 		case chat.PersonEvent:
-			if grace == ctx && !e.Me && e.Presence == chat.Here {
+			wanted := !e.Me && (to == nil || e.Person.Person == *to)
+			for _, d := range e.Devices {
+				theirs[d.Device] = wanted
+			}
+			if grace == ctx && wanted && e.Presence == chat.Here {
 				var done context.CancelFunc
 				grace, done = context.WithTimeout(ctx, passGrace)
 				defer done()

@@ -20,7 +20,7 @@ import (
 const (
 	// attachTimeout is how long a command waits for another that holds the home
 	// to answer or to end: a start takes well under a second, and a command that
-	// passes a message on up to passOn.
+	// passes a message on up to stay.
 	attachTimeout = 8 * time.Second
 	// attachRetry is how often it looks.
 	attachRetry = 25 * time.Millisecond
@@ -56,6 +56,8 @@ type app struct {
 	keys  keyring.System // the operating system's; nil for none
 	home  string
 	log   *slog.Logger
+
+	pending chan reply // where the answer to a question will come, nil without one
 }
 
 // verb carries out one command, given the arguments behind it.

@@ -78,7 +78,7 @@ func meFields(me chat.Me, running bool) [][2]string {
 	return rows
 }
 
-func sayMe(ctx context.Context, c *client.Client, _ string) (string, error) {
+func sayMe(ctx context.Context, c *client.Client, _, _ string) (string, error) {
 	me, err := c.Me(ctx)
 	if err != nil {
 		return "", err
@@ -115,9 +115,9 @@ func runPeople(ctx context.Context, a *app, args []string) error {
 		}
 		var rows [][]string
 		for _, p := range people {
-			rows = append(rows, []string{p.Name, presence(a.p, p), p.Person.Short()})
+			rows = append(rows, []string{p.Name, presence(a.p, p), relation(p), p.Person.Short()})
 		}
-		return a.p.table([]string{"NAME", "WHERE", "PERSON"}, rows, "Nobody yet.")
+		return a.p.table([]string{"NAME", "WHERE", "RELATION", "PERSON"}, rows, "Nobody yet.")
 	})
 }
 
@@ -143,14 +143,24 @@ func waitForPeople(ctx context.Context, c *client.Client) error {
 // findPeople returns those with this name, or this id or beginning of one.
 func findPeople(people []chat.Person, ref string) []chat.Person {
 	var out []chat.Person
-	plain := func(s string) string { return strings.ToUpper(strings.ReplaceAll(s, "-", "")) }
 	for _, p := range people {
-		byID := len(plain(ref)) >= 6 && strings.HasPrefix(plain(p.Person.String()), plain(ref))
-		if strings.EqualFold(p.Name, ref) || byID {
+		if meantBy(ref, p.Name, p.Person) {
 			out = append(out, p)
 		}
 	}
 	return out
+}
+
+// meantBy reports whether ref is the name of somebody, with or without the id that
+// may stand behind it, or their id, or at least 6 characters of its beginning.
+func meantBy(ref, name string, id chat.PersonID) bool {
+	plain := func(s string) string { return strings.ToUpper(strings.ReplaceAll(s, "-", "")) }
+	begins := plain(ref)
+	if len(begins) >= 6 && strings.HasPrefix(plain(id.String()), begins) || strings.EqualFold(name, ref) {
+		return true
+	}
+	bare, rest, ok := strings.Cut(name, " (")
+	return ok && strings.EqualFold(bare, ref) && strings.HasPrefix(id.String(), strings.TrimSuffix(rest, ")"))
 }
 
 func presence(pr *printer, p chat.Person) string {
@@ -169,6 +179,9 @@ func peopleFields(pr *printer, people []chat.Person) [][2]string {
 	var rows [][2]string
 	for _, p := range people {
 		rows = append(rows, [2]string{"Name", p.Name}, [2]string{"Person", p.Person.String()}, [2]string{"Where", presence(pr, p)})
+		if p.Relation != "" {
+			rows = append(rows, [2]string{"Relation", relation(p)})
+		}
 		for _, d := range p.Devices {
 			rows = append(rows, [2]string{"Device", strings.TrimSpace(d.Device.String() + "\n" + d.Address)})
 		}
@@ -176,7 +189,7 @@ func peopleFields(pr *printer, people []chat.Person) [][2]string {
 	return rows
 }
 
-func sayPeople(ctx context.Context, c *client.Client, name string) (string, error) {
+func sayPeople(ctx context.Context, c *client.Client, _, name string) (string, error) {
 	people, err := c.People(ctx)
 	if err != nil {
 		return "", err
@@ -193,7 +206,11 @@ func sayPeople(ctx context.Context, c *client.Client, name string) (string, erro
 		case p.Me:
 			words = append(words, p.Name+" (you, "+p.Person.Short()+")")
 		default:
-			words = append(words, p.Name+" ("+string(p.Presence)+", "+p.Person.Short()+")")
+			word := p.Name + " (" + string(p.Presence) + ", "
+			if p.Relation != "" {
+				word += relation(p) + ", "
+			}
+			words = append(words, word+p.Person.Short()+")")
 		}
 	}
 	return strings.Join(words, "; ") + ".", nil
@@ -206,6 +223,7 @@ func runRooms(ctx context.Context, a *app, _ []string) error {
 			return err
 		}
 		var rows [][]string
+		names := roomNames(rooms)
 		for _, r := range rooms {
 			if a.p.json {
 				if err := a.p.object(r); err != nil {
@@ -213,14 +231,11 @@ func runRooms(ctx context.Context, a *app, _ []string) error {
 				}
 				continue
 			}
-			who, last := "members", "nothing yet"
-			if r.Open {
-				who = "anyone on this network"
-			}
+			last := "nothing yet"
 			if !r.LastAt.IsZero() {
 				last = a.p.stamp(r.LastAt)
 			}
-			rows = append(rows, []string{r.Room, fmt.Sprint(r.Unread), last, who})
+			rows = append(rows, []string{names[r.RoomID], fmt.Sprint(r.Unread), last, readBy(r)})
 		}
 		if a.p.json {
 			return nil
@@ -229,14 +244,31 @@ func runRooms(ctx context.Context, a *app, _ []string) error {
 	})
 }
 
-func sayRooms(ctx context.Context, c *client.Client, _ string) (string, error) {
+// roomNames returns how each room is called beside the others: those that share a
+// name bear the beginning of their ids.
+func roomNames(rooms []chat.Room) map[chat.RoomID]string {
+	count := map[string]int{}
+	for _, r := range rooms {
+		count[r.Room]++
+	}
+	out := map[chat.RoomID]string{}
+	for _, r := range rooms {
+		if out[r.RoomID] = cell(r.Room); count[r.Room] > 1 {
+			out[r.RoomID] += " (" + r.RoomID.Short() + ")"
+		}
+	}
+	return out
+}
+
+func sayRooms(ctx context.Context, c *client.Client, _, _ string) (string, error) {
 	rooms, err := c.Rooms(ctx)
 	if err != nil {
 		return "", err
 	}
 	var words []string
+	names := roomNames(rooms)
 	for _, r := range rooms {
-		words = append(words, fmt.Sprintf("%s (%d unread)", r.Room, r.Unread))
+		words = append(words, fmt.Sprintf("%s (%d unread)", names[r.RoomID], r.Unread))
 	}
 	return strings.Join(words, ", ") + ".", nil
 }
@@ -251,30 +283,6 @@ func runJoin(ctx context.Context, a *app, args []string) error {
 			return a.p.object(room)
 		}
 		return a.p.line("You are in %s. Anyone on this network who knows its name can read it.", cell(room.Room))
-	})
-}
-
-func runLeave(ctx context.Context, a *app, args []string) error {
-	return a.with(ctx, need{}, func(s *session) error {
-		rooms, err := s.Rooms(ctx)
-		if err != nil {
-			return err
-		}
-		room, err := findRoom(rooms, args[0])
-		if err != nil {
-			return err
-		}
-		if err := s.Leave(ctx, room.RoomID.String()); err != nil {
-			return err
-		}
-		if a.p.json {
-			return a.p.object(struct {
-				Room   string      `json:"room"`
-				RoomID chat.RoomID `json:"room_id"`
-				Left   bool        `json:"left"`
-			}{room.Room, room.RoomID, true})
-		}
-		return a.p.line("You have left %s. What was said there is kept.", cell(room.Room))
 	})
 }
 
