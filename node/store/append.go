@@ -28,6 +28,9 @@ type Record struct {
 	// why, "" while it waits for a key.
 	Unopened bool
 	Reason   string
+	// Quiet says that this person misses nothing by an unopened entry: it does not
+	// count as unreadable.
+	Quiet bool
 	// Mine says that this person wrote it: it never counts as unread.
 	Mine bool
 	// ClientID names the action of a user that made this entry; "" for none.

@@ -131,7 +131,7 @@ CREATE TABLE state_key (
 ) STRICT;
 
 -- Entries that can't be read here, and what becomes of each if it is opened later.
--- Those counted are messages: the room's unreadable.
+-- The room's unreadable are the messages among them that are not quiet.
 CREATE TABLE unopened (
 	room     INTEGER NOT NULL,
 	entry    INTEGER NOT NULL,
@@ -142,7 +142,8 @@ CREATE TABLE unopened (
 	sort     INTEGER NOT NULL,
 	received INTEGER NOT NULL,
 	mine     INTEGER NOT NULL,
-	counted  INTEGER NOT NULL,
+	kind     INTEGER NOT NULL,
+	quiet    INTEGER NOT NULL,
 	PRIMARY KEY (room, entry)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX unopened_id ON unopened (substr(id, 1, 8));

@@ -19,6 +19,7 @@ type Unopened struct {
 	Device chat.DeviceID // its author's
 	Epoch  uint64
 	Reason string // "" while it waits for a key
+	Quiet  bool   // as in Record
 }
 
 // Opening says that an entry which was not readable is so now. Where Text is not
@@ -128,33 +129,66 @@ type unopened struct {
 	sort     chat.HLC
 	received int64
 	mine     bool
-	counted  bool // it is a message, and counts as unreadable
+	kind     wire.Kind
+	quiet    bool
 }
 
-// findUnopened looks an entry up by its id.
-const findUnopened = `SELECT u.entry, u.device, l.log, e.seq, e.hlc, u.sort, u.received, u.mine, u.counted
+// counts reports whether an entry counts as unreadable.
+func (u *unopened) counts() bool { return u.kind == wire.KindMessage && !u.quiet }
+
+const selectUnopened = `SELECT u.entry, u.device, l.log, e.seq, e.hlc, u.sort, u.received, u.mine, u.kind, u.quiet
 	FROM unopened u CROSS JOIN entry e ON e.id = u.entry CROSS JOIN log l ON l.id = e.log
 	WHERE substr(u.id, 1, 8) = ? AND u.id = ? AND u.room = ?`
 
 // addUnopened notes that the entry just stored is not readable.
 func (w *writer) addUnopened(rec *Record, room *roomState, device int64) error {
 	e := &rec.Entry
-	counted := e.Kind == wire.KindMessage
-	if counted {
+	if (&unopened{kind: e.Kind, quiet: rec.Quiet}).counts() {
 		room.unreadable++
 		w.touchRoom(room)
 	}
-	return w.exec(`INSERT INTO unopened (room, entry, id, device, epoch, reason, sort, received, mine, counted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		room.key, w.db.LastInsertRowID(), e.ID[:], device, e.Epoch, rec.Reason, uint64(rec.Sort), rec.ReceivedAt.UnixMicro(), rec.Mine, counted)
+	return w.exec(`INSERT INTO unopened (room, entry, id, device, epoch, reason, sort, received, mine, kind, quiet) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		room.key, w.db.LastInsertRowID(), e.ID[:], device, e.Epoch, rec.Reason, uint64(rec.Sort), rec.ReceivedAt.UnixMicro(), rec.Mine, int(e.Kind), rec.Quiet)
 }
 
-func (w *writer) putUnopened(u *Unopened) error {
-	room, err := w.room(u.Room)
+// findUnopened looks an entry up by its id; nil where it is not waiting.
+func (w *writer) findUnopened(room *roomState, id chat.EntryID) (*unopened, error) {
+	var u unopened
+	found, err := w.queryRow(func(s *sqlite3.Stmt) error {
+		u = unopened{
+			entry: s.ColumnInt64(0), device: s.ColumnInt64(1), seq: uint64(s.ColumnInt64(3)), hlc: chat.HLC(s.ColumnInt64(4)),
+			sort: chat.HLC(s.ColumnInt64(5)), received: s.ColumnInt64(6), mine: s.ColumnBool(7), kind: wire.Kind(s.ColumnInt(8)), quiet: s.ColumnBool(9),
+		}
+		return fixed(u.log[:], s.ColumnRawBlob(2))
+	}, selectUnopened, id[:8], id[:], room.key)
+	if err != nil || !found {
+		return nil, err
+	}
+	return &u, nil
+}
+
+func (w *writer) putUnopened(c *Unopened) error {
+	room, err := w.room(c.Room)
 	if err != nil {
 		return err
 	}
-	return w.exec(`UPDATE unopened SET reason = ? WHERE substr(id, 1, 8) = ? AND id = ? AND room = ? AND reason <> ?1`,
-		u.Reason, u.ID[:8], u.ID[:], room.key)
+	u, err := w.findUnopened(room, c.ID)
+	if err != nil || u == nil {
+		return err
+	}
+	w.uncount(room, u)
+	if u.quiet = c.Quiet; u.counts() {
+		room.unreadable++
+		w.touchRoom(room)
+	}
+	return w.exec(`UPDATE unopened SET reason = ?, quiet = ? WHERE room = ? AND entry = ?`, c.Reason, c.Quiet, room.key, u.entry)
+}
+
+func (w *writer) uncount(room *roomState, u *unopened) {
+	if u.counts() {
+		room.unreadable--
+		w.touchRoom(room)
+	}
 }
 
 // openEntry makes of an entry that was not readable what it says.
@@ -163,24 +197,14 @@ func (w *writer) openEntry(o *Opening) (chat.Cursor, error) {
 	if err != nil {
 		return 0, err
 	}
-	var u unopened
-	found, err := w.queryRow(func(s *sqlite3.Stmt) error {
-		u = unopened{
-			entry: s.ColumnInt64(0), device: s.ColumnInt64(1), seq: uint64(s.ColumnInt64(3)), hlc: chat.HLC(s.ColumnInt64(4)),
-			sort: chat.HLC(s.ColumnInt64(5)), received: s.ColumnInt64(6), mine: s.ColumnBool(7), counted: s.ColumnBool(8),
-		}
-		return fixed(u.log[:], s.ColumnRawBlob(2))
-	}, findUnopened, o.ID[:8], o.ID[:], room.key)
-	if err != nil || !found {
+	u, err := w.findUnopened(room, o.ID)
+	if err != nil || u == nil {
 		return 0, err
 	}
 	if err := w.exec(`DELETE FROM unopened WHERE room = ? AND entry = ?`, room.key, u.entry); err != nil {
 		return 0, err
 	}
-	if u.counted {
-		room.unreadable--
-		w.touchRoom(room)
-	}
+	w.uncount(room, u)
 	if o.Text == "" {
 		return 0, nil
 	}

@@ -83,6 +83,37 @@ func TestALateOpeningTakesItsPlace(t *testing.T) {
 	}
 }
 
+// What a person misses nothing by is kept, and does not count.
+func TestQuietEntriesDoNotCount(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	ann, _ := sealedRoom(t, s, 3)
+	quiet, loud := ann.seal(noon+100, 1), ann.seal(noon+101, 1)
+	quiet.Quiet, quiet.Reason = true, "outsider"
+	unreadable := func(want int) {
+		t.Helper()
+		if r := must(s.Rooms(t.Context()))(t)[0]; r.Unreadable != want {
+			t.Fatalf("%d count as unreadable, want %d", r.Unreadable, want)
+		}
+	}
+	mustStore(t, s, quiet, loud)
+	unreadable(4)
+	put := func(rec Record, quiet bool) {
+		t.Helper()
+		mustCommit(t, s, Batch{Unopened: []Unopened{{ID: rec.Entry.ID, Room: den, Reason: "outsider", Quiet: quiet}}})
+	}
+	put(loud, true)
+	unreadable(3)
+	put(loud, true)
+	unreadable(3)
+	put(quiet, false)
+	unreadable(4)
+	put(loud, false)
+	unreadable(5)
+	put(loud, true)
+	mustCommit(t, s, Batch{Openings: []Opening{opening(quiet, ""), opening(loud, "loud")}})
+	unreadable(3)
+}
+
 func TestUnopenedEntriesArePagedInTheirOrder(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	ann, recs := sealedRoom(t, s, 30)
@@ -191,7 +222,7 @@ func TestUnopenedEntriesAreFoundByIndex(t *testing.T) {
 			t.Errorf("%s: the plan is\n%s\nwant %s", name, plan, c.want)
 		}
 	}
-	if plan := explain(t, s, findUnopened, []byte{1}, []byte{1}, 1); !strings.Contains(plan, "INDEX unopened_id") {
+	if plan := explain(t, s, selectUnopened, []byte{1}, []byte{1}, 1); !strings.Contains(plan, "INDEX unopened_id") {
 		t.Errorf("an opening is found by\n%s", plan)
 	}
 }
