@@ -159,6 +159,9 @@ func (w *change) deny(ref uint64, err error) {
 // end has the store take the change, if there is anything to store.
 func (w *change) end() {
 	c := w.c
+	if len(w.batch.Unopened) > 0 || slices.ContainsFunc(w.batch.Records, func(r store.Record) bool { return r.Unopened }) {
+		c.lookForTexts()
+	}
 	for _, id := range w.touched {
 		w.settleRoom(id)
 	}

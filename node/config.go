@@ -56,6 +56,9 @@ const (
 	// streamsEach and maxPeerStreams bound the peer streams that one device and
 	// all together have opened: one each, and some that are about to end.
 	streamsEach, maxPeerStreams = 4, 1024
+	// maxOwnStreams bounds the streams that devices have opened which may be this
+	// person's: all that one can have, and some that only say so.
+	maxOwnStreams = 64
 	// saidHello and knownBefore are what a connection is worth to the connection
 	// manager, in its own points (guess: only their order matters).
 	saidHello, knownBefore = 10, 40

@@ -31,6 +31,9 @@ type core struct {
 	circle     *circle
 	typing     map[typingKey]typingState
 
+	own     *own
+	pairing *pairing // nil for none
+
 	private     *private.Engine
 	life        *life // of private
 	started     bool  // private has begun to do its work
@@ -129,6 +132,7 @@ func (c *core) tick() {
 	c.sync(catchup.Tick{})
 	c.seek()
 	c.tickPrivate()
+	c.pairingTick()
 	c.lapseTyping()
 	c.giveUpSilent()
 	c.tickContacts()
@@ -146,6 +150,7 @@ func (c *core) nextTick() time.Time {
 	sooner(c.private.NextTick())
 	sooner(c.reopenAt)
 	sooner(c.nextContactTick())
+	sooner(c.nextPairingTick())
 	for _, t := range c.typing {
 		sooner(t.until)
 	}

@@ -61,10 +61,12 @@ type Node struct {
 
 	peerStreams *places // that others opened
 	answering   *places // sync sessions that others asked for
+	ownStreams  *places // that other devices of this person opened
 
 	reopenings *reopenings
 	prekeyNow  atomic.Pointer[[]byte] // this device's, once it is stored
 
+	adopted     atomic.Bool // this home is another person's from now on
 	writeFailed atomic.Bool // the last write to the store failed
 	overflowed  atomic.Bool // the outbox could not take an entry
 
@@ -93,7 +95,8 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		inbox: make(chan func(*core), inboxSize), outbox: make(chan []byte, publishQueue),
 		offers:      make(chan chat.DeviceID, 256),
 		peerStreams: newPlaces(streamsEach, maxPeerStreams), answering: newPlaces(answeredEach, maxAnswered),
-		failed: make(chan chat.RoomID, 64), loopDone: make(chan struct{}), done: make(chan struct{}),
+		ownStreams: newPlaces(streamsEach, maxOwnStreams),
+		failed:     make(chan chat.RoomID, 64), loopDone: make(chan struct{}), done: make(chan struct{}),
 		warnings: map[chat.Code]chat.Error{}, quiet: map[string]quiet{}, posts: map[string]*post{},
 		reopenings: newReopenings(),
 	}
@@ -199,7 +202,8 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 	c.catchup = catchup.New(n.device, holdings{c}, mrand.New(mrand.NewChaCha8(seed)))
 	_, _ = rand.Read(seed[:])
 	c.schedule = discovery.NewSchedule(c.now, host.PeerID(n.device), discovery.ScheduleConfig{MaxBackOff: maxBackOff}, mrand.New(mrand.NewChaCha8(seed)))
-	if c.people.meet(n.device, n.person, n.name, c.now) {
+	moved := c.people.move(n.device, n.person)
+	if c.people.meet(n.device, n.person, n.name, c.now) || moved {
 		n.store.PutDevice(store.DeviceRow{Device: n.device, Person: n.person, Cert: n.keys.Cert.Bytes(), Name: n.name, LastSeen: c.now}, nil)
 	}
 	// Whoever runs this is at it.
@@ -208,6 +212,11 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 	for id, held := range byRoom(logs) {
 		c.rooms.Handle(c.now, room.Restore{Room: id, Logs: held})
 	}
+	var joining *promised
+	if c.own, joining, err = n.newOwn(ctx); err != nil {
+		return nil, err
+	}
+	c.goOnJoining(joining)
 	return c, c.loadPrivate(ctx)
 }
 
@@ -262,6 +271,7 @@ func (n *Node) enterKnownRooms(ctx context.Context) error {
 		c.retag()
 		c.openChats()
 		c.startPrivate()
+		c.startOwn()
 	})
 	if err != nil || inLobby {
 		return err
@@ -289,6 +299,9 @@ func (n *Node) goOnline() error {
 	})
 	stream.Handle(n.host.Libp2p(), syncProtocol, syncOptions, func(s *stream.Stream) {
 		n.serve(func(ctx context.Context) { n.answerSession(ctx, s) })
+	})
+	stream.Handle(n.host.Libp2p(), ownProtocol, stream.Options{}, func(s *stream.Stream) {
+		n.serve(func(ctx context.Context) { n.hearOwn(ctx, s) })
 	})
 	if n.live, err = n.joinLive(n.ctx); err != nil {
 		return err

@@ -33,7 +33,9 @@ type neighbour struct {
 	// cert and prekey are what its newest hello showed.
 	cert   identity.Certificate
 	prekey []byte
-	leave  func() // ends keepPeerStream; nil if it does not run
+	// showsCode is since when it says that it shows a pairing code; zero if not.
+	showsCode time.Time
+	leave     func() // ends keepPeerStream; nil if it does not run
 	// silent is since when a device that had said hello has no peer stream
 	// although it is connected; zero otherwise.
 	silent time.Time
@@ -268,7 +270,8 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, g greeting) {
 		return
 	}
 	known := c.people.devices[d] != nil
-	news := c.people.meet(d, who, chat.CleanName(g.hello.Name), c.now)
+	news := c.people.move(d, who)
+	news = c.people.meet(d, who, chat.CleanName(g.hello.Name), c.now) || news
 	dev := c.people.devices[d]
 	dev.person.root = g.cert.Root[:]
 	news = news || !dev.connected || dev.address != nb.address
@@ -303,11 +306,14 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, g greeting) {
 	c.sync(catchup.PeerUp{Device: d})
 	c.metDevice(nb)
 	c.contact(contacts.Met{Person: who, Device: d, Name: dev.person.name}, nil)
+	c.metForDevices(nb)
 }
 
 // leftOff: nothing can be sent to a device now.
 func (c *core) leftOff(d chat.DeviceID) {
 	c.lostDevice(d)
+	c.lostForPairing(d)
+	c.linkOwn(d)
 	if dev := c.people.devices[d]; dev != nil {
 		c.contact(contacts.Left{Person: dev.person.id, Device: d}, nil)
 		c.endVerificationWith(d, "The connection to them was lost. Start again when they are back.")
@@ -328,6 +334,8 @@ func (c *core) heard(d chat.DeviceID, s *stream.Stream, f wire.Frame) {
 		if c.n.standings.allow(&c.n.standings.typing, c.now, d) {
 			c.typed(d, f)
 		}
+	case wire.CodeShown, wire.Pairing, wire.Confirm, wire.Welcome:
+		c.heardPairing(d, f)
 	case wire.KeyAck, wire.OpsHave, wire.OpsWant, wire.Ops, wire.Devices, wire.History, wire.HistoryWant:
 		c.heardPrivate(nb, f)
 	case wire.Goodbye:

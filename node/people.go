@@ -79,6 +79,21 @@ func (p *people) meet(id chat.DeviceID, who chat.PersonID, name string, at time.
 	return p.rename(who, name, at) || fresh
 }
 
+// move makes a device another person's, as it has shown of itself: it has joined them.
+// What others relay of earlier days does not. It reports whether the device was
+// somebody else's.
+func (p *people) move(id chat.DeviceID, who chat.PersonID) bool {
+	d := p.devices[id]
+	if d == nil || d.person.id == who {
+		return false
+	}
+	p.drop(d)
+	p.forgetIfNobody(d.person)
+	p.meet(id, who, "", d.lastSeen)
+	p.devices[id].lastSeen = d.lastSeen
+	return true
+}
+
 const (
 	// maxPeople bounds the devices and the persons remembered, since identities are
 	// free (guess: 16 times what one network holds).
@@ -141,12 +156,17 @@ func (p *people) forget() {
 	for _, d := range old[:min(len(old), maxPeople/4)] {
 		p.drop(d)
 	}
-	for id, per := range p.persons {
-		if len(per.devices) == 0 && id != p.self && p.relation(id) == contacts.Stranger {
-			p.unplace(per)
-			p.names.drop(id)
-			delete(p.persons, id)
-		}
+	for _, per := range p.persons {
+		p.forgetIfNobody(per)
+	}
+}
+
+// forgetIfNobody forgets a person without devices with whom there is no relation.
+func (p *people) forgetIfNobody(per *person) {
+	if len(per.devices) == 0 && per.id != p.self && p.relation(per.id) == contacts.Stranger {
+		p.unplace(per)
+		p.names.drop(per.id)
+		delete(p.persons, per.id)
 	}
 }
 

@@ -106,3 +106,22 @@ func TestACrowdIsForgottenBeforeThoseWhoMatter(t *testing.T) {
 		}
 	}
 }
+
+func TestADeviceThatJoinsAnotherPersonIsTheirsAndOldEntriesDoNotTakeItBack(t *testing.T) {
+	p := newPeople(chat.PersonID{9}, nil)
+	at := time.Unix(1, 0)
+	phone, laptop, nobody, ann := chat.DeviceID{1}, chat.DeviceID{2}, chat.PersonID{1}, chat.PersonID{2}
+	p.meet(phone, nobody, "phone", at)
+	p.meet(laptop, ann, "Ann", at)
+	if !p.move(phone, ann) || p.move(phone, ann) {
+		t.Error("it did not move, or moved twice")
+	}
+	p.meet(phone, nobody, "phone", at.Add(1)) // an entry of a log that it opened before
+	who, _ := p.person(ann)
+	if len(who.Devices) != 2 || p.devices[phone].person.id != ann {
+		t.Errorf("Ann is %+v", who)
+	}
+	if other, ok := p.person(nobody); ok && len(other.Devices) != 0 {
+		t.Errorf("the device is also of %+v", other)
+	}
+}

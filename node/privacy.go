@@ -138,6 +138,8 @@ func (c *core) greets(d chat.DeviceID) bool {
 		return true
 	case c.circle.hides():
 		return false
+	case c.pairsWith(d) && (dev == nil || !c.hidden(dev.person.id)):
+		return true
 	case dev == nil:
 		return p.Nearby == contacts.EveryoneHere
 	}

@@ -103,9 +103,19 @@ func (c *core) seal(in private.Input) {
 // seal hands an input to the private engine as part of a change.
 func (w *change) seal(in private.Input) {
 	c := w.c
+	if c.revoked() {
+		switch in.(type) {
+		case private.Found, private.Change, private.Accept, private.Decline, private.Say:
+			w.deny(postRef, errRevoked())
+			return
+		}
+	}
 	w.life = c.life
 	for _, ef := range c.private.Handle(c.now, in) {
 		w.private(ef)
+	}
+	if l, ok := c.private.List(c.n.person); ok && l.Hash() != c.own.registry.List().Hash() {
+		c.n.soon((*core).followList)
 	}
 	if key := c.private.Prekey(); !bytes.Equal(key, c.prekey) {
 		c.prekey, w.prekey = key, key
@@ -126,6 +136,9 @@ func (w *change) private(ef private.Effect) {
 	case private.Append:
 		w.append(ef)
 	case private.Enter:
+		if c.revoked() {
+			return
+		}
 		w.rooms(c.rooms.Handle(c.now, room.Enter{Room: ef.Room, Sealed: true}))
 		c.tag(ef.Room)
 		w.touch(ef.Room)

@@ -170,13 +170,14 @@ func (p *Pairing) start(joins, adds chat.DeviceID, info []byte) error {
 }
 
 // offerPrefix begins the text of a QR code that stands for a typed code; the id
-// of the device that shows it follows, a colon, and the digits.
-const offerPrefix = "earshot:pair:1:"
+// of the device that shows it follows, a colon, and the digits. Capital letters make
+// smaller codes; any are read.
+const offerPrefix = "EARSHOT:PAIR:1:"
 
 // ParseOffer reads what a person typed or scanned to join: digits, or the text of the
 // QR code, which names the device that shows it; device is zero otherwise.
 func ParseOffer(s string) (device chat.DeviceID, code string, err error) {
-	s = strings.TrimSpace(s)
+	s = strings.ToUpper(strings.TrimSpace(s))
 	if rest, ok := strings.CutPrefix(s, offerPrefix); ok {
 		id, digits, _ := strings.Cut(rest, ":")
 		if device, err = chat.ParseDeviceID(id); err != nil {

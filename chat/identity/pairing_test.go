@@ -292,10 +292,13 @@ func TestTheTextOfAQRCodeNamesItsDevice(t *testing.T) {
 	if err != nil || device != laptop || digits != strings.ReplaceAll(code, " ", "") {
 		t.Fatalf("%q is read as %s, %q (%v)", offer, device.Short(), digits, err)
 	}
+	if device, _, err = ParseOffer(strings.ToLower(offer)); err != nil || device != laptop {
+		t.Errorf("in small letters it is read as %s (%v)", device.Short(), err)
+	}
 	if device, digits, err = ParseOffer(code); err != nil || !device.IsZero() || len(digits) != 8 {
 		t.Errorf("%q is read as %s, %q (%v)", code, device.Short(), digits, err)
 	}
-	for _, bad := range []string{"", "earshot:pair:1:", "earshot:pair:1:" + laptop.String(), offer[:len(offer)-1], offer + "1", "earshot:pair:2" + offer[14:]} {
+	for _, bad := range []string{"", "EARSHOT:PAIR:1:", "EARSHOT:PAIR:1:" + laptop.String(), offer[:len(offer)-1], offer + "1", "EARSHOT:PAIR:2" + offer[14:]} {
 		if _, _, err := ParseOffer(bad); err == nil {
 			t.Errorf("%q is taken", bad)
 		}

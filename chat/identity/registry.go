@@ -56,6 +56,13 @@ func NewRegistry(root [ed25519.PublicKeySize]byte) *Registry {
 	return &Registry{root: root, revoked: map[chat.DeviceID]struct{}{}}
 }
 
+// Clone returns a registry that knows the same and goes its own way.
+func (r *Registry) Clone() *Registry {
+	c := *r
+	c.revoked, c.losers = maps.Clone(r.revoked), slices.Clone(r.losers)
+	return &c
+}
+
 // List returns the list that counts, the zero DeviceList before the first.
 func (r *Registry) List() DeviceList { return r.list }
 
@@ -87,6 +94,11 @@ func (r *Registry) InUse() []ListedDevice {
 		}
 	}
 	return out
+}
+
+// Revoked returns every device that was ever revoked, ascending.
+func (r *Registry) Revoked() []chat.DeviceID {
+	return slices.SortedFunc(maps.Keys(r.revoked), func(a, b chat.DeviceID) int { return bytes.Compare(a[:], b[:]) })
 }
 
 // Take learns a list, from whomever it came. A list that does not verify or is

@@ -46,6 +46,12 @@ func (o *Office) Home(name string) string { return filepath.Join(o.dir, name) }
 
 // Enter starts a node for somebody; the same name again has the same home.
 func (o *Office) Enter(ctx context.Context, name string) (*node.Node, error) {
+	return o.enter(ctx, name, name)
+}
+
+// enter starts a node on a home for somebody who goes by name, or by what the home
+// says if that is empty.
+func (o *Office) enter(ctx context.Context, home, name string) (*node.Node, error) {
 	o.mu.Lock()
 	o.next++
 	addr := fmt.Sprintf("/ip4/10.9.%d.%d/tcp/%d", o.next/250, o.next%250+1, host.DefaultPort)
@@ -59,7 +65,7 @@ func (o *Office) Enter(ctx context.Context, name string) (*node.Node, error) {
 	}
 	var self peer.ID
 	n, err := node.Start(ctx, node.Config{
-		Home: o.Home(name), Name: name, Version: "sim", Logger: o.log,
+		Home: o.Home(home), Name: name, Version: "sim", Logger: o.log,
 		Transport: o.Net.Transport(), ListenAddrs: []ma.Multiaddr{listen},
 		Sources: func(h *host.Host) ([]discovery.Source, error) {
 			self = host.PeerID(h.Device())

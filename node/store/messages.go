@@ -122,6 +122,30 @@ func (c *conn) find(room int64, id chat.EntryID) (place, error) {
 	return p, err
 }
 
+// Texts returns what messages of a room say, for those of ids that are messages here.
+func (s *Store) Texts(ctx context.Context, room chat.RoomID, ids []chat.EntryID) (map[chat.EntryID]string, error) {
+	texts := make(map[chat.EntryID]string, len(ids))
+	err := s.read(ctx, func(c *conn) error {
+		key, found, err := c.roomKey(room)
+		if err != nil || !found {
+			return err
+		}
+		for _, id := range ids {
+			if _, err := c.queryRow(func(stmt *sqlite3.Stmt) error {
+				texts[id] = stmt.ColumnText(0)
+				return nil
+			}, `SELECT text FROM message WHERE substr(entry, 1, 8) = ? AND entry = ? AND room = ?`, id[:8], id[:], key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return texts, nil
+}
+
 // ByClientID returns the message that the user's action with this id made, and
 // whether there is one.
 func (s *Store) ByClientID(ctx context.Context, clientID string) (m chat.Message, found bool, err error) {

@@ -1,0 +1,367 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/protocol"
+
+	"earshot/chat"
+	"earshot/chat/identity"
+	"earshot/chat/wire"
+	"earshot/node/host"
+	"earshot/node/store"
+	"earshot/node/stream"
+)
+
+// This file is what the devices of one person tell each other:
+// PROTOCOL.md#earshotown1.
+
+const ownProtocol protocol.ID = "/earshot/own/1"
+
+const (
+	// lookAfter is how long messages that can't be read are left to their keys
+	// before another own device is asked what they say.
+	lookAfter = time.Second
+	// textsTimeout bounds how long it may take to answer.
+	textsTimeout = 30 * time.Second
+	// textsFrame is how much text goes into one frame, in bytes: one more of the
+	// longest fits.
+	textsFrame = 32 << 10
+)
+
+// ownLink is the connection to another device of this person, from the moment in
+// which both have shown whose they are. The loop owns it.
+type ownLink struct {
+	stream *stream.Stream // nil until it has said hello
+	leave  func()         // ends keepOwnLink; nil where the other side opens
+	look   chan struct{}  // capacity 1; rung when there may be something to ask
+}
+
+// linkOwn sees to it that there is a stream to another device of this person's while
+// there is to be one, and no longer.
+func (c *core) linkOwn(d chat.DeviceID) {
+	nb, link := c.neighbours[d], c.own.links[d]
+	if nb == nil || nb.peer == nil || !c.ofOwn(d) {
+		if link == nil {
+			return
+		}
+		delete(c.own.links, d)
+		if link.leave != nil {
+			link.leave()
+		}
+		if s := link.stream; s != nil {
+			c.n.spawn(func(context.Context) { s.Reset(stream.ReasonDone) })
+		}
+		return
+	}
+	if link != nil {
+		return
+	}
+	link = &ownLink{look: make(chan struct{}, 1)}
+	c.own.links[d] = link
+	if c.n.opens(d) {
+		ctx, leave := context.WithCancel(c.n.ctx)
+		link.leave = leave
+		c.n.spawn(func(context.Context) { c.n.keepOwnLink(ctx, d) })
+	}
+}
+
+// keepOwnLink opens the stream, again if it breaks, until ctx ends.
+func (n *Node) keepOwnLink(ctx context.Context, d chat.DeviceID) {
+	for wait := time.Second / 4; ctx.Err() == nil && n.host.Connected(d); wait = min(2*wait, 30*time.Second) {
+		s, err := stream.Open(ctx, n.host.Libp2p(), host.PeerID(d), ownProtocol, stream.Options{})
+		if err == nil {
+			n.talkOwn(ctx, s, d)
+		}
+		sleep(ctx, wait)
+	}
+}
+
+// hearOwn serves a stream that another device of this person's has opened.
+func (n *Node) hearOwn(ctx context.Context, s *stream.Stream) {
+	d, ok := host.DeviceID(s.Peer())
+	if !ok {
+		s.Reset(stream.ReasonDenied)
+		return
+	}
+	if ok, _ := n.ownStreams.take(d); !ok {
+		s.Reset(stream.ReasonBusy)
+		return
+	}
+	defer n.ownStreams.free(d)
+	n.talkOwn(ctx, s, d)
+}
+
+// talkOwn says hello and listens, until the stream ends. Both sides run it. Its
+// second goroutine, which asks, ends before it returns.
+func (n *Node) talkOwn(ctx context.Context, s *stream.Stream, d chat.DeviceID) {
+	defer s.Reset(stream.ReasonDone)
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { s.Reset(stream.ReasonShutdown) })
+	defer stop()
+
+	hello, err := inLoop(ctx, n, func(c *core) (wire.OwnHello, error) {
+		if !c.ofOwn(d) {
+			// Their hello on the other stream, or the list that names them, may be
+			// yet to come: they try again.
+			return wire.OwnHello{}, errNotOwn()
+		}
+		return c.ownHello(), nil
+	})
+	if err != nil || !s.TrySend(wire.EncodeFrame(hello)) {
+		return
+	}
+	late := time.AfterFunc(helloTimeout, func() { s.Reset(stream.ReasonDone) })
+	f, err := receiveFrame(s)
+	late.Stop()
+	theirs, ok := f.(wire.OwnHello)
+	if err != nil || !ok {
+		return
+	}
+	link, err := inLoop(ctx, n, func(c *core) (*ownLink, error) { return c.metOwn(d, s, theirs) })
+	if err != nil {
+		return
+	}
+	answers := make(chan wire.OwnTexts)
+	wg.Go(func() {
+		if err := n.askTexts(ctx, s, link, answers); err != nil && ctx.Err() == nil {
+			n.log.Debug("asking another own device ended", "device", d.Short(), "err", err)
+			s.Reset(stream.ReasonDone)
+		}
+	})
+	for {
+		if f, err = receiveFrame(s); err == nil {
+			err = n.heardOwn(ctx, s, d, f, answers)
+		}
+		if err != nil {
+			if chat.CodeOf(err) == chat.CodeInvalid {
+				n.refuseFrom(d, err)
+			}
+			return
+		}
+	}
+}
+
+func errNotOwn() error {
+	return chat.Errorf(chat.CodeDenied, "A device that is not one of yours wanted to talk as if it were. It was refused; nothing needs to be done.")
+}
+
+// opens reports whether this side of a pair of devices opens what both speak on.
+func (n *Node) opens(d chat.DeviceID) bool {
+	return string(n.device[:]) < string(d[:])
+}
+
+func (c *core) ownHello() wire.OwnHello {
+	sum := c.contactsSum()
+	return wire.OwnHello{Root: c.n.keys.Root != nil, List: c.own.registry.List().Bytes(), Contacts: sum[:]}
+}
+
+// metOwn: another device of this person's has said hello on its stream.
+func (c *core) metOwn(d chat.DeviceID, s *stream.Stream, h wire.OwnHello) (*ownLink, error) {
+	if h.List != nil {
+		l, err := identity.ParseDevices(h.List)
+		if err == nil {
+			err = c.heardOwnList(l)
+		}
+		if err != nil {
+			c.refuse(d, err)
+			return nil, err
+		}
+	}
+	link := c.own.links[d]
+	if link == nil || !c.ofOwn(d) {
+		return nil, errNotOwn()
+	}
+	if old := link.stream; old != nil {
+		c.n.spawn(func(context.Context) { old.Reset(stream.ReasonDone) })
+	}
+	link.stream = s
+	if h.Root && c.own.root != d && c.n.keys.Root == nil {
+		c.own.root = d
+		c.n.store.Commit(store.Batch{State: []store.StateChange{{Key: stateRoot, Value: d[:]}}}, nil)
+	}
+	if sum := c.contactsSum(); string(sum[:]) != string(h.Contacts) {
+		c.sayContacts(s)
+	}
+	return link, nil
+}
+
+// heardOwn takes a frame of another device of this person's.
+func (n *Node) heardOwn(ctx context.Context, s *stream.Stream, d chat.DeviceID, f wire.Frame, answers chan<- wire.OwnTexts) error {
+	switch f := f.(type) {
+	case wire.Devices:
+		l, err := identity.ParseDevices(f.List)
+		if err != nil {
+			return err
+		}
+		_, err = inLoop(ctx, n, func(c *core) (struct{}, error) { return struct{}{}, c.heardOwnList(l) })
+		return err
+	case wire.OwnContacts:
+		return n.tell(ctx, func(c *core) { c.heardContacts(d, f) })
+	case wire.OwnWant:
+		return n.answerTexts(ctx, s, f)
+	case wire.OwnTexts:
+		select {
+		case answers <- f:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	case wire.Unknown:
+		return nil // from a newer version; it knows that we may not understand
+	}
+	return chat.Errorf(chat.CodeInvalid, "A device sent a frame where it has no place. It was refused; nothing needs to be done.")
+}
+
+// toOwnDevices tells the other devices of this person's that are connected. Who can't
+// take it hears all again when its stream is opened anew.
+func (c *core) toOwnDevices(f wire.Frame) {
+	b := wire.EncodeFrame(f)
+	for _, link := range c.own.links {
+		if s := link.stream; s != nil && !s.TrySend(b) {
+			c.n.spawn(func(context.Context) { s.Reset(stream.ReasonDone) })
+		}
+	}
+}
+
+// lookForTexts has the other devices asked about what can't be read here.
+func (c *core) lookForTexts() {
+	for _, link := range c.own.links {
+		select {
+		case link.look <- struct{}{}:
+		default: // it is rung already
+		}
+	}
+}
+
+// askTexts asks another device of this person's what messages say that can't be read
+// here: those from before this device joined, above all. It asks about each once in
+// the life of a stream. What was answered is stored, so it goes on where it was after
+// any end.
+func (n *Node) askTexts(ctx context.Context, s *stream.Stream, link *ownLink, answers <-chan wire.OwnTexts) error {
+	asked := map[chat.RoomID]uint64{} // up to which entry
+	for {
+		rooms, err := inLoop(ctx, n, func(c *core) (out []chat.RoomID, _ error) {
+			for _, id := range c.rooms.Rooms() {
+				if c.rooms.Sealed(id) {
+					out = append(out, id)
+				}
+			}
+			return out, nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, id := range rooms {
+			if asked[id], err = n.askRoom(ctx, s, id, asked[id], answers); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-link.look:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if !sleep(ctx, lookAfter) { // for their keys, and for the store
+			return ctx.Err()
+		}
+	}
+}
+
+// askRoom asks about the messages of a room behind after, and returns up to where it
+// came.
+func (n *Node) askRoom(ctx context.Context, s *stream.Stream, id chat.RoomID, after uint64, answers <-chan wire.OwnTexts) (uint64, error) {
+	for {
+		page, next, err := n.store.UnopenedEntries(ctx, store.UnopenedQuery{Room: id, After: after, Limit: wire.MaxOwnIDs})
+		if err != nil || len(page) == 0 {
+			return after, err
+		}
+		want := wire.OwnWant{Room: id[:]}
+		closed := map[chat.EntryID]bool{}
+		for i := range page {
+			if e := &page[i].Entry; e.Kind == wire.KindMessage {
+				want.IDs = append(want.IDs, e.ID[:]...)
+				closed[e.ID] = true
+			}
+		}
+		if len(closed) > 0 {
+			if err := s.Send(ctx, wire.EncodeFrame(want)); err != nil {
+				return after, err
+			}
+			if err := n.takeTexts(ctx, id, closed, answers); err != nil {
+				return after, err
+			}
+		}
+		after = next
+	}
+}
+
+// takeTexts stores what is answered to one question.
+func (n *Node) takeTexts(ctx context.Context, id chat.RoomID, closed map[chat.EntryID]bool, answers <-chan wire.OwnTexts) error {
+	timeout := time.NewTimer(textsTimeout)
+	defer timeout.Stop()
+	for more := true; more; {
+		var got wire.OwnTexts
+		select {
+		case got = <-answers:
+		case <-timeout.C:
+			return errors.New("no answer")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if chat.RoomID(got.Room) != id {
+			return errors.New("an answer about another room")
+		}
+		more = got.More
+		err := n.handOver(ctx, func(w *change) {
+			for _, t := range got.Texts {
+				if e := chat.EntryID(t.ID); closed[e] {
+					delete(closed, e) // else a stray answer would count twice
+					w.batch.Openings = append(w.batch.Openings, store.Opening{ID: e, Room: id, Text: chat.CleanText(t.Text)})
+				}
+			}
+			w.touch(id)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// answerTexts tells another device of this person's what messages say.
+func (n *Node) answerTexts(ctx context.Context, s *stream.Stream, want wire.OwnWant) error {
+	const size = len(chat.EntryID{})
+	var ids []chat.EntryID
+	for b := want.IDs; len(b) > 0; b = b[size:] {
+		ids = append(ids, chat.EntryID(b[:size]))
+	}
+	texts, err := n.store.Texts(ctx, chat.RoomID(want.Room), ids)
+	if err != nil {
+		return err
+	}
+	out := wire.OwnTexts{Room: want.Room}
+	held := 0
+	for _, id := range ids {
+		text, ok := texts[id]
+		if !ok {
+			continue
+		}
+		delete(texts, id) // it may have been asked for twice
+		out.Texts = append(out.Texts, wire.OwnText{ID: id[:], Text: text})
+		if held += len(text) + size + 8; held >= textsFrame {
+			out.More = true
+			if err := s.Send(ctx, wire.EncodeFrame(out)); err != nil {
+				return err
+			}
+			out.Texts, out.More, held = nil, false, 0
+		}
+	}
+	return s.Send(ctx, wire.EncodeFrame(out))
+}
