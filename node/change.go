@@ -165,9 +165,6 @@ func (w *change) end() {
 	for _, id := range w.touched {
 		w.settleRoom(id)
 	}
-	if len(w.shared) > 0 {
-		c.offerShared(w.shared)
-	}
 	if w.post != nil && w.denied != nil {
 		c.n.posted(w.post, chat.Message{}, w.denied)
 		w.post = nil
@@ -175,6 +172,16 @@ func (w *change) end() {
 	if w.post != nil && w.said >= 0 {
 		w.batch.Records[w.said].ClientID = w.post.clientID
 	}
+	w.submit()
+	if len(w.shared) > 0 { // only now: what follows may make changes of its own
+		c.offerShared(w.shared)
+		c.introduce()
+	}
+}
+
+// submit hands the change to the store, or does the rest of it at once if there is
+// nothing to store and nothing of the private engine's to wait for.
+func (w *change) submit() {
 	b := &w.batch
 	if len(b.Records)+len(b.Openings)+len(b.Unopened)+len(b.State)+len(b.Rooms) == 0 && (w.life == nil || w.life.pending.Load() == 0) {
 		w.tell(nil)
@@ -187,7 +194,7 @@ func (w *change) end() {
 		w.life.pending.Add(1)
 		b.Guard = w.life.guard
 	}
-	c.n.store.Commit(*b, w.stored)
+	w.c.n.store.Commit(*b, w.stored)
 }
 
 // stored is told by the store what came of the change.

@@ -37,7 +37,9 @@ func (w *change) settleRoom(id chat.RoomID) {
 	}
 	w.settleInvitation(info)
 	told := c.told[id]
-	c.told[id] = info
+	if c.told[id] = info; !ok {
+		delete(c.told, id)
+	}
 	if told.Entered {
 		if what := c.difference(told, info); what != "" {
 			w.weather = append(w.weather, chat.RoomChangedEvent{Room: c.faceRoom(store.RoomRow{
