@@ -109,6 +109,28 @@ func BenchmarkAppend(b *testing.B) {
 	})
 }
 
+// BenchmarkCommit stores what a message comes with: in an open room nothing, in a
+// sealed one the state of the key it was opened with.
+func BenchmarkCommit(b *testing.B) {
+	for _, kind := range []chat.RoomKind{chat.RoomOpen, chat.RoomPrivate} {
+		b.Run(string(kind), func(b *testing.B) {
+			s := openStore(b, b.TempDir())
+			hlc, writers, state := noon, 50, make([]byte, 400)
+			recs := records(benchWriters(chat.OpenRoom("#lobby"), writers), b.N, &hlc, newWords(1))
+			b.ResetTimer()
+			for i := range recs {
+				batch := Batch{Records: recs[i : i+1]}
+				if kind.Sealed() {
+					batch.State = []StateChange{{fmt.Sprintf("seal/epoch/%x/%x/1", recs[i].Room, recs[i].Entry.Device), state}}
+				}
+				if _, err := s.commit(batch); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // large opens the large history, and makes it where it is missing.
 func large(b *testing.B) (dir string, room chat.RoomID) {
 	n := 20_000
