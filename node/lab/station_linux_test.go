@@ -1,15 +1,11 @@
 package lab_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -386,84 +382,4 @@ func eventually(t *testing.T, patience time.Duration, what string, condition fun
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-}
-
-// A poster sends messages by the local API, for tests that send too many for one
-// process each. It is an independent reading of the API's documentation.
-type poster struct {
-	client *http.Client
-	url    string
-	token  string
-}
-
-func (s *station) poster() *poster {
-	s.t.Helper()
-	var at struct{ Network, Address, Token string }
-	data, err := os.ReadFile(filepath.Join(s.home, "api.json"))
-	if err == nil {
-		err = json.Unmarshal(data, &at)
-	}
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	var d net.Dialer
-	transport := &http.Transport{
-		MaxIdleConnsPerHost: 32,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return d.DialContext(ctx, at.Network, at.Address)
-		},
-	}
-	s.t.Cleanup(transport.CloseIdleConnections)
-	return &poster{client: &http.Client{Transport: transport}, url: "http://earshot/v1/rooms/%23lobby/messages", token: at.Token}
-}
-
-// send says something and returns its id once it is confirmed.
-func (p *poster) send(ctx context.Context, text string) (string, error) {
-	body, err := json.Marshal(map[string]string{"text": text, "client_id": text})
-	if err != nil {
-		return "", err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(body))
-	if err != nil {
-		return "", err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	if p.token != "" {
-		req.Header.Set("Authorization", "Bearer "+p.token)
-	}
-	resp, err := p.client.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return "", err
-	}
-	var m struct{ ID string }
-	if err := json.Unmarshal(answer, &m); err != nil || resp.StatusCode/100 != 2 || m.ID == "" {
-		return "", fmt.Errorf("the node answered %s: %s", resp.Status, answer)
-	}
-	return m.ID, nil
-}
-
-// sendMany says so many things, several at a time, and returns their ids.
-func (p *poster) sendMany(t *testing.T, count int, text func(int) string) []string {
-	t.Helper()
-	const writers = 16
-	sent := make([]string, count)
-	errs := make([]error, writers)
-	var wait sync.WaitGroup
-	for w := range writers {
-		wait.Go(func() {
-			for i := w; i < count && errs[w] == nil; i += writers {
-				sent[i], errs[w] = p.send(t.Context(), text(i))
-			}
-		})
-	}
-	wait.Wait()
-	if err := errors.Join(errs...); err != nil {
-		t.Fatal(err)
-	}
-	return sent
 }
