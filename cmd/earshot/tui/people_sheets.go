@@ -40,7 +40,18 @@ func (m *model) goTo(room chat.Room) tea.Cmd {
 // openPerson shows what is known of somebody and what can be done.
 func (m *model) openPerson(who chat.PersonID) {
 	p := &sheet{title: m.who.of(who)}
-	p.build = func() content { return content{text: m.personText(who), items: m.personItems(p, who)} }
+	p.build = func() content {
+		items := m.personItems(p, who)
+		for _, c := range m.rooms {
+			if c.ended && c.with() == who {
+				items = append(items, item{
+					id: "off", key: "x", label: "Take the chat off the list", note: "What was said in it stays on this device.",
+					do: func() tea.Cmd { return m.takeOff(c) },
+				})
+			}
+		}
+		return content{text: m.personText(who), items: items}
+	}
 	m.push(p)
 }
 

@@ -55,7 +55,7 @@ func (m *model) openRoom(c *conversation) {
 		if r.Role == "" {
 			return content{
 				text:  append(text, plain("You are not a member any more. You keep what you have read; only a new invitation leads back.")),
-				items: []item{{id: "leave", key: "l", label: "Take it off the list", do: func() tea.Cmd { return m.leaveNow(nil, c) }}},
+				items: []item{{id: "leave", key: "l", label: "Take it off the list", do: func() tea.Cmd { return m.takeOff(c) }}},
 			}
 		}
 		may := r.Role == chat.RoleAdmin || r.Role == chat.RoleOwner
@@ -130,7 +130,9 @@ func (m *model) askLeave(c *conversation) tea.Cmd {
 	case c.room.Room == chat.Lobby && c.room.Kind != chat.RoomPrivate:
 		m.say("Everyone is in the lobby, always: it is where people find each other. Go to another room with Tab.", true)
 		return nil
-	case c.room.Kind != chat.RoomPrivate || c.room.Role == "":
+	case c.room.Kind == chat.RoomPrivate && c.room.Role == "":
+		return m.takeOff(c)
+	case c.room.Kind != chat.RoomPrivate:
 		return m.leaveNow(m.sheet(), c)
 	}
 	will := "You read nothing that is said in it from now on, and only a new invitation leads back. The others see that you left. " +
@@ -142,10 +144,17 @@ func (m *model) askLeave(c *conversation) tea.Cmd {
 	return nil
 }
 
+// takeOff forgets a conversation that has ended.
+func (m *model) takeOff(c *conversation) tea.Cmd {
+	c.left = true
+	return m.doneAll("What was said in " + m.roomName(c.room) + " stays on this device.")()
+}
+
 func (m *model) leaveNow(p *sheet, c *conversation) tea.Cmd {
 	name, id := m.roomName(c.room), c.room.RoomID
+	c.left = true
 	return m.act(p, func(ctx context.Context) error { return m.client.Leave(ctx, id) },
-		m.doneAll("You have left "+name+"."))
+		m.doneAll("You have left "+name+"."), func() { c.left = false })
 }
 
 // membersMsg answers loadMembers.

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -154,8 +155,23 @@ func TestWhoIsRemovedReadsWhyNothingCanBeSent(t *testing.T) {
 	s.press("x", "enter")
 	s.wantNone("send")
 	s.want("only a new", "invitation leads back")
-	s.press("l")
+	s.f.rooms = slices.DeleteFunc(s.f.rooms, func(r chat.Room) bool { return r.RoomID == out.RoomID })
+	s.event(chat.RoomEvent{RoomID: out.RoomID})
+	s.press("esc")
+	s.want("You are not a member of #plan any more", "I can bring the van") // the node has let go of it
+	s.press("f5", "l")
+	s.wantNone("leave")
+	s.wantNot("#plan  ")
+	s.want("Write to #lobby")
+}
+
+func TestARoomThatIsLeftIsGone(t *testing.T) {
+	s := socialStage(t, 80, 24)
+	s.to("#plan")
+	s.press("/leave", "enter", "y")
 	s.want1("leave #plan")
+	s.wantNot("🔒#plan")
+	s.want("Write to #lobby")
 }
 
 func TestChangesInARoomAreToldAndShown(t *testing.T) {

@@ -3,6 +3,8 @@ package tui
 import (
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -114,10 +116,22 @@ func (m *model) onRoomChanged(e chat.RoomChangedEvent) tea.Cmd {
 	}
 	c.update(e.Room)
 	m.setMembers(c, e.Members)
-	if c == m.conv() && e.What != "" && m.sheet() == nil {
-		m.say(strings.TrimSpace(shownName(e.By)+" "+oneLine(safeText(e.What)))+".", false)
+	if words := strings.TrimSpace(shownName(e.By) + " " + oneLine(safeText(e.What))); words != "" && !c.left {
+		out := e.Kind == chat.RoomPrivate && e.Role == ""
+		switch {
+		case c == m.conv():
+			m.say(capital(words)+".", out)
+		case out:
+			m.say(m.roomName(c.room)+": "+words+".", true)
+		}
 	}
 	return m.refresh() // its name decides where it stands
+}
+
+// capital begins a sentence.
+func capital(s string) string {
+	r, size := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[size:]
 }
 
 // setRooms keeps the conversations of the rooms that are still there, in the order
@@ -125,6 +139,8 @@ func (m *model) onRoomChanged(e chat.RoomChangedEvent) tea.Cmd {
 // of its names, the lobby before other open rooms.
 func (m *model) setRooms(rooms []chat.Room) {
 	shown := m.conv()
+	ended := m.ended(rooms)
+	rooms = append(slices.Clone(rooms), ended...)
 	slices.SortStableFunc(rooms, func(a, b chat.Room) int {
 		if c := rank(a) - rank(b); c != 0 {
 			return c
@@ -146,6 +162,7 @@ func (m *model) setRooms(rooms []chat.Room) {
 			c.update(r)
 			c.setRead(r.Unread, r.ReadUpTo)
 		}
+		c.ended = slices.ContainsFunc(ended, func(o chat.Room) bool { return o.RoomID == r.RoomID })
 		list = append(list, c)
 	}
 	m.rooms = list
@@ -153,6 +170,22 @@ func (m *model) setRooms(rooms []chat.Room) {
 	if m.current < 0 { // at the start, and when a room is left: where nothing private is said by mistake or seen by others
 		m.current = max(0, slices.IndexFunc(list, func(c *conversation) bool { return rank(c.room) == lobbyRank }))
 	}
+}
+
+// ended returns the sealed rooms that the node takes no part in any more although
+// the user did not leave them: somebody removed them, or is no contact any more.
+// They stay in sight, with the reason, until the user has taken them off.
+func (m *model) ended(rooms []chat.Room) []chat.Room {
+	var list []chat.Room
+	for _, c := range m.rooms {
+		if !c.room.Kind.Sealed() || c.left || slices.ContainsFunc(rooms, func(r chat.Room) bool { return r.RoomID == c.room.RoomID }) {
+			continue
+		}
+		r := c.room
+		r.Role, r.Unreadable = "", 0
+		list = append(list, r)
+	}
+	return list
 }
 
 const lobbyRank = 2
