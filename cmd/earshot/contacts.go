@@ -85,6 +85,9 @@ func runContacts(ctx context.Context, a *app, _ []string) error {
 			if c.Relation == chat.RelationAsking {
 				asking++
 			}
+			if c.Relation.Known() { // what was said to become one
+				c.Note = ""
+			}
 			rows = append(rows, []string{c.Name, what, presence(a.p, c.Person), c.Person.Person.Short(), c.Note})
 		}
 		if a.p.json {
@@ -135,7 +138,7 @@ func added(c chat.Contact) string {
 	switch {
 	case c.Relation.Known():
 		return called(c.Person) + " is a contact now."
-	case c.Waiting:
+	case c.Waiting && c.Presence != chat.Here:
 		return called(c.Person) + " is asked to be a contact as soon as they can be reached."
 	}
 	return called(c.Person) + " has been asked to be a contact."

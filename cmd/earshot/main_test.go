@@ -25,14 +25,12 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"earshot": func() {
-		os.Exit(runProcess(func(ctx context.Context, cfg node.Config) (running, error) {
-			cfg.Offline = true // a test says nothing on the networks of its machine
-			return startNode(ctx, cfg)
-		}))
+		os.Exit(runProcess(startTestNode))
 	}})
 }
 
-// TestScripts runs the real program, with real nodes that stay off the network.
+// TestScripts runs the real program, with real nodes that stay off the network or
+// meet on loopback.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -41,7 +39,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("EARSHOT_KEYRING", "off") // that of whoever runs the tests
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exitsWith, "await": await},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exitsWith, "await": await, "keep": keep},
 	})
 }
 

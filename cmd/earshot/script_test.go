@@ -31,6 +31,26 @@ func exitsWith(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// keep sets variables to what the named groups of a pattern match in a file:
+// keep FILE PATTERN
+func keep(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: keep FILE PATTERN")
+	}
+	pattern, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	text := ts.ReadFile(args[0])
+	found := pattern.FindStringSubmatch(text)
+	if found == nil {
+		ts.Fatalf("%s has nothing like %s:\n%s", args[0], args[1], text)
+	}
+	for i, name := range pattern.SubexpNames() {
+		if name != "" {
+			ts.Setenv(name, found[i])
+		}
+	}
+}
+
 // await waits until a file that a background program writes holds a line of this
 // form: await FILE PATTERN
 func await(ts *testscript.TestScript, neg bool, args []string) {
