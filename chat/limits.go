@@ -86,8 +86,9 @@ const (
 	// person, that are remembered, in memory (guess: who becomes a contact has been
 	// met lately).
 	MaxStrangers = 512
-	// MaxHistoryAnswers is from how many members a newcomer takes the keys of a
-	// room's past: one may withhold, so the first is not enough (guess).
+	// MaxHistoryAnswers is from how many devices of others a newcomer takes the keys
+	// of a room's past: one may withhold, or not have all, so the first is not
+	// enough (guess).
 	MaxHistoryAnswers = 8
 	// MaxFuture is how far ahead of our clock an entry may be before it is shown
 	// at its arrival time with a warning: clocks without NTP drift this much.

@@ -14,12 +14,15 @@ import (
 // read.
 type history struct {
 	begun, wanted bool
-	answered      []chat.PersonID // who has told all they could, ascending
+	answered      []chat.DeviceID // that have told all they could, ascending
 }
 
 // historyState is the same with one connected device.
 type historyState struct {
 	askedAt  time.Time // zero while it is not to answer
+	wait     time.Duration
+	brought  bool      // any key, by then
+	over     bool      // it has answered on this connection
 	answerAt time.Time // when it was last answered
 }
 
@@ -27,9 +30,10 @@ const (
 	// answerHistoryEvery bounds how often one device is told the keys of a room's
 	// past.
 	answerHistoryEvery = time.Minute
-	// askHistoryEvery is how long an answer is waited for: who did not know yet that
-	// this person is in gave none.
-	askHistoryEvery = 2 * answerHistoryEvery
+	// askHistoryFirst is how long an answer is waited for, twice as long each time,
+	// up to askHistoryMost: who does not know yet that this person is in gives none.
+	askHistoryFirst = 2 * time.Second
+	askHistoryMost  = 2 * time.Minute
 )
 
 // askHistory asks a connected device for the keys of what was said before this one came,
@@ -40,17 +44,21 @@ func (e *Engine) askHistory(to chat.DeviceID, r *conversation) {
 		return
 	}
 	_, in := r.member(p.person)
-	_, answered := slices.BinarySearchFunc(r.history.answered, p.person, comparePeople)
+	_, answered := slices.BinarySearchFunc(r.history.answered, to, compareDevices)
 	if !in || answered || e.revoked(p.person, to) {
 		return
 	}
 	x := p.exchange(r.id)
-	if again := x.history.askedAt.Add(askHistoryEvery); !x.history.askedAt.IsZero() && e.now.Before(again) {
+	if x.history.over {
+		return
+	}
+	h := &x.history
+	if again := h.askedAt.Add(h.wait); !h.askedAt.IsZero() && e.now.Before(again) {
 		e.due(again)
 		return
 	}
-	x.history.askedAt = e.now
-	e.due(e.now.Add(askHistoryEvery))
+	h.askedAt, h.wait = e.now, min(max(askHistoryFirst, 2*h.wait), askHistoryMost)
+	e.due(e.now.Add(h.wait))
 	e.emit(Send{To: to, Frame: wire.HistoryWant{Room: r.id[:]}})
 }
 
@@ -98,15 +106,24 @@ func (e *Engine) historyCame(from chat.DeviceID, p *peer, f wire.History) {
 		g.Grants = append(g.Grants, seal.Grant{Device: chat.DeviceID(k.Device), Epoch: k.Epoch, N: k.N, Key: [32]byte(k.Key)})
 	}
 	e.run(g, nil)
+	x := &p.exchange(r.id).history
+	x.brought = x.brought || len(f.Grants) > 0
 	if f.More {
 		return
 	}
-	p.exchange(r.id).history.askedAt = time.Time{}
-	at, answered := slices.BinarySearchFunc(r.history.answered, p.person, comparePeople)
-	if !answered {
-		r.history.answered = slices.Insert(r.history.answered, at, p.person)
+	x.askedAt, x.over = time.Time{}, true
+	// Who has nothing to give may be as new as this device, or another of this person's.
+	at, answered := slices.BinarySearchFunc(r.history.answered, from, compareDevices)
+	if answered || !x.brought || p.person == r.me {
+		return
 	}
-	others := len(r.log.State().Members) - 1
+	r.history.answered = slices.Insert(r.history.answered, at, from)
+	others := 0
+	for _, who := range r.audience() {
+		if who != r.me {
+			others += len(e.InUse(who))
+		}
+	}
 	r.history.wanted = len(r.history.answered) < min(others, chat.MaxHistoryAnswers)
 	e.keepRoom(r)
 }

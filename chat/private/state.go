@@ -44,7 +44,7 @@ func (d *device) encode() []byte {
 func (r *conversation) encode() []byte {
 	s := roomState{
 		Order: r.order, Named: r.named, NamedTo: peopleBytes(r.namedTo),
-		Begun: r.history.begun, Wanted: r.history.wanted, Answered: peopleBytes(r.history.answered),
+		Begun: r.history.begun, Wanted: r.history.wanted, Answered: devicesBytes(r.history.answered),
 	}
 	if r.direct() {
 		s.With = r.with[:]
@@ -61,6 +61,13 @@ func (r *conversation) encode() []byte {
 func (e *Engine) keepRoom(r *conversation) { e.persist(roomKey(r.id), r.encode()) }
 
 func peopleBytes(list []chat.PersonID) (out [][]byte) {
+	for i := range list {
+		out = append(out, list[i][:])
+	}
+	return out
+}
+
+func devicesBytes(list []chat.DeviceID) (out [][]byte) {
 	for i := range list {
 		out = append(out, list[i][:])
 	}
@@ -205,7 +212,12 @@ func (e *Engine) restoreRoom(id chat.RoomID, value []byte) error {
 		return out
 	}
 	r.namedTo = people(s.NamedTo)
-	r.history = history{begun: s.Begun, wanted: s.Wanted, answered: people(s.Answered)}
+	r.history = history{begun: s.Begun, wanted: s.Wanted}
+	for _, b := range s.Answered {
+		var d chat.DeviceID
+		ok = ok && fill(d[:], b)
+		r.history.answered = append(r.history.answered, d)
+	}
 	if !ok {
 		return errMalformed
 	}
