@@ -89,7 +89,7 @@ const (
 	// MaxHistoryAnswers is from how many devices of others a newcomer takes the keys
 	// of a room's past: one may withhold, or not have all, so the first is not
 	// enough (guess).
-	MaxHistoryAnswers = 8
+	MaxHistoryAnswers = 16
 	// MaxFuture is how far ahead of our clock an entry may be before it is shown
 	// at its arrival time with a warning: clocks without NTP drift this much.
 	MaxFuture = 2 * time.Minute

@@ -56,8 +56,8 @@ func (l *Log) Past(ids []chat.EntryID) (places []int) {
 }
 
 // Exits returns by which removals somebody who is out went out: those with an effect
-// that ended, in the sight of their author, a membership or an invitation, and that
-// no later one of these builds on. There are none for who is in, or was never in or
+// that ended an invitation of theirs, accepted or not, which no earlier one had ended,
+// and that no later one of these builds on. There are none for who is in, or was never
 // invited: who is merely named in a Remove went nowhere.
 func (l *Log) Exits(p chat.PersonID) (out []Op) {
 	rec := l.people[p]
@@ -68,17 +68,26 @@ func (l *Log) Exits(p chat.PersonID) (out []Op) {
 	if r.now(p).role != 0 {
 		return nil
 	}
-	var list []*node
-	for _, n := range rec.removals {
-		if r.effective(n, everyonesPass) {
-			list = append(list, n)
+	grounds := rec.invites
+	for _, a := range rec.accepts {
+		if a.invite == a { // the creation
+			grounds = append(slices.Clip(grounds), a)
 		}
 	}
-	list = slices.DeleteFunc(list, func(n *node) bool {
-		past := l.resolve(n.past)
-		i, _ := past.invited(p, n.past, everyonesPass)
-		return i == nil && past.now(p).role == 0
-	})
+	var removals []*node
+	for _, n := range rec.removals {
+		if r.effective(n, everyonesPass) {
+			removals = append(removals, n)
+		}
+	}
+	ends := func(n *node) bool {
+		return slices.ContainsFunc(grounds, func(i *node) bool {
+			return !i.past.has(n.idx) && !slices.ContainsFunc(removals, func(m *node) bool {
+				return n.past.has(m.idx) && !i.past.has(m.idx)
+			})
+		})
+	}
+	list := slices.DeleteFunc(slices.Clone(removals), func(n *node) bool { return !ends(n) })
 	for _, n := range list {
 		if !slices.ContainsFunc(list, func(m *node) bool { return m.past.has(n.idx) }) {
 			out = append(out, n.Op)

@@ -13,8 +13,9 @@ import (
 // history is how far this device has come with the past of a room that newcomers may
 // read.
 type history struct {
-	begun, wanted bool
-	answered      []chat.DeviceID // that have told all they could, ascending
+	begun    bool
+	since    time.Time       // zero once nothing more is wanted
+	answered []chat.DeviceID // that have told all they could in this run, ascending
 }
 
 // historyState is the same with one connected device.
@@ -37,10 +38,11 @@ const (
 )
 
 // askHistory asks a connected device for the keys of what was said before this one came,
-// while there may be more than it has been told.
+// while there may be more than it has been told. What chat/seal could not use yet is
+// lost with the process, so who has answered is remembered no longer than that.
 func (e *Engine) askHistory(to chat.DeviceID, r *conversation) {
 	p := e.connected[to]
-	if !r.entered || !r.history.wanted {
+	if !r.entered || r.history.since.IsZero() || e.now.Sub(r.history.since) > seal.KeyLife {
 		return
 	}
 	_, in := r.member(p.person)
@@ -118,12 +120,10 @@ func (e *Engine) historyCame(from chat.DeviceID, p *peer, f wire.History) {
 		return
 	}
 	r.history.answered = slices.Insert(r.history.answered, at, from)
-	others := 0
-	for _, who := range r.audience() {
-		if who != r.me {
-			others += len(e.InUse(who))
-		}
+	// Who is in on the other side of a split network is not known, so there is no
+	// telling that these were all.
+	if len(r.history.answered) >= chat.MaxHistoryAnswers {
+		r.history.since = time.Time{}
+		e.keepRoom(r)
 	}
-	r.history.wanted = len(r.history.answered) < min(others, chat.MaxHistoryAnswers)
-	e.keepRoom(r)
 }

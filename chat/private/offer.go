@@ -114,7 +114,7 @@ func (e *Engine) joinedAt(r *conversation) {
 	}
 	r.inviter = chat.PersonID{}
 	if r.log.State().History == membership.HistoryAll && r.log.State().Creator != r.me && !r.history.begun {
-		r.history = history{begun: true, wanted: true}
+		r.history = history{begun: true, since: e.now}
 		e.tell(r) // first who this person is, then what is wanted
 	}
 	e.keepRoom(r)

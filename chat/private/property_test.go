@@ -153,21 +153,25 @@ func (s *story) ends() {
 	s.mesh()
 	s.rest()
 	s.rest()
-	creator := s.nodes[0]
-	room := creator.rooms[s.id]
+	var room *conversation // whose log knows all; who is out is told no more
+	for _, n := range s.nodes {
+		if r := n.rooms[s.id]; r != nil && r.entered && (room == nil || len(r.ops) > len(room.ops)) {
+			room = r
+		}
+	}
 	var members []*node
 	for _, n := range s.nodes {
+		if room == nil {
+			break
+		}
 		r := n.rooms[s.id]
-		if r == nil {
-			if _, in := room.log.State().Member(n.id()); in {
-				s.rt.Errorf("%s does not know that they are a member", n.name)
-			}
-			continue
-		}
-		if _, in := room.log.State().Member(n.id()); in != r.entered {
-			s.rt.Errorf("%s takes part: %v, and by the creator's log is in: %v", n.name, r.entered, in)
-		}
-		if r.entered {
+		_, in := room.log.State().Member(n.id())
+		switch {
+		case r == nil && in:
+			s.rt.Errorf("%s does not know that they are a member", n.name)
+		case r != nil && in != r.entered:
+			s.rt.Errorf("%s takes part: %v, and by the log that knows most is in: %v", n.name, r.entered, in)
+		case in:
 			members = append(members, n)
 		}
 	}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"earshot/chat"
 	"earshot/chat/identity"
@@ -26,15 +28,14 @@ type deviceState struct {
 }
 
 type roomState struct {
-	With     []byte   `cbor:"1,keyasint,omitempty"` // of a direct chat
-	Order    uint64   `cbor:"2,keyasint"`
-	Inviter  []byte   `cbor:"3,keyasint,omitempty"`
-	Posted   []byte   `cbor:"4,keyasint,omitempty"`
-	Named    string   `cbor:"5,keyasint,omitempty"`
-	NamedTo  [][]byte `cbor:"6,keyasint,omitempty"`
-	Begun    bool     `cbor:"7,keyasint,omitempty"` // to ask for history
-	Wanted   bool     `cbor:"8,keyasint,omitempty"`
-	Answered [][]byte `cbor:"9,keyasint,omitempty"`
+	With    []byte   `cbor:"1,keyasint,omitempty"` // of a direct chat
+	Order   uint64   `cbor:"2,keyasint"`
+	Inviter []byte   `cbor:"3,keyasint,omitempty"`
+	Posted  []byte   `cbor:"4,keyasint,omitempty"`
+	Named   string   `cbor:"5,keyasint,omitempty"`
+	NamedTo [][]byte `cbor:"6,keyasint,omitempty"`
+	Begun   bool     `cbor:"7,keyasint,omitempty"` // to ask for history
+	Since   uint64   `cbor:"8,keyasint,omitempty"` // when it was wanted, in seconds since 1970
 }
 
 func (d *device) encode() []byte {
@@ -44,7 +45,10 @@ func (d *device) encode() []byte {
 func (r *conversation) encode() []byte {
 	s := roomState{
 		Order: r.order, Named: r.named, NamedTo: peopleBytes(r.namedTo),
-		Begun: r.history.begun, Wanted: r.history.wanted, Answered: devicesBytes(r.history.answered),
+		Begun: r.history.begun,
+	}
+	if !r.history.since.IsZero() {
+		s.Since = uint64(max(1, r.history.since.Unix()))
 	}
 	if r.direct() {
 		s.With = r.with[:]
@@ -61,13 +65,6 @@ func (r *conversation) encode() []byte {
 func (e *Engine) keepRoom(r *conversation) { e.persist(roomKey(r.id), r.encode()) }
 
 func peopleBytes(list []chat.PersonID) (out [][]byte) {
-	for i := range list {
-		out = append(out, list[i][:])
-	}
-	return out
-}
-
-func devicesBytes(list []chat.DeviceID) (out [][]byte) {
 	for i := range list {
 		out = append(out, list[i][:])
 	}
@@ -212,11 +209,9 @@ func (e *Engine) restoreRoom(id chat.RoomID, value []byte) error {
 		return out
 	}
 	r.namedTo = people(s.NamedTo)
-	r.history = history{begun: s.Begun, wanted: s.Wanted}
-	for _, b := range s.Answered {
-		var d chat.DeviceID
-		ok = ok && fill(d[:], b)
-		r.history.answered = append(r.history.answered, d)
+	r.history.begun = s.Begun
+	if s.Since != 0 {
+		r.history.since = time.Unix(int64(min(s.Since, math.MaxInt64/2)), 0).UTC()
 	}
 	if !ok {
 		return errMalformed
