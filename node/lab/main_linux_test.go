@@ -27,6 +27,7 @@ var programs = map[string]func(args []string) error{
 	"multicast": hearMulticast,
 	"orphan":    leaveOrphan,
 	"crash":     holdLab,
+	"flood":     flood,
 }
 
 func TestMain(m *testing.M) {
