@@ -28,6 +28,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -84,6 +85,7 @@ type Source struct {
 	instance  string
 	rescan    chan struct{}
 	minRescan time.Duration // minRescan, or less in a test
+	quiet     atomic.Bool   // the next Run does not announce
 }
 
 var _ discovery.Source = (*Source)(nil)
@@ -111,6 +113,10 @@ func New(cfg Config) (*Source, error) {
 
 // Name returns "mdns".
 func (s *Source) Name() string { return Name }
+
+// Announce says whether the next Run lets others know of this device, which it does unless told otherwise. One that does
+// not still asks who is there; the question names nobody.
+func (s *Source) Announce(on bool) { s.quiet.Store(!on) }
 
 // Rescan asks for a new query soon, for instance after connections were lost. It never blocks, and asking often is
 // harmless: a query is sent at most every few seconds.
@@ -153,7 +159,7 @@ func (s *Source) Run(ctx context.Context, out func(discovery.Event)) error {
 		})
 	})
 
-	tab := newTable(s.cfg.Log, out)
+	tab, announce := newTable(s.cfg.Log, out), !s.quiet.Load()
 	for {
 		var usable []discovery.Interface
 		select {
@@ -162,7 +168,7 @@ func (s *Source) Run(ctx context.Context, out func(discovery.Event)) error {
 		case usable = <-sets:
 		}
 		for len(usable) > 0 {
-			next, err := s.generation(ctx, usable, sets, tab)
+			next, err := s.generation(ctx, usable, sets, tab, announce)
 			if err != nil {
 				return nil // ctx ended
 			}
@@ -174,8 +180,8 @@ func (s *Source) Run(ctx context.Context, out func(discovery.Event)) error {
 
 var errEnded = errors.New("the source was told to end")
 
-// generation announces and browses on one set of interfaces. It returns the next set, or errEnded when ctx ended.
-func (s *Source) generation(ctx context.Context, usable []discovery.Interface, sets <-chan []discovery.Interface, tab *table) ([]discovery.Interface, error) {
+// generation browses, and announces if it shall, on one set of interfaces. It returns the next set, or errEnded when ctx ended.
+func (s *Source) generation(ctx context.Context, usable []discovery.Interface, sets <-chan []discovery.Interface, tab *table, announce bool) ([]discovery.Interface, error) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	gctx, cancel := context.WithCancel(ctx)
@@ -186,12 +192,20 @@ func (s *Source) generation(ctx context.Context, usable []discovery.Interface, s
 	for i, it := range usable {
 		ifaces[i], names[i] = it.Net(), it.Name
 	}
-	s.cfg.Log.Info("mdns: announcing and browsing", "interfaces", names)
+	doing := "announcing and browsing"
+	if !announce {
+		doing = "browsing"
+	}
+	s.cfg.Log.Info("mdns: "+doing, "interfaces", names)
 
 	// The server's sockets are open before the first query goes out, so that nodes that start at the same moment
 	// answer each other.
 	ready := make(chan struct{})
-	wg.Go(func() { s.announce(gctx, usable, ifaces, ready) })
+	if announce {
+		wg.Go(func() { s.announce(gctx, usable, ifaces, ready) })
+	} else {
+		close(ready)
+	}
 	select {
 	case <-ready:
 	case <-ctx.Done():

@@ -237,6 +237,54 @@ func runHere(t *testing.T, cfg Config, out func(discovery.Event)) (stop func()) 
 	return stop
 }
 
+// Who is not to be seen hears others, and nothing that names it goes out.
+func TestWhoDoesNotAnnounceMustNotBeOnTheWire(t *testing.T) {
+	w := newWire(t)
+	a := w.host("a")
+	w.plug(a, "eth0", "10.7.0.1/24")
+	msgs := w.listen()
+	self := testPeer(9)
+	s, err := New(Config{Peer: self, Port: 9327, Selection: discovery.Selection{Pinned: []string{w.name}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Announce(false)
+	found := make(chan discovery.Event, 64)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx, func(ev discovery.Event) { found <- ev }) }()
+	n := w.start(a, nodeConfig{Seed: 1})
+	select {
+	case ev := <-found:
+		if ev.Peer.String() != n.peer {
+			t.Errorf("it found %v", ev.Peer)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it finds nobody")
+	}
+	w.say(question())
+	awaitMsg(t, msgs, "the other's answer", func(m *dns.Msg) bool {
+		text := m.String()
+		if strings.Contains(text, self.String()) || strings.Contains(text, s.instance) {
+			t.Errorf("it said %s", text)
+		}
+		return strings.Contains(text, n.peer)
+	})
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	// Let be seen again, it is.
+	s.Announce(true)
+	ctx, cancel = context.WithCancel(t.Context())
+	go func() { ended <- s.Run(ctx, func(discovery.Event) {}) }()
+	awaitMsg(t, msgs, "the announcement", func(m *dns.Msg) bool { return strings.Contains(m.String(), self.String()) })
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 // zeroconf's announcing goroutine sleeps on after its server was shut down, without a socket.
 var probing = goleak.IgnoreAnyFunction("github.com/grandcat/zeroconf.(*Server).probe")
 
