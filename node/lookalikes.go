@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
 
 	"earshot/chat"
 	"earshot/chat/contacts"
@@ -24,7 +25,7 @@ type lookalikes map[string][]*person
 func (p *people) setName(per *person, name string) {
 	p.unplace(per)
 	per.name = name
-	per.odd = name == "" || contacts.Display(contacts.Named{Person: per.id, Name: name}, nil) != name
+	per.odd = name == "" || contacts.Mixed(name) || strings.ContainsFunc(name, opening)
 	per.looks = [2]string{contacts.Skeleton(name), contacts.Skeleton(strings.ToLower(name))}
 	for i, look := range per.looks {
 		group := p.looks[i][look]
@@ -36,6 +37,9 @@ func (p *people) setName(per *person, name string) {
 		p.rewrite(p.beside(i, per))
 	}
 }
+
+// opening reports opening punctuation, as before an id.
+func opening(r rune) bool { return unicode.Is(unicode.Ps, r) || unicode.Is(unicode.Pi, r) }
 
 // unplace takes a person's name out of the comparison.
 func (p *people) unplace(per *person) {

@@ -65,7 +65,7 @@ func (p *people) meet(id chat.DeviceID, who chat.PersonID, name string, at time.
 		p.forget()
 	}
 	fresh := p.persons[who] == nil
-	per := p.know(who)
+	per := p.know(who, name, at)
 	if p.devices[id] == nil {
 		if len(per.devices) >= maxDevicesEach {
 			p.forgetOneOf(per)
@@ -103,13 +103,17 @@ const (
 	maxDevicesEach = 64
 )
 
-// know returns a person, who is new if nobody has met them.
-func (p *people) know(who chat.PersonID) *person {
+// know returns a person. Whoever is new goes by name, as of at; nobody knows them by
+// any if it is "".
+func (p *people) know(who chat.PersonID, name string, at time.Time) *person {
 	per := p.persons[who]
 	if per == nil {
 		per = &person{id: who}
+		if name != "" {
+			per.namedAt = at
+		}
 		p.persons[who] = per
-		p.setName(per, "")
+		p.setName(per, name)
 	}
 	return per
 }
@@ -117,7 +121,7 @@ func (p *people) know(who chat.PersonID) *person {
 // remember returns a person of whom something is stored: the name counts until
 // there is evidence of another.
 func (p *people) remember(who chat.PersonID, name string) *person {
-	per := p.know(who)
+	per := p.know(who, name, time.Time{})
 	if per.name == "" {
 		p.rename(who, name, time.Time{})
 	}
