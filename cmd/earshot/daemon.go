@@ -36,6 +36,29 @@ func runDaemon(ctx context.Context, a *app, _ []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	for {
+		if err := s.ready(ctx); err != nil {
+			return err
+		}
+		own := s.mine().node
+		select {
+		case <-ctx.Done():
+			return nil // asked to stop: that is how a daemon ends well
+		case <-own.Done():
+		}
+		if !own.Adopted() {
+			return chat.Errorf(chat.CodeInternal, "The node ended by itself. Start it again with --log-level debug and report what it says.")
+		}
+		c, err := s.reach(ctx)
+		if err != nil {
+			return err
+		}
+		c.Close()
+	}
+}
+
+// ready says that others can reach the daemon, and who it is.
+func (s *session) ready(ctx context.Context) error {
 	me, err := s.Me(ctx)
 	if err != nil {
 		return err
@@ -44,20 +67,10 @@ func runDaemon(ctx context.Context, a *app, _ []string) (err error) {
 	if err != nil {
 		return err
 	}
-	if a.p.json {
-		err = a.p.object(ready{true, os.Getpid(), me.Device, me.Person, me.Name, me.Addresses, e.String()})
-	} else {
-		err = a.p.line("Earshot is ready: %s (%s) on port %d. Stop it with Ctrl+C or `earshot stop`.", cell(me.Name), me.Person.Short(), me.Port)
+	if s.app.p.json {
+		return s.app.p.object(ready{true, os.Getpid(), me.Device, me.Person, me.Name, me.Addresses, e.String()})
 	}
-	if err != nil {
-		return err
-	}
-	select {
-	case <-ctx.Done():
-		return nil // asked to stop: that is how a daemon ends well
-	case <-s.mine().node.Done():
-		return chat.Errorf(chat.CodeInternal, "The node ended by itself. Start it again with --log-level debug and report what it says.")
-	}
+	return s.app.p.line("Earshot is ready: %s (%s) on port %d. Stop it with Ctrl+C or `earshot stop`.", cell(me.Name), me.Person.Short(), me.Port)
 }
 
 func runStop(ctx context.Context, a *app, _ []string) error {

@@ -128,7 +128,7 @@ func runJoinDevice(ctx context.Context, a *app, args []string) error {
 		if err != nil {
 			return err
 		}
-		p := pairing{app: a, s: s}
+		p := pairing{app: a, s: s, me: me.Person}
 		p.begin = func(ctx context.Context) (chat.Pairing, error) {
 			return s.JoinDevice(ctx, strings.Join(args, " "), a.opt.label)
 		}
@@ -150,6 +150,7 @@ type pairing struct {
 	begin    func(context.Context) (chat.Pairing, error)
 	question func(chat.Pairing) string
 	told     func(chat.Pairing) error // when it is done
+	me       chat.PersonID            // on the new device: whom the home belonged to
 	state    chat.PairingState
 }
 
@@ -184,8 +185,13 @@ func (p *pairing) run(ctx context.Context) (err error) {
 		for again := true; again; {
 			select {
 			case e, ok := <-watch.events:
-				if e, is := e.(chat.PairingEvent); is {
+				switch e := e.(type) {
+				case chat.PairingEvent:
 					now, again = e.Pairing, false
+				case chat.GapEvent:
+					if p.joined(ctx) {
+						now.State, again = chat.PairingDone, false
+					}
 				}
 				if !ok {
 					return watch.err
@@ -212,6 +218,16 @@ func (p *pairing) run(ctx context.Context) (err error) {
 			}
 		}
 	}
+}
+
+// joined reports whether the home belongs to another person by now: the node of the
+// new device ends as it becomes theirs, maybe before it is heard.
+func (p *pairing) joined(ctx context.Context) bool {
+	if p.me.IsZero() {
+		return false
+	}
+	me, err := p.s.Me(ctx)
+	return err == nil && me.Person != p.me
 }
 
 // show tells a state once, and reports whether the person is to confirm now.

@@ -56,6 +56,7 @@ func (n *fakeNode) Close(context.Context) error {
 }
 
 func (n *fakeNode) Done() <-chan struct{} { return n.done }
+func (n *fakeNode) Adopted() bool         { return false }
 
 // cli runs command lines on one home.
 type cli struct {

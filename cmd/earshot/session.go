@@ -34,6 +34,9 @@ type running interface {
 	api.Backend
 	Close(ctx context.Context) error
 	Done() <-chan struct{}
+	// Adopted reports whether it ended because the home is another person's now,
+	// whose node can be started.
+	Adopted() bool
 }
 
 // starter starts a node; tests bring their own.
@@ -105,6 +108,7 @@ type ownNode struct {
 	node   running
 	server *api.Server
 	served chan error
+	ended  chan struct{} // closed when the node has ended and its server answers no more
 }
 
 // open returns a session with the node that runs on the home or, if none does,
@@ -210,8 +214,13 @@ func (s *session) startOwn(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, closeNode(n))
 	}
-	own := &ownNode{node: n, server: server, served: make(chan error, 1)}
+	own := &ownNode{node: n, server: server, served: make(chan error, 1), ended: make(chan struct{})}
 	go func() { own.served <- server.Serve() }() // ends with own.close
+	go func() {                                  // so does this
+		defer close(own.ended)
+		<-n.Done()
+		_ = server.Close() // own.close says what failed
+	}()
 	s.own = own
 	return nil
 }
@@ -243,7 +252,9 @@ func (s *session) Close() error {
 // nobody starts another one before this one's socket is gone.
 func (o *ownNode) close() error {
 	serverErr := o.server.Close()
-	return errors.Join(serverErr, <-o.served, closeNode(o.node))
+	err := errors.Join(serverErr, <-o.served, closeNode(o.node))
+	<-o.ended
+	return err
 }
 
 func closeNode(n running) error {
