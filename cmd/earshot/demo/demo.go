@@ -1,11 +1,13 @@
 // Package demo plays a morning in a small office, so that a newcomer sees Earshot
-// alive in ten seconds on one machine with no network. The people are whole nodes
+// alive in ten seconds on one machine with no network: an open room, a contact who
+// writes directly, a private room, a stranger who asks. The people are whole nodes
 // on a simulated LAN: what they say is signed, encrypted, gossiped, caught up with
 // and stored like anybody's. It does not know which face is watching.
 package demo
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -20,6 +22,7 @@ type beat struct {
 	who   string
 	does  action
 	text  string
+	where place // of what is said
 }
 
 type action int
@@ -28,27 +31,55 @@ const (
 	says action = iota // types for a moment first
 	comes
 	leaves
+	asks // the person who watches to become a contact; text is the note
 )
+
+// place is where something is said.
+type place int
+
+const (
+	lobby  place = iota
+	direct       // between Mara and the person who watches
+	private
+)
+
+// cake is the private room of Mara, Jonas and the person who watches.
+const cake = "#cake"
 
 // script is the play. Who has not come by then is there from the start.
 var script = []beat{
-	{900 * time.Millisecond, "Mara", says, "Good morning! Is anybody else's coffee machine on strike?"},
-	{1200 * time.Millisecond, "Jonas", says, "It takes exact change only, since Friday. I have written it a ☕ invoice."},
-	{900 * time.Millisecond, "Aiko", comes, ""},
-	{1100 * time.Millisecond, "Aiko", says, "おはよう! I just came in and could read all of that: my device asked yours for what it had missed. 😄"},
-	{1300 * time.Millisecond, "Mara", says, "And there is no server in the room. Four devices, one wire, every link encrypted with Noise."},
-	{1300 * time.Millisecond, "Jonas", says, "Off to the printer. It has feelings."},
-	{700 * time.Millisecond, "Jonas", leaves, ""},
-	{1500 * time.Millisecond, "Mara", says, "Say something! You are in #lobby, like everyone on this network."},
-	{9 * time.Second, "Jonas", comes, ""},
-	{1500 * time.Millisecond, "Jonas", says, "I am back, and so is everything I missed."},
+	{900 * time.Millisecond, "Mara", says, "Good morning! Is anybody else's coffee machine on strike?", lobby},
+	{1200 * time.Millisecond, "Jonas", says, "It takes exact change only, since Friday. I have written it a ☕ invoice.", lobby},
+	{700 * time.Millisecond, "Mara", says, "Aiko starts today. I bring a cake, who brings the candles? Only the three of us can read this room.", private},
+	{900 * time.Millisecond, "Jonas", says, "I have candles. And a lighter that works every third time.", private},
+	{700 * time.Millisecond, "Mara", says, "Just for you: choose my name at the left, and nobody but the two of us reads along. Not even Jonas.", direct},
+	{900 * time.Millisecond, "Aiko", comes, "", lobby},
+	{1100 * time.Millisecond, "Aiko", says, "おはよう! I just came in and could read all that is said here: my device asked yours for what it had missed. 😄", lobby},
+	{800 * time.Millisecond, "Aiko", asks, "Hi! I am the new one, at the desk by the window.", lobby},
+	{1300 * time.Millisecond, "Mara", says, "And there is no server in the room. Four devices, one wire, every link encrypted with Noise.", lobby},
+	{1300 * time.Millisecond, "Jonas", says, "Off to the printer. It has feelings.", lobby},
+	{700 * time.Millisecond, "Jonas", leaves, "", lobby},
+	{1500 * time.Millisecond, "Mara", says, "Say something! This is #lobby: anyone on this network can read it.", lobby},
+	{9 * time.Second, "Jonas", comes, "", lobby},
+	{1500 * time.Millisecond, "Jonas", says, "I am back, and so is everything I missed.", lobby},
 }
 
-// answers are what Mara and Aiko say to the first words of the person who watches.
-var answers = []struct{ who, text string }{
-	{"Mara", "I can hear you."},
-	{"Aiko", "ようこそ! Now try /join #lunch, or press F1 for the keys."},
-	{"Mara", "That's all I know by heart. Start `earshot` on two machines of one network, and talk to people."},
+// answers are what is said to the first words of the person who watches, wherever
+// they say them.
+var answers = map[place][]beat{
+	lobby: {
+		{who: "Mara", text: "I can hear you."},
+		{who: "Aiko", text: "ようこそ! Now try /join #lunch, or press F1 for the keys and F9 for a menu."},
+		{who: "Mara", text: "That's all I know by heart. Start `earshot` on two machines of one network, and talk to people."},
+	},
+	direct: {
+		{who: "Mara", text: "Only you and I can read this, on the wire and on both disks. Write /verify to make sure that I am me.", where: direct},
+		{who: "Mara", text: "Your device and mine made the keys for this, and nobody else has them.", where: direct},
+	},
+	private: {
+		{who: "Mara", text: "Lovely. Aiko is not in #cake: her device does not get its keys, nor its name.", where: private},
+		{who: "Jonas", text: "Press F5 to see who is in.", where: private},
+	},
 }
 
 // Show is a running play.
@@ -56,6 +87,7 @@ type Show struct {
 	office *sim.Office
 	you    *node.Node
 	people map[string]*node.Node
+	rooms  map[place]chat.RoomID
 	pace   float64
 	cancel context.CancelFunc
 	done   chan struct{} // the play and the answers have ended
@@ -65,6 +97,7 @@ type Show struct {
 // is its speed: 1 is for people, 10 is ten times as fast.
 func Start(ctx context.Context, dir, you string, pace float64, log *slog.Logger) (*Show, error) {
 	s := &Show{office: sim.NewOffice(dir, log), people: map[string]*node.Node{}, pace: pace, done: make(chan struct{})}
+	s.rooms = map[place]chat.RoomID{lobby: chat.OpenRoom(chat.Lobby)}
 	ctx, s.cancel = context.WithCancel(ctx)
 	var err error
 	if s.you, err = s.office.Enter(ctx, you); err != nil {
@@ -81,16 +114,23 @@ func Start(ctx context.Context, dir, you string, pace float64, log *slog.Logger)
 			continue
 		}
 		if err := s.enter(ctx, b.who); err != nil {
-			close(s.done)
-			_ = s.Close(context.WithoutCancel(ctx))
-			return nil, err
+			return nil, s.abandon(ctx, err)
 		}
+	}
+	if err := s.introduce(ctx); err != nil {
+		return nil, s.abandon(ctx, err)
 	}
 	go func() {
 		defer close(s.done)
 		s.play(ctx)
 	}()
 	return s, nil
+}
+
+// abandon ends a show that could not begin.
+func (s *Show) abandon(ctx context.Context, err error) error {
+	close(s.done)
+	return errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 }
 
 // You returns the node of the person who watches.
@@ -114,15 +154,21 @@ func (s *Show) enter(ctx context.Context, who string) error {
 // play runs the script, and answers the person who watches, until ctx ends. It is
 // the only goroutine that touches people after Start.
 func (s *Show) play(ctx context.Context) {
-	heard := make(chan struct{}, len(answers))
+	heard := make(chan place, 8)
 	listening := make(chan struct{})
 	go func() {
 		defer close(listening)
 		s.listen(ctx, heard)
 	}()
-	defer func() { <-listening }()
+	vouching := make(chan struct{})
+	mara := s.people["Mara"]
+	go func() {
+		defer close(vouching)
+		s.vouch(ctx, mara)
+	}()
+	defer func() { <-listening; <-vouching }()
 
-	next, answered := 0, 0
+	next, answered := 0, map[place]int{}
 	for {
 		var due <-chan time.Time
 		if next < len(script) {
@@ -132,10 +178,10 @@ func (s *Show) play(ctx context.Context) {
 		case <-due:
 			s.act(ctx, script[next])
 			next++
-		case <-heard:
-			if answered < len(answers) {
-				s.act(ctx, beat{who: answers[answered].who, does: says, text: answers[answered].text})
-				answered++
+		case at := <-heard:
+			if n := answered[at]; n < len(answers[at]) {
+				s.act(ctx, answers[at][n])
+				answered[at]++
 			}
 		case <-ctx.Done():
 			return
@@ -156,16 +202,20 @@ func (s *Show) act(ctx context.Context, b beat) {
 		if n == nil {
 			return
 		}
-		lobby := chat.OpenRoom(chat.Lobby)
-		_ = n.SetTyping(ctx, lobby, true)
+		room := s.rooms[b.where]
+		_ = n.SetTyping(ctx, room, true)
 		s.pause(ctx, time.Second+time.Duration(len(b.text))*8*time.Millisecond)
-		_, _ = n.Send(ctx, lobby, b.text, "")
-		_ = n.SetTyping(ctx, lobby, false)
+		_, _ = n.Send(ctx, room, b.text, "")
+		_ = n.SetTyping(ctx, room, false)
+	case asks:
+		if me, err := s.you.Me(ctx); err == nil && n != nil {
+			_, _ = n.AddContact(ctx, me.Person, b.text)
+		}
 	}
 }
 
-// listen reports each message that the person who watches has written.
-func (s *Show) listen(ctx context.Context, heard chan<- struct{}) {
+// listen reports where the person who watches has written something.
+func (s *Show) listen(ctx context.Context, heard chan<- place) {
 	sub := s.you.Feed().Subscribe(s.you.Feed().Newest(), s.you.Facts)
 	defer sub.Close()
 	for {
@@ -174,11 +224,42 @@ func (s *Show) listen(ctx context.Context, heard chan<- struct{}) {
 			return
 		}
 		for _, e := range events {
-			if m, ok := e.(chat.MessageEvent); ok && m.Mine {
+			m, ok := e.(chat.MessageEvent)
+			if !ok || !m.Mine {
+				continue
+			}
+			for at, room := range s.rooms {
+				if room != m.RoomID {
+					continue
+				}
 				select {
-				case heard <- struct{}{}:
+				case heard <- at:
 				default: // they write faster than anybody answers
 				}
+			}
+		}
+	}
+}
+
+// vouch has Mara compare symbols with whoever wants to, and find them the same.
+func (s *Show) vouch(ctx context.Context, mara *node.Node) {
+	sub := mara.Feed().Subscribe(mara.Feed().Newest(), mara.Facts)
+	defer sub.Close()
+	for {
+		events, err := sub.Next(ctx)
+		if err != nil {
+			return
+		}
+		for _, e := range events {
+			v, ok := e.(chat.VerificationEvent)
+			switch {
+			case !ok:
+			case v.State == chat.VerificationAsked:
+				s.pause(ctx, 2*time.Second)
+				_, _ = mara.StartVerification(ctx, v.Person)
+			case v.State == chat.VerificationCompare:
+				s.pause(ctx, 5*time.Second) // she reads them all
+				_ = mara.SayVerification(ctx, v.Person, true)
 			}
 		}
 	}

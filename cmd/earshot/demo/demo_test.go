@@ -8,8 +8,9 @@ import (
 	"earshot/chat"
 )
 
-// The play must be what it claims: the person who watches sees every line of it,
-// in order, sees who types, who comes and who leaves, and is answered.
+// The play must be what it claims: the person who watches sees every line of it, in
+// order and in its room, sees who types, who comes, who leaves and who asks, and is
+// answered wherever they speak.
 func TestAWatcherSeesTheWholePlay(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -25,17 +26,19 @@ func TestAWatcherSeesTheWholePlay(t *testing.T) {
 	sub := show.You().Feed().Subscribe(0, show.You().Facts)
 	defer sub.Close()
 
-	var want []string
+	var want []beat
 	for _, b := range script {
 		if b.does == says {
-			want = append(want, b.text)
+			want = append(want, b)
 		}
 	}
-	typed, came, left, answered := false, false, false, false
-	for len(want) > 0 || !typed || !came || !left || !answered {
+	typed, came, left, asked, verified := false, false, false, false, false
+	answered := map[place]bool{}
+	for len(want) > 0 || !typed || !came || !left || !asked || !verified || len(answered) < len(answers) {
 		events, err := sub.Next(ctx)
 		if err != nil {
-			t.Fatalf("%v; still to be said: %q; typed %v, came %v, left %v, answered %v", err, want, typed, came, left, answered)
+			t.Fatalf("%v; still to be said: %v; typed %v, came %v, left %v, asked %v, verified %v, answered %v",
+				err, want, typed, came, left, asked, verified, answered)
 		}
 		for _, e := range events {
 			switch e := e.(type) {
@@ -44,18 +47,39 @@ func TestAWatcherSeesTheWholePlay(t *testing.T) {
 			case chat.PersonEvent:
 				came = came || (e.Name == "Aiko" && e.Presence == chat.Here)
 				left = left || (e.Name == "Jonas" && e.Presence == chat.Gone)
+			case chat.VerificationEvent:
+				if e.State == chat.VerificationCompare {
+					if err := show.You().SayVerification(ctx, e.Person, true); err != nil {
+						t.Fatal(err)
+					}
+				}
+				verified = verified || e.State == chat.VerificationVerified
+			case chat.TrayEvent:
+				asked = asked || len(e.Requests) == 1 && e.Requests[0].Name == "Aiko" && e.Requests[0].Note != ""
 			case chat.MessageEvent:
+				answer := false
+				for at, lines := range answers {
+					if e.Text == lines[0].text && e.RoomID == show.rooms[at] {
+						answered[at], answer = true, true
+					}
+				}
 				switch {
-				case e.Text == answers[0].text:
-					answered = true
-				case len(want) > 0 && e.Text == want[0]:
+				case answer, e.Mine:
+				case len(want) > 0 && e.Text == want[0].text && e.RoomID == show.rooms[want[0].where]:
 					want = want[1:]
-				case !e.Mine:
-					t.Errorf("heard %q, want %q", e.Text, want)
+				default:
+					t.Errorf("heard %q in %s, want %v", e.Text, e.Room, want)
+				}
+				if e.RoomID == show.rooms[direct] && !e.Mine && e.Text != answers[direct][0].text {
+					if _, err := show.You().StartVerification(ctx, e.From.Person); err != nil {
+						t.Fatal(err)
+					}
 				}
 				if e.Text == script[len(script)-3].text { // Mara invites us to speak
-					if _, err := show.You().Send(ctx, chat.OpenRoom(chat.Lobby), "Hello?", ""); err != nil {
-						t.Fatal(err)
+					for _, room := range show.rooms {
+						if _, err := show.You().Send(ctx, room, "Hello?", ""); err != nil {
+							t.Fatal(err)
+						}
 					}
 				}
 			}

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"strings"
 
 	"earshot/cmd/earshot/qrcode"
 )
@@ -19,6 +20,9 @@ func (m *model) openQR(title, text string) {
 				r := []rune(l)
 				lines[i] = string(r[2 : len(r)-2])
 			}
+		}
+		if last := len(lines) - 1; last == m.height-2 && strings.TrimSpace(lines[last]) == "" {
+			lines = lines[:last] // half a line of margin is left: the code has an odd height
 		}
 		if wide := m.meter.width(lines[0]); wide > m.width-2 || len(lines) > m.height-2 {
 			return content{text: []para{

@@ -62,7 +62,7 @@ func (m *model) verifyContent(p *sheet, who chat.PersonID) content {
 	case chat.VerificationWaiting:
 		c := content{text: []para{
 			strong("Waiting for " + name + m.glyphs.pending), plain(""),
-			plain("Tell them to verify you too: they see it among what waits for them (F4). Then seven symbols stand on both screens. The better way is in one room, or in a call where you know the voice."),
+			plain("Tell them to verify you too: they see it among what waits for them (F4). Then seven symbols stand on both screens. Do it in one room, or in a call in which you know the voice."),
 		}}
 		c.text = append(c.text, m.otherWays(v, name)...)
 		c.items = append(m.otherItems(p, v, who), stop)
