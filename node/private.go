@@ -235,7 +235,7 @@ func (w *change) opened(ef *private.Opened) {
 	}
 	if at >= 0 {
 		rec := &w.batch.Records[at]
-		rec.Unopened, rec.Reason = false, ""
+		rec.Unopened, rec.Reason, rec.Quiet = false, "", false
 		w.show(at, text)
 		return
 	}
@@ -244,13 +244,15 @@ func (w *change) opened(ef *private.Opened) {
 
 // unopened notes that an entry can't be read, and why.
 func (w *change) unopened(ef *private.Unopened) {
+	// Of what was never meant for this person nothing is missing.
+	quiet := ef.Reason == private.Outsider || ef.Reason == private.RevokedDevice
 	if at := w.find(ef.ID); at >= 0 {
 		rec := &w.batch.Records[at]
-		rec.Unopened, rec.Reason = true, string(ef.Reason)
+		rec.Unopened, rec.Reason, rec.Quiet = true, string(ef.Reason), quiet
 		return
 	}
 	w.batch.Unopened = append(w.batch.Unopened, store.Unopened{
-		ID: ef.ID, Room: ef.Room, Device: ef.Device, Epoch: ef.Epoch, Reason: string(ef.Reason),
+		ID: ef.ID, Room: ef.Room, Device: ef.Device, Epoch: ef.Epoch, Reason: string(ef.Reason), Quiet: quiet,
 	})
 }
 

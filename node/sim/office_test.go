@@ -19,12 +19,12 @@ var lobby = chat.OpenRoom(chat.Lobby)
 
 type desk struct {
 	*node.Node
-	t      *testing.T
+	t      testing.TB
 	ctx    context.Context
 	events <-chan chat.Event
 }
 
-func newOffice(t *testing.T) (*Office, func(name string) *desk) {
+func newOffice(t testing.TB) (*Office, func(name string) *desk) {
 	t.Helper()
 	o := NewOffice(t.TempDir(), nil)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -45,7 +45,7 @@ func newOffice(t *testing.T) (*Office, func(name string) *desk) {
 }
 
 // watch collects what a node tells its faces, from the beginning.
-func watch(t *testing.T, ctx context.Context, n *node.Node) *desk {
+func watch(t testing.TB, ctx context.Context, n *node.Node) *desk {
 	events := make(chan chat.Event, 16384)
 	sub := n.Feed().Subscribe(0, n.Facts)
 	ended := make(chan struct{})
