@@ -21,6 +21,7 @@ const (
 	kindRemove
 	kindSetRole
 	kindSet
+	kindAttest
 	kindEnd // the first that is not known
 )
 
@@ -48,7 +49,8 @@ type rawAccept struct {
 	Invite []byte `cbor:"1,keyasint"`
 }
 
-type rawLeave struct{}
+// rawNothing is the layout of Leave and Attest.
+type rawNothing struct{}
 
 type rawRemove struct {
 	Person []byte `cbor:"1,keyasint"`
@@ -72,8 +74,8 @@ func encode(b Body) any {
 		return rawGrant{Person: b.Person[:], Role: uint8(b.Role)}
 	case Accept:
 		return rawAccept{Invite: b.Invite[:]}
-	case Leave:
-		return rawLeave{}
+	case Leave, Attest:
+		return rawNothing{}
 	case Remove:
 		return rawRemove{Person: b.Person[:]}
 	case SetRole:
@@ -101,6 +103,8 @@ func kindOf(b Body) uint8 {
 		return kindSetRole
 	case Set:
 		return kindSet
+	case Attest:
+		return kindAttest
 	case Unknown:
 		return b.Kind
 	}
@@ -196,7 +200,7 @@ func decodeBody(kind uint8, body []byte) (Body, error) {
 		err := fixed(a.Invite[:], raw.Invite, "invitation")
 		return a, err
 	case kindLeave:
-		return Leave{}, wire.Unmarshal(body, &rawLeave{})
+		return Leave{}, wire.Unmarshal(body, &rawNothing{})
 	case kindRemove:
 		var raw rawRemove
 		if err := wire.Unmarshal(body, &raw); err != nil {
@@ -209,6 +213,8 @@ func decodeBody(kind uint8, body []byte) (Body, error) {
 		var raw rawSet
 		err := wire.Unmarshal(body, &raw)
 		return Set(raw), err
+	case kindAttest:
+		return Attest{}, wire.Unmarshal(body, &rawNothing{})
 	}
 	return Unknown{Kind: kind}, nil
 }
@@ -247,7 +253,7 @@ func checkBody(b Body) error {
 		if b.Invite.IsZero() {
 			return invalid("the acceptance of nothing")
 		}
-	case Leave:
+	case Leave, Attest:
 	case Set:
 		if b.Name == nil && b.Topic == nil {
 			return invalid("a change of nothing")

@@ -39,6 +39,7 @@ func goldenOps() []goldenOp {
 		{"set-role", one, SetRole{who("anna"), RoleOwner}},
 		{"set", one, Set{Name: &name, Topic: &topic}},
 		{"set-topic-to-nothing", one, Set{Topic: &none}},
+		{"attest", one, Attest{}},
 	}
 }
 

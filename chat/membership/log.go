@@ -216,7 +216,8 @@ func (l *Log) add(n *node) {
 	l.state = nil
 }
 
-// authorise settles what the past of n says of it.
+// authorise settles what the past of n says of it. What is void takes from others all
+// the same: who waits for a revocation to spread would otherwise be given keys again.
 func (l *Log) authorise(n *node) {
 	r := l.resolve(n.past)
 	v, err := r.judge(n.Author, n.Body)
@@ -230,6 +231,9 @@ func (l *Log) authorise(n *node) {
 		n.invite = l.index[b.Invite]
 	case Invite, SetRole:
 		n.heir = v.heir && !v.cut
+	}
+	if _, leaves := n.Body.(Leave); n.Void && (leaves || !n.cut) {
+		n.authorised, n.heir = false, false
 	}
 }
 

@@ -113,6 +113,10 @@ type Op struct {
 	// Create, else 1 to chat.MaxMembershipParents, ascending.
 	Parents []chat.EntryID
 	Body    Body
+	// Void says that the device was revoked, and no other of the author's vouches
+	// for the operation: it takes from others what it says, and gives nothing. It
+	// is the caller's to find out; Log.Weigh settles it anew.
+	Void bool
 }
 
 // Body is what an operation does. A sealed union.
@@ -160,6 +164,10 @@ type Set struct {
 	Topic *string // UTF-8, at most chat.MaxTopic bytes
 }
 
+// Attest changes nothing. A device of the author's vouches with it for what others of
+// theirs did in its past, before one of them is revoked.
+type Attest struct{}
+
 // Unknown is an operation of a kind that this version does not know. It has no
 // effect, but what was written in its knowledge comes after it.
 type Unknown struct {
@@ -173,6 +181,7 @@ func (Leave) isBody()   {}
 func (Remove) isBody()  {}
 func (SetRole) isBody() {}
 func (Set) isBody()     {}
+func (Attest) isBody()  {}
 func (Unknown) isBody() {}
 
 // RoomOf returns the id of the room that creator founds with c. An entry's header

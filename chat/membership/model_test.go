@@ -296,8 +296,12 @@ func (c *context) judge(op Op) (f fact) {
 	case Set:
 		f.need = RoleAdmin
 		f.authorised = !c.direct && full >= f.need
-	case Unknown:
+	case Unknown, Attest:
 		f.authorised = own != 0
+	}
+	_, founds := op.Body.(Create)
+	if _, leaves := op.Body.(Leave); op.Void && !founds && (leaves || !f.cut) {
+		f.authorised, f.heir = false, false
 	}
 	return f
 }

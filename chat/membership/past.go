@@ -138,3 +138,24 @@ func (l *Log) Restore(op Op) error {
 	l.add(l.node(op))
 	return nil
 }
+
+// Weigh settles anew which operations are void, those that wait included, and reports
+// whether State may be another one now. It goes through the whole log if any is.
+func (l *Log) Weigh(void func(Op) bool) (changed bool) {
+	for id, op := range l.waiting {
+		op.Void = void(op)
+		l.waiting[id] = op
+	}
+	if !slices.ContainsFunc(l.nodes, func(n *node) bool { return n.Void != void(n.Op) }) {
+		return false
+	}
+	anew := NewLog(l.room)
+	anew.waiting, anew.wanted, anew.waits = l.waiting, l.wanted, l.waits
+	for _, n := range l.nodes {
+		op := n.Op
+		op.Void = void(op)
+		anew.add(anew.node(op))
+	}
+	*l = *anew
+	return true
+}

@@ -39,7 +39,7 @@ func (r *resolver) judge(author chat.PersonID, b Body) (verdict, error) {
 	case Set:
 		return r.require(author, RoleAdmin, "Only admins and owners may change the room's name and topic. Ask one of them.")
 	}
-	if r.now(author).role == 0 { // an operation of the future
+	if r.now(author).role == 0 { // Attest, or an operation of the future
 		return verdict{}, outsider()
 	}
 	return verdict{}, nil

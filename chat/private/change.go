@@ -147,6 +147,7 @@ func (e *Engine) act(r *conversation, b membership.Body) (Operation, error) {
 // announce lets everybody know of operations made here: those who are in, before and
 // after, by the room and by what is connected; who is out by the latter alone.
 func (e *Engine) announce(r *conversation, ops []Operation) {
+	e.weigh(r)
 	if r.entered {
 		e.shareWith(r)
 		e.post(r, ops)
@@ -290,6 +291,58 @@ func (e *Engine) decline(in Decline) {
 		err = chat.Errorf(chat.CodeUsage, "You are in this room already. To go out again, leave it.")
 	}
 	e.answer(in.Ref, in.Room, err)
+}
+
+// weigh tells the room's log which operations are void: those of revoked devices that
+// no other device of their person has vouched for. Who has stolen one can otherwise
+// backdate what they do to when it was not revoked.
+func (e *Engine) weigh(r *conversation) {
+	vouched := map[chat.PersonID]map[chat.EntryID]bool{}
+	r.log.Weigh(func(op membership.Op) bool {
+		if !e.revoked(op.Author, op.Device) {
+			return false
+		}
+		if vouched[op.Author] == nil {
+			vouched[op.Author] = e.vouchedBy(r, op.Author)
+		}
+		return !vouched[op.Author][op.ID]
+	})
+}
+
+// vouchedBy returns what is in the past of what somebody did with devices that are not
+// revoked.
+func (e *Engine) vouchedBy(r *conversation, who chat.PersonID) map[chat.EntryID]bool {
+	var by []chat.EntryID
+	for _, o := range r.ops {
+		if c := o.Certificate; c.Person() == who && !e.revoked(who, c.Device) {
+			by = append(by, o.ID)
+		}
+	}
+	out := map[chat.EntryID]bool{}
+	for _, i := range r.log.Past(by) {
+		out[r.ops[i].ID] = true
+	}
+	return out
+}
+
+// attest vouches in every room for what this person's devices did that are revoked from
+// now on. It comes before the revocation: nobody is to take it for void meanwhile.
+func (e *Engine) attest(revoked []chat.DeviceID) {
+	for _, id := range sortedRooms(e.rooms) {
+		r := e.rooms[id]
+		if r.direct() || !r.entered {
+			continue
+		}
+		vouched := e.vouchedBy(r, r.me)
+		if !slices.ContainsFunc(r.ops, func(o Operation) bool {
+			return slices.Contains(revoked, o.Certificate.Device) && !vouched[o.ID]
+		}) {
+			continue
+		}
+		if o, err := e.act(r, membership.Attest{}); err == nil {
+			e.announce(r, []Operation{o})
+		}
+	}
 }
 
 func sortedEntries[V any](m map[chat.EntryID]V) []chat.EntryID {

@@ -43,6 +43,7 @@ type conversation struct {
 	keyless    []chat.DeviceID
 	// limits says until when what somebody wrote is shown, of all who are or were in.
 	limits map[chat.PersonID]chat.HLC
+	from   chat.HLC // when this person joined, if newcomers do not read what was before
 	clock  chat.HLC // highest seen, of clocks that are not ahead
 	shown  *Info    // as faces were told last
 	tellAt time.Time
@@ -97,6 +98,7 @@ func (r *conversation) includes() bool {
 // their devices.
 func (e *Engine) update(r *conversation) {
 	if !r.direct() {
+		e.weigh(r)
 		s := r.log.State()
 		for _, m := range s.Members {
 			e.keep(m.Person)
@@ -246,6 +248,15 @@ func (e *Engine) limit(r *conversation) {
 	}
 	for _, i := range s.Invited {
 		limits[i.Person] = r.exitOf(i.Person)
+	}
+	r.from = 0
+	if m, in := s.Member(r.me); in && s.History != membership.HistoryAll {
+		since := m.Since
+		if s.History == membership.HistoryInvited {
+			since = m.Invite
+		}
+		op, _ := r.log.Op(since)
+		r.from = op.HLC
 	}
 	if r.limits != nil {
 		for _, who := range sortedPeople(limits) {

@@ -234,7 +234,15 @@ func (e *Engine) takeList(l identity.DeviceList, from chat.DeviceID) {
 		return
 	}
 	e.keepList(p)
+	if p.id == e.cfg.Person && from == e.device {
+		e.attest(news.Revoked)
+	}
 	e.touch(p.id)
+	for id, r := range e.rooms {
+		if !r.direct() && r.log.Ever(p.id) {
+			e.dirty[id] = true // what a revoked device did there weighs less
+		}
+	}
 	if p.id == e.cfg.Person && news.Newer {
 		e.settle()
 		e.spreadList(from == e.device)

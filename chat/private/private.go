@@ -229,6 +229,9 @@ const (
 	Outsider seal.Reason = "outsider"
 	// RevokedDevice: its device was revoked before it came.
 	RevokedDevice seal.Reason = "revoked_device"
+	// BeforeJoining: it was written before this person was in, or invited where
+	// newcomers read from then on, so nobody had to give them its key.
+	BeforeJoining seal.Reason = "before_joining"
 )
 
 // Retry says: hand over again, with Again, what is Unopened of a device's epoch; of all
@@ -320,12 +323,14 @@ type Engine struct {
 	connected map[chat.DeviceID]*peer
 	rooms     map[chat.RoomID]*conversation
 	offers    map[chat.RoomID]*offer
-	met       uint64               // counts devices met, to tell which was met last
-	joined    uint64               // counts rooms learnt of, likewise
-	dirty     map[chat.RoomID]bool // to be looked at anew
-	later     []func()             // what an entry that was opened says, behind the effects of opening it
-	published bool                 // the prekey is another one than the rooms were told
-	dueAt     time.Time            // when something of this engine's own is due, zero if nothing is
+	met       uint64                // counts devices met, to tell which was met last
+	joined    uint64                // counts rooms learnt of, likewise
+	dirty     map[chat.RoomID]bool  // to be looked at anew
+	early     map[chat.EntryID]bool // BeforeJoining, and waiting all the same
+	at        *wire.Entry           // that is being received
+	later     []func()              // what an entry that was opened says, behind the effects of opening it
+	published bool                  // the prekey is another one than the rooms were told
+	dueAt     time.Time             // when something of this engine's own is due, zero if nothing is
 	now       time.Time
 	out       []Effect // of the input at hand
 }
@@ -338,7 +343,7 @@ func New(cfg Config, state map[string][]byte) (*Engine, error) {
 	e := &Engine{
 		cfg: cfg, device: cfg.Certificate.Device,
 		people: map[chat.PersonID]*person{}, devices: map[chat.DeviceID]*device{}, connected: map[chat.DeviceID]*peer{},
-		rooms: map[chat.RoomID]*conversation{}, offers: map[chat.RoomID]*offer{}, dirty: map[chat.RoomID]bool{},
+		rooms: map[chat.RoomID]*conversation{}, offers: map[chat.RoomID]*offer{}, dirty: map[chat.RoomID]bool{}, early: map[chat.EntryID]bool{},
 	}
 	own := &device{id: e.device, person: cfg.Person, cert: cfg.Certificate}
 	e.devices[e.device], e.people[cfg.Person] = own, &person{id: cfg.Person, devices: map[chat.DeviceID]*device{e.device: own}, kept: true}

@@ -193,6 +193,11 @@ func TestNewcomersReadWhatTheSettingSays(t *testing.T) {
 		o.rest()
 		now := o.bob.mustSay(o.id, "now")
 		o.rest()
+		for i, en := range []chat.EntryID{past, between} {
+			if u, closed := o.dan.unopened[en]; closed && (want[i] || u.Reason != BeforeJoining) {
+				t.Errorf("%v: %s", h, o.dan.closed(en))
+			}
+		}
 		if got := [2]bool{o.dan.read[past] != "", o.dan.read[between] != ""}; got != want || o.dan.read[now] == "" {
 			t.Errorf("%v: past %s, since invited %s, now %s", h, o.dan.closed(past), o.dan.closed(between), o.dan.closed(now))
 		}

@@ -37,9 +37,9 @@ func (e *Engine) run(in seal.Input, s *sealing) {
 		case seal.Opened:
 			e.opened(f)
 		case seal.Waiting:
-			e.emit(Unopened{Room: f.Room, ID: f.ID, Device: f.Device, Epoch: f.Epoch})
+			e.emit(Unopened{Room: f.Room, ID: f.ID, Device: f.Device, Epoch: f.Epoch, Reason: e.reason(f.Room, f.ID, "")})
 		case seal.Unreadable:
-			e.emit(Unopened{Room: f.Room, ID: f.ID, Device: f.Device, Epoch: f.Epoch, Reason: f.Reason})
+			e.emit(Unopened{Room: f.Room, ID: f.ID, Device: f.Device, Epoch: f.Epoch, Reason: e.reason(f.Room, f.ID, f.Reason)})
 		case seal.Learned:
 			e.emit(Retry{Room: f.Room, Device: f.Device, Epoch: f.Epoch})
 		case seal.Excluded:
@@ -58,6 +58,25 @@ func (e *Engine) run(in seal.Input, s *sealing) {
 			e.published = true
 		}
 	}
+}
+
+// reason says what to tell of an entry that is not open, for why. Of one that was
+// written before this person was in, nobody needs to know more than that.
+func (e *Engine) reason(room chat.RoomID, id chat.EntryID, why seal.Reason) seal.Reason {
+	if why != "" && why != seal.NotShared && why != seal.TooEarly {
+		return why
+	}
+	r := e.rooms[room]
+	early := e.early[id] || e.at != nil && e.at.ID == id && r != nil && e.at.HLC < r.from
+	if !early {
+		return why
+	}
+	if why != "" {
+		delete(e.early, id)
+	} else if len(e.early) < chat.MaxPending {
+		e.early[id] = true
+	}
+	return BeforeJoining
 }
 
 // appendTo emits an Append and reckons what clock it will have.
@@ -182,7 +201,9 @@ func (e *Engine) receive(room chat.RoomID, a Authored) {
 			return
 		}
 	}
+	e.at = en
 	e.run(seal.Receive{Room: r.id, Entry: *en}, nil)
+	e.at = nil
 }
 
 // receiveOpen learns a device from the first entry of its log.
@@ -222,6 +243,7 @@ func (e *Engine) hides(r *conversation, a Authored) seal.Reason {
 
 // opened passes on what an entry says, and takes what it tells this device.
 func (e *Engine) opened(f seal.Opened) {
+	delete(e.early, f.ID)
 	who, _ := e.PersonOf(f.Device)
 	o := Opened{Room: f.Room, ID: f.ID, Device: f.Device, Person: who, Kind: f.Kind, Plaintext: f.Plaintext, Show: showsText(f.Kind)}
 	e.emit(o)
