@@ -50,6 +50,7 @@ var measurements = []struct {
 	{"size", (*bench).size},
 	{"join", (*bench).join},
 	{"cold", (*bench).coldStart},
+	{"sealing", (*bench).sealing},
 	{"latency", (*bench).latency},
 	{"throughput", (*bench).throughput},
 	{"idle", (*bench).idle},

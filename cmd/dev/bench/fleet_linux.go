@@ -177,8 +177,12 @@ type watch struct {
 	arrived map[chat.EntryID]time.Time  // messages of others
 	twice   int                         // messages told more than once
 	newest  time.Time                   // when the newest message was told
-	err     error                       // why the stream ended
-	waiting map[*waiter]bool
+	// Of contacts and private rooms:
+	relations map[chat.PersonID]chat.Relation
+	invited   map[chat.RoomID]bool
+	members   map[chat.RoomID]int // without those who are only invited
+	err       error               // why the stream ended
+	waiting   map[*waiter]bool
 }
 
 // A waiter is closed when its condition, asked after each event, is true.
@@ -192,6 +196,7 @@ func newWatch(ctx context.Context, api *client.Client) *watch {
 	w := &watch{
 		stream: api.Events(ctx, client.EventsFrom{}), done: make(chan struct{}),
 		present: map[chat.PersonID]time.Time{}, arrived: map[chat.EntryID]time.Time{}, waiting: map[*waiter]bool{},
+		relations: map[chat.PersonID]chat.Relation{}, invited: map[chat.RoomID]bool{}, members: map[chat.RoomID]int{},
 	}
 	go w.follow(ctx)
 	return w
@@ -242,7 +247,35 @@ func (w *watch) note(event chat.Event, now time.Time) {
 			w.twice++
 		}
 		w.arrived[e.ID], w.newest = now, now
+	case chat.ContactEvent:
+		w.relations[e.Person.Person] = e.Person.Relation
+	case chat.TrayEvent:
+		for _, c := range e.Requests {
+			w.relations[c.Person.Person] = c.Person.Relation
+		}
+	case chat.InvitationEvent:
+		w.invited[e.RoomID] = !e.Gone
+	case chat.RoomChangedEvent:
+		w.count(e.RoomID, e.Members)
 	}
+}
+
+// count remembers how many members a room has, which are never fewer here.
+func (w *watch) count(room chat.RoomID, members []chat.Member) {
+	n := 0
+	for _, m := range members {
+		if !m.Invited {
+			n++
+		}
+	}
+	w.members[room] = max(w.members[room], n)
+}
+
+// joined notes the members that a room has when one enters it.
+func (w *watch) joined(room chat.RoomID, members []chat.Member) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.count(room, members)
 }
 
 // await waits until met, which is called with the lock held, is true.
@@ -294,6 +327,27 @@ func (w *watch) messages(ctx context.Context, want int) (got int, newest time.Ti
 		err = fmt.Errorf("%d of %d messages: %w", got, want, err)
 	}
 	return got, newest, err
+}
+
+// heard returns how many messages of others each node has told of.
+func heard(nodes []*node) []int {
+	counts := make([]int, len(nodes))
+	for i, n := range nodes {
+		n.seen.mu.Lock()
+		counts[i] = len(n.seen.arrived)
+		n.seen.mu.Unlock()
+	}
+	return counts
+}
+
+// awaitHeard waits until each node has told of so many messages more than before.
+func awaitHeard(ctx context.Context, nodes []*node, before []int, more int) error {
+	for i, n := range nodes {
+		if _, _, err := n.seen.messages(ctx, before[i]+more); err != nil {
+			return fmt.Errorf("%s lacks messages: %w", n.me.Name, err)
+		}
+	}
+	return nil
 }
 
 func (w *watch) close() {

@@ -56,61 +56,115 @@ func (b *bench) latency(ctx context.Context) error {
 	if _, err := allMet(ctx, nodes); err != nil {
 		return err
 	}
-	var asked, oneWay, stored []time.Duration
-	sent := map[chat.EntryID]time.Time{}
-	tick := time.NewTicker(time.Second / rate)
-	defer tick.Stop()
-	for i := range count {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		begin := time.Now()
-		if _, err := nodes[0].api.Version(ctx); err != nil {
-			return err
-		}
-		asked = append(asked, time.Since(begin))
-		if err := pause(ctx, time.Second/rate/2); err != nil { // idle again, as before each message of a person
-			return err
-		}
-		begin = time.Now()
-		m, err := nodes[0].api.Send(ctx, chat.Lobby, text(i), "")
-		if err != nil {
-			return err
-		}
-		stored = append(stored, time.Since(begin))
-		sent[m.ID] = begin
-	}
-	deadline, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	seen := nodes[1].seen
-	if _, _, err := seen.messages(deadline, count); err != nil {
+	private, err := privateRoom(ctx, nodes)
+	if err != nil {
 		return err
 	}
-	seen.mu.Lock()
-	for id, begin := range sent {
-		oneWay = append(oneWay, seen.arrived[id].Sub(begin))
+	spoken, err := speak(ctx, nodes, []string{chat.Lobby, private}, count)
+	if err != nil {
+		return err
 	}
-	seen.mu.Unlock()
+	open, sealed := spoken[0], spoken[1]
 	what := fmt.Sprintf("message of %d B at %d/s, send to event, one way", messageSize, rate)
 	b.add(
 		row("floor_stream", "floor: bare stream, one way", "ms", milliseconds(stream.OneWay)),
 		bare,
-		row("floor_api", "floor: local API, question and answer", "ms", milliseconds(asked)).noted("part of every send"),
-		row("latency", what, "ms", milliseconds(oneWay)).p50Below(1.5*bare.P50),
-		row("send", "the same, send to stored", "ms", milliseconds(stored)),
+		row("floor_api", "floor: local API, question and answer", "ms", milliseconds(append(open.asked, sealed.asked...))).noted("part of every send"),
+		row("latency", what, "ms", milliseconds(open.oneWay)).p50Below(1.5*bare.P50),
+		row("send", "the same, send to stored", "ms", milliseconds(open.stored)),
+		row("latency_private", "the same in a private room, send to event", "ms", milliseconds(sealed.oneWay)).p50Below(private13*open.p50()),
+		row("send_private", "the same in a private room, send to stored", "ms", milliseconds(sealed.stored)),
 	)
+	for _, r := range []struct{ room, name, where string }{{chat.Lobby, "wire_open", "an open"}, {private, "wire_private", "a private"}} {
+		perMessage, err := f.bytesPerMessage(ctx, nodes, r.room, scale(b, 200, 50))
+		if err != nil {
+			return err
+		}
+		b.add(single(r.name, fmt.Sprintf("sent for a message of %d B in %s room of two", messageSize, r.where), "B", perMessage).
+			noted("with all that TCP, Noise and gossip put around it"))
+	}
 	return nil
 }
 
+// private13 is how much more time a private room may take than an open one.
+const private13 = 1.3
+
+// spoken is how long messages in one room took.
+type spoken struct {
+	asked, oneWay, stored []time.Duration
+	sent                  map[chat.EntryID]time.Time
+}
+
+// p50 is the median of the way from face to face, in milliseconds.
+func (s *spoken) p50() float64 { return quantile(milliseconds(s.oneWay), 0.5) }
+
+// speak has the first of two nodes say count messages in each room, in turns so
+// that whatever else the machine does befalls all rooms.
+func speak(ctx context.Context, nodes []*node, rooms []string, count int) ([]spoken, error) {
+	out := make([]spoken, len(rooms))
+	before := heard(nodes)
+	tick := time.NewTicker(time.Second / rate)
+	defer tick.Stop()
+	for i := range count * len(rooms) {
+		s, room := &out[i%len(rooms)], rooms[i%len(rooms)]
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		begin := time.Now()
+		if _, err := nodes[0].api.Version(ctx); err != nil {
+			return nil, err
+		}
+		s.asked = append(s.asked, time.Since(begin))
+		if err := pause(ctx, time.Second/rate/2); err != nil { // idle again, as before each message of a person
+			return nil, err
+		}
+		begin = time.Now()
+		m, err := nodes[0].api.Send(ctx, room, text(i), "")
+		if err != nil {
+			return nil, err
+		}
+		s.stored = append(s.stored, time.Since(begin))
+		if s.sent == nil {
+			s.sent = map[chat.EntryID]time.Time{}
+		}
+		s.sent[m.ID] = begin
+	}
+	deadline, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := awaitHeard(deadline, nodes[1:], before[1:], count*len(rooms)); err != nil {
+		return nil, err
+	}
+	seen := nodes[1].seen
+	seen.mu.Lock()
+	defer seen.mu.Unlock()
+	for i := range out {
+		for id, begin := range out[i].sent {
+			out[i].oneWay = append(out[i].oneWay, seen.arrived[id].Sub(begin))
+		}
+	}
+	return out, nil
+}
+
+// bytesPerMessage returns how much the first host sends for each message that its
+// node says in a room.
+func (f *fleet) bytesPerMessage(ctx context.Context, nodes []*node, room string, count int) (float64, error) {
+	before, err := f.nics[0].Counters()
+	if err != nil {
+		return 0, err
+	}
+	if _, err := speak(ctx, nodes, []string{room}, count); err != nil {
+		return 0, err
+	}
+	after, err := f.nics[0].Counters()
+	return float64(after.TxBytes-before.TxBytes) / float64(count), err
+}
+
 // throughput measures how many messages a room of ten can take, all speaking at
-// once, with nothing lost.
+// once, with nothing lost: an open room, then a private one of the same nodes.
 func (b *bench) throughput(ctx context.Context) error {
-	const (
-		size    = 10
-		writers = 8 // on each node, each waiting for one message to be stored before it sends the next
-	)
+	const size = 10
 	each := scale(b, 500, 100) // messages of each node
 	f, err := newFleet(ctx, b.program, size)
 	if err != nil {
@@ -140,6 +194,37 @@ func (b *bench) throughput(ctx context.Context) error {
 	if _, err := allMet(ctx, nodes); err != nil {
 		return err
 	}
+	private, err := privateRoom(ctx, nodes)
+	if err != nil {
+		return err
+	}
+	var perSecond [2]float64
+	for i, r := range []struct{ room, name, what string }{
+		{chat.Lobby, "throughput", "room of %d, all speak: messages delivered"},
+		{private, "throughput_private", "the same in a private room"},
+	} {
+		what := r.what
+		if i == 0 {
+			what = fmt.Sprintf(what, size)
+		}
+		told, stored, err := allSpeak(ctx, nodes, r.room, each)
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.name, err)
+		}
+		perSecond[i] = float64(size*(size-1)*each) / told.Seconds()
+		b.add(single(r.name, what, "1/s", perSecond[i]).
+			noted("%d messages to %d others each; lost 0; all stored by their authors after %.1f s", size*each, size-1, stored.Seconds()))
+	}
+	b.add(single("throughput_ratio", "open room's throughput over the private room's", "", perSecond[0]/perSecond[1]).p50Below(private13))
+	return nil
+}
+
+// allSpeak has every node say each messages in a room, as fast as it takes them. It
+// returns how long it took until all were told to all, and until all were stored by
+// their authors.
+func allSpeak(ctx context.Context, nodes []*node, room string, each int) (told, stored time.Duration, err error) {
+	const writers = 8 // on each node, each waiting for one message to be stored before it sends the next
+	before := heard(nodes)
 	begin := time.Now()
 	group, groupCtx := errgroup.WithContext(ctx)
 	for _, n := range nodes {
@@ -151,7 +236,7 @@ func (b *bench) throughput(ctx context.Context) error {
 		for range writers {
 			group.Go(func() error {
 				for i := range numbers {
-					if _, err := n.api.Send(groupCtx, chat.Lobby, text(i), ""); err != nil {
+					if _, err := n.api.Send(groupCtx, room, text(i), ""); err != nil {
 						return err
 					}
 				}
@@ -160,32 +245,28 @@ func (b *bench) throughput(ctx context.Context) error {
 		}
 	}
 	if err := group.Wait(); err != nil {
-		return err
+		return 0, 0, err
 	}
-	stored := time.Since(begin)
+	stored = time.Since(begin)
 	deadline, cancel := context.WithTimeout(ctx, 2*patience)
 	defer cancel()
-	var last time.Time
+	if err := awaitHeard(deadline, nodes, before, (len(nodes)-1)*each); err != nil {
+		return 0, 0, err
+	}
 	twice := 0
+	var last time.Time
 	for _, n := range nodes {
-		_, newest, err := n.seen.messages(deadline, (size-1)*each)
-		if err != nil {
-			return fmt.Errorf("%s lacks messages: %w", n.me.Name, err)
-		}
-		if newest.After(last) {
-			last = newest
-		}
 		n.seen.mu.Lock()
+		if n.seen.newest.After(last) {
+			last = n.seen.newest
+		}
 		twice += n.seen.twice
 		n.seen.mu.Unlock()
 	}
 	if twice > 0 {
-		return fmt.Errorf("%d messages were told more than once", twice)
+		return 0, 0, fmt.Errorf("%d messages were told more than once", twice)
 	}
-	total := float64(size * (size - 1) * each)
-	b.add(single("throughput", fmt.Sprintf("room of %d, all speak: messages delivered", size), "1/s", total/last.Sub(begin).Seconds()).
-		noted("%d messages to %d others each; lost 0; all stored by their authors after %.1f s", size*each, size-1, stored.Seconds()))
-	return nil
+	return last.Sub(begin), stored, nil
 }
 
 // deliveries sums up a bare run in which so many messages were sent in all.
