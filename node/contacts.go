@@ -169,6 +169,7 @@ func (c *core) settle(in contacts.Input) (changed []contacts.Record, after after
 		related = append(related, c.related(r)...)
 	}
 	after.events = append(related, after.events...)
+	after.frames = append(after.frames, c.contactLetters(changed)...)
 	return changed, after, denied
 }
 

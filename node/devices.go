@@ -154,14 +154,7 @@ func (n *Node) RevokeDevice(ctx context.Context, d chat.DeviceID) error {
 	if err != nil || stored == nil {
 		return err
 	}
-	select {
-	case err := <-stored:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-n.loopDone:
-		return errStopping()
-	}
+	return n.wait(ctx, stored)
 }
 
 // mayChangeDevices reports why this device can't add or revoke others.

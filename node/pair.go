@@ -109,26 +109,40 @@ func (n *Node) JoinDevice(ctx context.Context, offer, label string) (chat.Pairin
 
 // ConfirmDevice says what the person has decided about the device at the other end.
 func (n *Node) ConfirmDevice(ctx context.Context, yes bool) error {
-	_, err := inLoop(ctx, n, func(c *core) (struct{}, error) {
+	promised, err := inLoop(ctx, n, func(c *core) (<-chan error, error) {
 		p := c.pairing
 		if p == nil || p.state != chat.PairingConfirm {
-			return struct{}{}, chat.Errorf(chat.CodeUsage, "No device waits to be confirmed. Begin with: earshot device add")
+			return nil, chat.Errorf(chat.CodeUsage, "No device waits to be confirmed. Begin with: earshot device add")
 		}
 		if !yes {
 			c.tellDevice(p.peer, wire.Confirm{})
 			c.endPairing(chat.Errorf(chat.CodeDenied, "You said no. Nothing was changed."))
-			return struct{}{}, nil
+			return nil, nil
 		}
 		p.mine = true
-		if p.adds {
-			c.tellDevice(p.peer, wire.Confirm{Yes: true})
-			c.welcomeIfAgreed()
-		} else {
-			c.promise()
+		if !p.adds {
+			return c.promise(), nil
 		}
-		return struct{}{}, nil
+		c.tellDevice(p.peer, wire.Confirm{Yes: true})
+		c.welcomeIfAgreed()
+		return nil, nil
 	})
-	return err
+	if err != nil || promised == nil {
+		return err
+	}
+	return n.wait(ctx, promised)
+}
+
+// wait returns what comes of something that the loop has begun.
+func (n *Node) wait(ctx context.Context, out <-chan error) error {
+	select {
+	case err := <-out:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-n.loopDone:
+		return errStopping()
+	}
 }
 
 // CancelPairing ends the adding of a device; without one it does nothing.

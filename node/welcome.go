@@ -50,11 +50,13 @@ func decodePromised(b []byte) (*promised, error) {
 }
 
 // promise: the person at the new device has said yes. That is stored before the other
-// device hears of it, which may welcome this one at once.
-func (c *core) promise() {
+// device hears of it, which may welcome this one at once. The channel yields what came
+// of it.
+func (c *core) promise() <-chan error {
 	p := c.pairing
 	p.expires = c.now.Add(joinTimeout)
 	kept := promised{By: p.paired.By, Expires: p.expires}
+	out := make(chan error, 1)
 	c.n.store.Commit(store.Batch{State: []store.StateChange{{Key: stateJoining, Value: kept.encode()}}}, func(_ []chat.Cursor, err error) {
 		c.n.soon(func(c *core) {
 			switch {
@@ -64,8 +66,10 @@ func (c *core) promise() {
 			default:
 				c.tellDevice(p.peer, wire.Confirm{Yes: true})
 			}
+			out <- err
 		})
 	})
+	return out
 }
 
 // unpromise forgets what was promised.
@@ -241,6 +245,21 @@ func (n *Node) mayJoin(ctx context.Context) error {
 		return chat.Errorf(chat.CodeDenied,
 			"This home has %s already, which would be lost. Join with an empty one: earshot --home DIRECTORY device join CODE", what)
 	}
+	if n.keys.Root == nil {
+		return chat.Errorf(chat.CodeDenied, "This device belongs to a person already, whose root key is elsewhere. Join with an empty home: earshot --home DIRECTORY device join CODE")
+	}
+	_, err := inLoop(ctx, n, func(c *core) (struct{}, error) {
+		if c.knowsSomebody() {
+			return struct{}{}, taken("contacts")
+		}
+		if len(c.own.registry.List().Bytes()) > 0 {
+			return struct{}{}, taken("other devices")
+		}
+		return struct{}{}, nil
+	})
+	if err != nil {
+		return err
+	}
 	rooms, err := n.store.Rooms(ctx)
 	if err != nil {
 		return err
@@ -250,19 +269,7 @@ func (n *Node) mayJoin(ctx context.Context) error {
 			return taken("private conversations")
 		}
 	}
-	if n.keys.Root == nil {
-		return chat.Errorf(chat.CodeDenied, "This device belongs to a person already, whose root key is elsewhere. Join with an empty home: earshot --home DIRECTORY device join CODE")
-	}
-	_, err = inLoop(ctx, n, func(c *core) (struct{}, error) {
-		if c.knowsSomebody() {
-			return struct{}{}, taken("contacts")
-		}
-		if len(c.own.registry.List().Bytes()) > 0 {
-			return struct{}{}, taken("other devices")
-		}
-		return struct{}{}, nil
-	})
-	return err
+	return nil
 }
 
 // restart ends the node: who runs it starts another one on the home, which is another

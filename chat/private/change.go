@@ -88,7 +88,7 @@ func (e *Engine) place(r *conversation) {
 		}
 		if r.kept {
 			e.persist(opKey(r.id, i), o.raw)
-			e.learn(o.Certificate)
+			e.learn(o.Certificate, false)
 		}
 	}
 }
@@ -200,7 +200,7 @@ func (e *Engine) adopt(r *conversation) {
 	e.rooms[r.id] = r
 	for i := range r.ops {
 		e.persist(opKey(r.id, i), r.ops[i].raw)
-		e.learn(r.ops[i].Certificate)
+		e.learn(r.ops[i].Certificate, false)
 	}
 	e.keepRoom(r)
 	e.dirty[r.id] = true

@@ -47,13 +47,21 @@ func (e *Engine) person(id chat.PersonID) *person {
 	return p
 }
 
-// learn takes a device's certificate, which the device itself has shown. It returns nil
-// if it does not verify, or says something else than before about whose device it is.
-func (e *Engine) learn(c identity.Certificate) *device {
+// learn takes a device's certificate, which the device itself has shown: now, or in
+// what it once signed. It returns nil if it does not verify, or is of a person whom the
+// device has left since to join another. What it shows now counts, whatever the clocks
+// of those say who signed; else the newer.
+func (e *Engine) learn(c identity.Certificate, now bool) *device {
 	d := e.devices[c.Device]
+	if d != nil && d.person != c.Person() {
+		if d.id == e.device || !now && !c.IssuedAt.After(d.cert.IssuedAt) || c.Verify() != nil {
+			return nil
+		}
+		e.touch(d.person)
+		e.dropDevice(d)
+		d = nil
+	}
 	switch {
-	case d != nil && d.person != c.Person():
-		return nil
 	case d != nil && !c.IssuedAt.After(d.cert.IssuedAt):
 		return d
 	case c.Verify() != nil:
@@ -346,7 +354,7 @@ func (e *Engine) PersonOf(device chat.DeviceID) (chat.PersonID, bool) {
 
 // meet takes what a device has shown of itself.
 func (e *Engine) meet(in Met) {
-	d := e.learn(in.Certificate)
+	d := e.learn(in.Certificate, true)
 	if d == nil {
 		return
 	}

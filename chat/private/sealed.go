@@ -213,7 +213,7 @@ func (e *Engine) receiveOpen(a Authored) {
 		return // which the room engine would have refused
 	}
 	if c, err := identity.Parse(open.Certificate); err == nil && c.Device == a.Entry.Device && c.Person() == a.Person {
-		e.learn(c)
+		e.learn(c, false)
 	}
 }
 

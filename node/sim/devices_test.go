@@ -53,32 +53,43 @@ func (d *desk) devices() []chat.OwnDevice {
 	return list
 }
 
-// again starts the node of a home anew.
-func (d *desk) again(o *Office, enter func(string) *desk, name string) *desk {
+// reboot ends a node and starts another one on its home.
+func (o *Office) reboot(d *desk, home string) *desk {
 	d.t.Helper()
-	if err := o.Leave(d.ctx, d.Node); err != nil {
-		d.t.Fatal(err)
-	}
-	return enter(name)
+	o.leave(d)
+	return reenter(d.t, o, d, home)
 }
 
-// join makes a new node one of ann's devices, and returns it as that.
-func join(t *testing.T, o *Office, enter func(string) *desk, ann *desk) *desk {
-	t.Helper()
+// introduce has ann's node and a new one prove the code to each other.
+func introduce(enter func(string) *desk, ann *desk) *desk {
+	ann.t.Helper()
 	phone := enter("phone")
 	code := ann.addDevice()
 	phone.joinDevice(code.Code)
 	ann.pairs(chat.PairingConfirm)
 	phone.pairs(chat.PairingConfirm)
+	return phone
+}
+
+// join makes a new node one of ann's devices, and returns it as that.
+func join(o *Office, enter func(string) *desk, ann *desk) *desk {
+	ann.t.Helper()
+	phone := introduce(enter, ann)
 	phone.confirm(true)
 	ann.confirm(true)
 	ann.pairs(chat.PairingDone)
+	return o.comesBack(phone)
+}
+
+// comesBack waits for a device to have joined, and starts it as the person's.
+func (o *Office) comesBack(phone *desk) *desk {
+	phone.t.Helper()
 	phone.pairs(chat.PairingDone)
 	<-phone.Done()
 	if !phone.Adopted() {
-		t.Fatal("the node ended and does not say why")
+		phone.t.Fatal("the node ended and does not say why")
 	}
-	return phone.again(o, func(string) *desk { return reenter(t, o, ann, "phone") }, "phone")
+	return o.reboot(phone, "phone")
 }
 
 // reenter starts a node on a home without giving it a name.
@@ -95,7 +106,7 @@ func TestANewDeviceJoinsByItsCode(t *testing.T) {
 	o, enter := newOffice(t)
 	ann := enter("Ann")
 	before, _ := ann.Me(ann.ctx)
-	phone := join(t, o, enter, ann)
+	phone := join(o, enter, ann)
 	me, err := phone.Me(phone.ctx)
 	if err != nil || me.Person != before.Person || me.Device == before.Device || me.Name != "Ann" {
 		t.Fatalf("the phone is %+v (%v), not a device of %+v", me, err, before)
@@ -123,4 +134,250 @@ func TestANewDeviceJoinsByItsCode(t *testing.T) {
 	if m := ann.hears("from the phone"); !m.Mine || m.From.Person != before.Person {
 		t.Errorf("on the laptop it is %+v", m)
 	}
+}
+
+func TestAWrongCodeEndsTheCode(t *testing.T) {
+	t.Parallel()
+	_, enter := newOffice(t)
+	ann, phone := enter("Ann"), enter("phone")
+	code := ann.addDevice()
+	wrong := []byte(code.Code)
+	wrong[0] = '0' + (wrong[0]-'0'+1)%10
+	phone.joinDevice(string(wrong))
+	if p := ann.pairs(chat.PairingFailed); p.Reason == "" {
+		t.Errorf("Ann is told %+v", p)
+	}
+	if p := phone.pairs(chat.PairingFailed); p.Reason == "" {
+		t.Errorf("the phone is told %+v", p)
+	}
+	// The right one comes too late.
+	phone.joinDevice(code.Code)
+	if err := phone.CancelPairing(phone.ctx); err != nil {
+		t.Fatal(err)
+	}
+	if len(ann.devices()) != 1 || phone.id() == ann.id() {
+		t.Error("it joined all the same")
+	}
+}
+
+func TestAThirdDeviceThatAnswersFirstDoesNotKeepTheNewOneOut(t *testing.T) {
+	t.Parallel()
+	o, enter := newOffice(t)
+	ann, eve, phone := enter("Ann"), enter("Eve"), enter("phone")
+	for _, d := range []*desk{ann, eve} {
+		phone.sees(d.Name(), chat.Here)
+		d.sees("phone", chat.Here)
+	}
+	// The later one is tried first. Who sees somebody type has heard what they said before.
+	var code chat.Pairing
+	for _, d := range []*desk{ann, eve} {
+		if shown := d.addDevice(); d == ann {
+			code = shown
+		}
+		d.must(d.SetTyping(d.ctx, lobby, true))
+		phone.await(d.Name()+" types", func(e chat.Event) bool {
+			ty, ok := e.(chat.TypingEvent)
+			return ok && ty.From.Name == d.Name()
+		})
+	}
+	phone.joinDevice(code.Code)
+	eve.pairs(chat.PairingFailed)
+	ann.pairs(chat.PairingConfirm)
+	phone.pairs(chat.PairingConfirm)
+	ann.confirm(true)
+	phone.confirm(true)
+	if phone = o.comesBack(phone); phone.id() != ann.id() {
+		t.Error("it joined somebody else")
+	}
+}
+
+func TestTheTextOfAQRCodeIsAnsweredToItsDeviceOnly(t *testing.T) {
+	t.Parallel()
+	o, enter := newOffice(t)
+	ann, eve, phone := enter("Ann"), enter("Eve"), enter("phone")
+	for _, d := range []*desk{ann, eve} {
+		phone.sees(d.Name(), chat.Here)
+	}
+	code := ann.addDevice()
+	eve.addDevice()
+	phone.joinDevice(code.QR)
+	ann.pairs(chat.PairingConfirm)
+	phone.pairs(chat.PairingConfirm)
+	ann.confirm(true)
+	phone.confirm(true)
+	if phone = o.comesBack(phone); phone.id() != ann.id() {
+		t.Error("it joined somebody else")
+	}
+	if err := eve.CancelPairing(eve.ctx); err != nil { // her code was not used
+		t.Fatal(err)
+	}
+}
+
+func TestNobodyJoinsWithoutAYesOnBothDevices(t *testing.T) {
+	t.Parallel()
+	for name, says := range map[string]func(ann, phone *desk){
+		"no on the old one": func(ann, phone *desk) { phone.confirm(true); ann.confirm(false) },
+		"no on the new one": func(ann, phone *desk) { ann.confirm(true); phone.confirm(false) },
+		"called off":        func(ann, phone *desk) { phone.confirm(true); ann.must(ann.CancelPairing(ann.ctx)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, enter := newOffice(t)
+			ann := enter("Ann")
+			phone := introduce(enter, ann)
+			says(ann, phone)
+			ann.pairs(chat.PairingFailed)
+			phone.pairs(chat.PairingFailed)
+			if len(ann.devices()) != 1 || phone.id() == ann.id() {
+				t.Error("it joined")
+			}
+			if err := phone.ConfirmDevice(phone.ctx, true); chat.CodeOf(err) != chat.CodeUsage {
+				t.Errorf("a yes afterwards: %v", err)
+			}
+		})
+	}
+}
+
+func TestJoiningIsFinishedWhateverIsRestarted(t *testing.T) {
+	t.Parallel()
+	t.Run("the new device, when it has said yes", func(t *testing.T) {
+		o, enter := newOffice(t)
+		ann := enter("Ann")
+		phone := introduce(enter, ann)
+		phone.confirm(true)
+		phone = o.reboot(phone, "phone")
+		ann.confirm(true)
+		ann.pairs(chat.PairingDone)
+		if phone = o.comesBack(phone); phone.id() != ann.id() {
+			t.Error("it joined somebody else")
+		}
+	})
+	t.Run("the old device, when both have said yes", func(t *testing.T) {
+		o, enter := newOffice(t)
+		ann := enter("Ann")
+		phone := introduce(enter, ann)
+		phone.confirm(true)
+		o.leave(phone) // before it is welcomed
+		ann.confirm(true)
+		ann.pairs(chat.PairingDone)
+		ann = o.reboot(ann, "Ann")
+		phone = reenter(t, o, ann, "phone")
+		phone = o.comesBack(phone)
+		if phone.id() != ann.id() || len(ann.devices()) != 2 {
+			t.Errorf("Ann has %+v", ann.devices())
+		}
+		// Once it has come home it is not welcomed again.
+		phone.sees("Ann", chat.Here)
+		ann = o.reboot(ann, "Ann")
+		ann.until("the phone is here", func() bool { return ann.devices()[1].Presence == chat.Here })
+	})
+}
+
+func TestAHomeWithALifeOfItsOwnDoesNotJoin(t *testing.T) {
+	t.Parallel()
+	_, enter := newOffice(t)
+	ann, ben := enter("Ann"), enter("Ben")
+	befriend(ann, ben)
+	_, err := ben.JoinDevice(ben.ctx, "1234 5678", "")
+	ben.fails(chat.CodeDenied, err, "contacts", "--home")
+	eve := enter("Eve")
+	eve.create("mine", "")
+	_, err = eve.JoinDevice(eve.ctx, "1234 5678", "")
+	eve.fails(chat.CodeDenied, err, "private conversations")
+	_, err = eve.JoinDevice(eve.ctx, "1234 567", "")
+	eve.fails(chat.CodeUsage, err, "8 digits")
+}
+
+func TestContactsAndHistoryFlowToANewDevice(t *testing.T) {
+	t.Parallel()
+	o, enter := newOffice(t)
+	ann, ben := enter("Ann"), enter("Ben")
+	befriend(ann, ben)
+	direct := ann.chatWith(ben.id()).RoomID
+	ann.tells(direct, "before the phone")
+	ben.tells(direct, "I hear you")
+	ann.reads(direct, "I hear you")
+	private := ann.create("den", chat.HistoryNone)
+	ann.tells(private, "alone in the den")
+	ann.brings(private, ben)
+
+	phone := join(o, enter, ann)
+	phone.until("Ben is a contact", func() bool { return phone.relation(ben.id()) == chat.RelationContact })
+	for room, texts := range map[chat.RoomID][]string{
+		direct: {"before the phone", "I hear you"}, private: {"alone in the den"},
+	} {
+		for _, text := range texts {
+			phone.reads(room, text)
+		}
+	}
+	phone.until("it is in the den", func() bool { return phone.isIn(private) })
+	// What one of the two says, everybody reads, and the other shows it as one's own.
+	phone.tells(direct, "from the phone")
+	ben.reads(direct, "from the phone")
+	if m := ann.hears("from the phone"); !m.Mine || m.From.Person != ann.id() {
+		t.Errorf("the laptop shows %+v", m)
+	}
+	ben.tells(direct, "to both")
+	ann.reads(direct, "to both")
+	phone.reads(direct, "to both")
+	ann.tells(private, "in the den from the laptop")
+	if m := phone.hears("in the den from the laptop"); !m.Mine {
+		t.Errorf("the phone shows %+v", m)
+	}
+	// Nothing is asked again, and nothing lost, over a restart.
+	phone = o.reboot(phone, "phone")
+	if got := phone.texts(direct); len(got) != 4 {
+		t.Errorf("after a restart: %q", got)
+	}
+	// Decisions of one count on the other.
+	ann.must(ann.BlockPerson(ann.ctx, ben.id()))
+	phone.until("Ben is blocked", func() bool { return phone.relation(ben.id()) == chat.RelationBlocked })
+}
+
+func TestARevokedDeviceReadsNothingSaidAfterwards(t *testing.T) {
+	t.Parallel()
+	o, enter := newOffice(t)
+	ann, ben := enter("Ann"), enter("Ben")
+	befriend(ann, ben)
+	room := ann.chatWith(ben.id()).RoomID
+	den := ann.create("den", chat.HistoryAll)
+	ann.brings(den, ben)
+	phone := join(o, enter, ann)
+	ann.tells(room, "while it was mine")
+	phone.reads(room, "while it was mine")
+	phone.until("it is in the den", func() bool { return phone.isIn(den) })
+
+	gone := ann.devices()[1].Device
+	ann.must(ann.RevokeDevice(ann.ctx, gone))
+	if list := ann.devices(); len(list) != 2 || !list[1].Revoked {
+		t.Errorf("Ann lists %+v", list)
+	}
+	ann.must(ann.RevokeDevice(ann.ctx, gone)) // again is no harm
+	phone.await("a plain word", func(e chat.Event) bool {
+		w, ok := e.(chat.WarningEvent)
+		return ok && w.Warning.Code == chat.CodeRevoked && !w.Clear
+	})
+	_, err := phone.Send(phone.ctx, room, "still me?", "")
+	phone.fails(chat.CodeRevoked, err, "revoked")
+
+	ann.tells(room, "after it was stolen")
+	ben.reads(room, "after it was stolen")
+	ben.tells(room, "safe?")
+	ann.reads(room, "safe?")
+	ann.tells(den, "safe here")
+	ben.reads(den, "safe here")
+	// It learns nothing of it, not over a restart either, whoever it asks.
+	phone = o.reboot(phone, "phone")
+	phone.sees("Ben", chat.Here)
+	ann.say("the lobby goes on")
+	phone.hears("the lobby goes on")
+	for _, text := range append(phone.texts(room), phone.texts(den)...) {
+		if strings.Contains(text, "after") || strings.Contains(text, "safe") {
+			t.Errorf("it reads %q", text)
+		}
+	}
+	_, err = phone.Send(phone.ctx, den, "still me?", "")
+	phone.fails(chat.CodeRevoked, err, "revoked")
+	_, err = phone.CreateRoom(phone.ctx, "new", "")
+	phone.fails(chat.CodeRevoked, err, "revoked")
+	o.leave(phone)
 }
