@@ -47,9 +47,9 @@ func (m *model) openDevices() tea.Cmd {
 }
 
 func (m *model) deviceItem(d chat.OwnDevice) item {
-	label := shownName(d.Label)
-	if label == "" {
-		label = d.Device.Short()
+	label := d.Device.Short()
+	if d.Label != "" {
+		label = shownName(d.Label)
 	}
 	it := item{id: string(d.Device[:]), label: label, tag: d.Device.Short()}
 	mark := m.glyphs.gone
@@ -185,9 +185,9 @@ func (m *model) pairingContent(p *sheet) content {
 		c.items = append(c.items, stop)
 		return c
 	case chat.PairingConfirm:
-		label := shownName(pr.Label)
-		if label == "" {
-			label = "A device"
+		label := "A device"
+		if pr.Label != "" {
+			label = shownName(pr.Label)
 		}
 		return content{
 			text: []para{

@@ -96,7 +96,9 @@ func (m *model) relationWords(who chat.PersonID) string {
 	}
 	switch k.Relation {
 	case chat.RelationRequested:
-		if k.Waiting {
+		if person, _ := m.who.person(who); k.Waiting && person.Presence == chat.Here {
+			return "You have asked " + name + " to become a contact. The request is on its way."
+		} else if k.Waiting {
 			return "You have asked " + name + " to become a contact. The request has not reached them: it goes out when they are here."
 		}
 		return "You have asked " + name + " to become a contact. The request has reached them; they have not answered. Should they decline, you are not told."

@@ -46,7 +46,7 @@ func (m *model) openRoom(c *conversation) {
 		}
 		text := []para{plain("A private room: only its members can read what is said, its name and its topic.")}
 		if long, _ := newcomers(r.History); long != "" {
-			text = append(text, plain("What newcomers can read was decided when it was made: "+long+"."))
+			text = append(text, plain("When it was made it was decided that "+long+"."))
 		}
 		if r.Topic != "" {
 			text = append(text, plain(""), plain("Topic: "+oneLine(safeText(r.Topic))))

@@ -180,6 +180,9 @@ func TestChangesInARoomAreToldAndShown(t *testing.T) {
 	r := s.m.conv().room
 	r.Members, r.Topic = 2, "On the first of April"
 	s.f.change(r.RoomID, func(room *chat.Room) { room.Members, room.Topic = r.Members, r.Topic })
+	s.event(chat.RoomChangedEvent{Room: r, Members: s.f.members[r.RoomID][:2], What: "carla has joined"})
+	s.want(" Carla has joined.")
+	s.wantNot("no name")
 	s.event(chat.RoomChangedEvent{Room: r, Members: s.f.members[r.RoomID][:2], By: "Bob", What: "removed Zoë"})
 	s.want("Bob removed Zoë.", "2 members can read this", "On the first of April")
 	s.press("/members", "enter")

@@ -46,6 +46,8 @@ func (m *model) onContact(k chat.Contact) tea.Cmd {
 	m.setContact(k)
 	name := m.who.of(who)
 	switch {
+	case old.Relation == chat.RelationRequested && k.Relation == old.Relation && old.Waiting && !k.Waiting:
+		m.say("Your request has reached "+name+".", false)
 	case old.Relation == chat.RelationRequested && k.Relation.Known():
 		m.say(name+" has accepted: you are contacts, and can write to each other.", false)
 	case old.Claimant == nil && k.Claimant != nil:
@@ -116,7 +118,11 @@ func (m *model) onRoomChanged(e chat.RoomChangedEvent) tea.Cmd {
 	}
 	c.update(e.Room)
 	m.setMembers(c, e.Members)
-	if words := strings.TrimSpace(shownName(e.By) + " " + oneLine(safeText(e.What))); words != "" && !c.left {
+	words := oneLine(safeText(e.What))
+	if e.By != "" {
+		words = shownName(e.By) + " " + words
+	}
+	if e.What != "" && !c.left {
 		out := e.Kind == chat.RoomPrivate && e.Role == ""
 		switch {
 		case c == m.conv():

@@ -137,7 +137,7 @@ func (m *model) openInvitation(room chat.RoomID) {
 		return content{
 			text: []para{
 				plain(fmt.Sprintf("%s asks you into the private room %s, as %s.", by, name, article(inv.Role))), plain(""),
-				plain("It has " + count(inv.Members, "member") + ". What newcomers can read was decided when it was made: " + long + "."),
+				plain("It has " + count(inv.Members, "member") + ". When it was made it was decided that " + long + "."),
 				faint("room " + room.Short() + ", invited " + m.when(inv.At)),
 			},
 			items: []item{
