@@ -14,9 +14,11 @@
 //	source (each)   Node           Close                      loop
 //	dial (each)     Node           5 s or Close               host, then loop
 //	peer stream     Node           the stream ends            loop; one per neighbour
+//	own stream      Node           the stream ends            loop, store; one per other own device, and one that asks
 //	sync session    Node           both sides are done        loop, store; its reader and sender end with it
 //	restorer        Node           Close                      store, loop
 //	reopener        Node           Close                      store, loop
+//	restart         Node           Close, which it calls      nobody: this home is another person's now
 //	store writer    store.Store    Store.Close, after loop    calls back into feed and outbox
 //	host reporter   host.Host      Host.Close                 peer watcher
 //	gossip pump     gossip.Topic   Topic.Close                loop

@@ -1,10 +1,13 @@
 package sim
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"earshot/chat"
+	"earshot/node/api"
 )
 
 // Several devices of one person.
@@ -93,7 +96,7 @@ func (o *Office) comesBack(phone *desk) *desk {
 }
 
 // reenter starts a node on a home without giving it a name.
-func reenter(t *testing.T, o *Office, like *desk, home string) *desk {
+func reenter(t testing.TB, o *Office, like *desk, home string) *desk {
 	t.Helper()
 	n, err := o.enter(like.ctx, home, "")
 	if err != nil {
@@ -380,4 +383,44 @@ func TestARevokedDeviceReadsNothingSaidAfterwards(t *testing.T) {
 	_, err = phone.CreateRoom(phone.ctx, "new", "")
 	phone.fails(chat.CodeRevoked, err, "revoked")
 	o.leave(phone)
+}
+
+func TestALongHistoryFlowsInPages(t *testing.T) {
+	t.Parallel()
+	o, enter := newOffice(t)
+	ann := enter("Ann")
+	den := ann.create("den", chat.HistoryNone)
+	long := strings.Repeat("All work and no play. ", 500)
+	var said []string
+	for i := range 600 {
+		text := fmt.Sprint("line ", i)
+		if i%20 == 0 {
+			text += " " + long
+		}
+		said = append(said, strings.TrimSpace(text))
+		ann.tells(den, text)
+	}
+	phone := join(o, enter, ann)
+	phone.until("it has read all", func() bool {
+		var got []string
+		var before chat.EntryID
+		for {
+			page, err := phone.Messages(phone.ctx, den, api.Page{Before: before, Limit: 500})
+			if err != nil {
+				return false // it has not heard of the room yet
+			}
+			if len(page) == 0 {
+				break
+			}
+			var texts []string
+			for _, m := range page {
+				if !m.Mine {
+					t.Fatalf("somebody else said %q", m.Text)
+				}
+				texts = append(texts, m.Text)
+			}
+			got, before = append(texts, got...), page[0].ID
+		}
+		return slices.Equal(got, said)
+	})
 }
