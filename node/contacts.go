@@ -135,6 +135,7 @@ func (c *core) contact(in contacts.Input, then func(error)) {
 		return
 	}
 	c.save(changed, after)
+	c.follow(changed)
 }
 
 // settle does what can be done at once of what the engine wants: the rest waits for
@@ -173,8 +174,19 @@ func (c *core) settle(in contacts.Input) (changed []contacts.Record, after after
 	return changed, after, denied
 }
 
-// related does what follows at once from a relation's change, and returns what
-// faces are to be told.
+// follow does what follows from relations that have changed, which may change more:
+// what is stored of them is on its way before.
+func (c *core) follow(changed []contacts.Record) {
+	for _, r := range changed {
+		c.settleChat(r)
+		c.settleDoors(r)
+		if !r.Relation.Known() {
+			c.endVerification(r.Person, "You are no contacts any more.")
+		}
+	}
+}
+
+// related notes that a relation has changed, and returns what faces are to be told.
 func (c *core) related(r contacts.Record) []chat.Event {
 	if r.Relation != contacts.Stranger {
 		c.people.remember(r.Person, r.Name)
@@ -186,11 +198,6 @@ func (c *core) related(r contacts.Record) []chat.Event {
 	}
 	if was+len(c.circle.held) > 0 {
 		c.warnHeld()
-	}
-	c.settleChat(r)
-	c.settleDoors(r)
-	if !r.Relation.Known() {
-		c.endVerification(r.Person, "You are no contacts any more.")
 	}
 	events := []chat.Event{chat.ContactEvent{Contact: c.contactOf(r)}}
 	if p, ok := c.people.person(r.Person); ok {
@@ -256,6 +263,14 @@ func (c *core) stored(r contacts.Record) []store.StateChange {
 	return []store.StateChange{record, root}
 }
 
+// keepRoot stores the root key of somebody with whom there is a relation, who has
+// shown it only now.
+func (c *core) keepRoot(who chat.PersonID) {
+	if r := c.circle.engine.Record(who); r.Relation != contacts.Stranger {
+		c.save([]contacts.Record{r}, afterwards{})
+	}
+}
+
 func (c *core) unsaved(some []contacts.Record) {
 	for _, r := range some {
 		c.circle.unsaved[r.Person] = struct{}{}
@@ -301,6 +316,7 @@ func (c *core) heardContact(d chat.DeviceID, who chat.PersonID, s *stream.Stream
 		after.frames = append(after.frames, letter{s, wire.EncodeFrame(wire.ContactAck{ID: m.ID[:]})})
 	}
 	c.save(changed, after)
+	c.follow(changed)
 }
 
 // hasHeard reports whether a contact message need not be said again. What there was

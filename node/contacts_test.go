@@ -189,7 +189,7 @@ func TestRecordsAreReadAsTheyWereWritten(t *testing.T) {
 	})
 }
 
-func TestWhyNothingCanBeSentHasACodeOfItsOwn(t *testing.T) {
+func TestWhyNothingCanBeSentHasACodeAndKeysAreKept(t *testing.T) {
 	n := alone(t, t.TempDir())
 	ask := func(who chat.PersonID, in contacts.Input) {
 		t.Helper()
@@ -218,6 +218,16 @@ func TestWhyNothingCanBeSentHasACodeOfItsOwn(t *testing.T) {
 	// Their key is kept with the relation, so that it can be compared when they are away.
 	if _, known := state(t, n)[rootKey(friend.cert.Person())]; known {
 		t.Error("a root key is stored of somebody who never showed it")
+	}
+	if err := n.do(t.Context(), func(c *core) {
+		c.people.persons[friend.cert.Person()].root = friend.cert.Root[:]
+		c.keepRoot(friend.cert.Person())
+	}); err != nil {
+		t.Fatal(err)
+	}
+	ask(personNo(4), contacts.Block{Person: personNo(4)}) // behind it in the store's queue
+	if root := state(t, n)[rootKey(friend.cert.Person())]; !bytes.Equal(root, friend.cert.Root[:]) {
+		t.Errorf("%x is stored", root)
 	}
 }
 

@@ -273,7 +273,10 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, g greeting) {
 	news := c.people.move(d, who)
 	news = c.people.meet(d, who, chat.CleanName(g.hello.Name), c.now) || news
 	dev := c.people.devices[d]
-	dev.person.root = g.cert.Root[:]
+	if dev.person.root == nil {
+		dev.person.root = g.cert.Root[:]
+		c.keepRoot(who)
+	}
 	news = news || !dev.connected || dev.address != nb.address
 	dev.connected, dev.address, dev.lastSeen = true, nb.address, c.now
 	nb.silent = time.Time{}
