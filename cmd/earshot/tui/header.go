@@ -45,8 +45,17 @@ func (m *model) readers(r chat.Room) []string {
 	switch r.Kind {
 	case chat.RoomDirect:
 		name, state := m.roomName(r), "not verified"
-		if r.Person != nil && m.who.verified[*r.Person] {
-			state = "verified"
+		if r.Person != nil && m.loaded {
+			switch k := m.contacts[*r.Person]; {
+			case k.Claimant != nil:
+				state = "held"
+			case k.Relation == chat.RelationBlocked:
+				return []string{"you have blocked them: nothing is sent", "blocked"}
+			case !k.Relation.Known():
+				return []string{"not your contact: nothing is sent", "not your contact", "no contact"}
+			case k.Relation == chat.RelationVerified:
+				state = "verified"
+			}
 		}
 		return []string{
 			"only you and " + name + " can read this · " + state, "only you and " + name + " · " + state,
