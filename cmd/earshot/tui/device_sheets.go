@@ -14,14 +14,12 @@ import (
 // openDevices lists the user's devices.
 func (m *model) openDevices() tea.Cmd {
 	p := &sheet{title: "Your devices"}
-	var list []chat.OwnDevice
-	known := false
 	p.build = func() content {
-		if !known {
+		if m.devices == nil {
 			return content{text: []para{plain("Reading which devices are yours" + m.glyphs.pending)}}
 		}
 		c := content{text: []para{plain("Each of these is you: it reads what you can read, and what it writes is yours.")}}
-		for _, d := range list {
+		for _, d := range m.devices {
 			c.items = append(c.items, m.deviceItem(d))
 		}
 		c.items = append(c.items,
@@ -36,12 +34,21 @@ func (m *model) openDevices() tea.Cmd {
 		return c
 	}
 	m.push(p)
+	return m.loadDevices(p)
+}
+
+// loadDevices asks which devices are the user's, for a sheet or, with nil, because
+// they have changed.
+func (m *model) loadDevices(p *sheet) tea.Cmd {
+	var list []chat.OwnDevice
 	return m.act(p, func(ctx context.Context) (err error) {
 		list, err = m.client.Devices(ctx)
 		return err
 	}, func() tea.Cmd {
-		known = true
-		m.sheetTop(p)
+		m.devices = list
+		if top := m.sheet(); top != nil {
+			m.sheetTop(top)
+		}
 		return nil
 	})
 }
@@ -71,7 +78,7 @@ func (m *model) deviceItem(d chat.OwnDevice) item {
 		case d.Revoked:
 			m.say("A revoked device stays revoked. To use that computer again, add it as a new device.", false)
 		case d.This:
-			m.say("This device can only be revoked from another one of yours.", false)
+			m.say("This is the device that you sit at: it can't revoke itself.", false)
 		default:
 			m.askRevoke(d, label)
 		}
@@ -95,7 +102,7 @@ func (m *model) askRevoke(d chat.OwnDevice, label string) {
 func (m *model) openAddDevice() tea.Cmd {
 	m.pairing = chat.Pairing{}
 	p := &sheet{title: "Add a device"}
-	p.build = func() content { return m.pairingContent(p) }
+	p.build = func() content { return m.pairingContent(p, false) }
 	m.push(p)
 	var begun chat.Pairing
 	return m.act(p, func(ctx context.Context) (err error) {
@@ -136,7 +143,7 @@ func (m *model) openJoinDevice() {
 						m.pairing = begun
 					}
 					next := &sheet{title: p.title}
-					next.build = func() content { return m.pairingContent(next) }
+					next.build = func() content { return m.pairingContent(next, true) }
 					m.push(next)
 					return nil
 				})
@@ -147,7 +154,7 @@ func (m *model) openJoinDevice() {
 }
 
 // pairingContent is how far the adding of a device has come.
-func (m *model) pairingContent(p *sheet) content {
+func (m *model) pairingContent(p *sheet, joins bool) content {
 	pr := m.pairing
 	confirm := func(yes bool) func() tea.Cmd {
 		return func() tea.Cmd {
@@ -189,11 +196,14 @@ func (m *model) pairingContent(p *sheet) content {
 		if pr.Label != "" {
 			label = shownName(pr.Label)
 		}
+		will := "Is it in your hands? Then it becomes you: it reads what you can read, and what it writes is yours."
+		if joins {
+			will = "Is it yours? Then this device becomes one of that person's, and who you were here until now is given up."
+		}
 		return content{
 			text: []para{
-				strong(label), plain("device " + pr.Device.String()), plain(""),
-				plain("Both devices have proved that they know the code. Does the other one show this device's id, and is it in your hands? " +
-					"Whoever holds the new one is you: reads what you can read, writes in your name."),
+				strong(label), plain(pr.Device.String()), faint("and this device"), faint(m.me.Device.String()), plain(""),
+				plain("Both have proved that they know the code. The other one shows the same two ids, the other way round. " + will),
 			},
 			items: []item{
 				{id: "no", key: "n", label: "No, stop here", do: confirm(false)},

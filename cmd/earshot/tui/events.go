@@ -56,6 +56,9 @@ func (m *model) onEvent(e chat.Event) tea.Cmd {
 		if p := m.sheet(); p != nil {
 			m.sheetTop(p)
 		}
+		if e.State == chat.PairingDone {
+			return m.loadDevices(nil)
+		}
 	case chat.PrivacyEvent:
 		m.privacy = e.Privacy
 	case chat.PersonEvent:

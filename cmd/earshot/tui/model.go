@@ -43,6 +43,7 @@ type model struct {
 	invitations []chat.Invitation
 	checks      map[chat.PersonID]chat.Verification // as far as they came in this session
 	pairing     chat.Pairing
+	devices     []chat.OwnDevice // nil until asked for
 	privacy     chat.Privacy
 
 	notice    notice
