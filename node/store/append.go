@@ -129,7 +129,7 @@ func (w *writer) addMessage(room *roomState, m *message) (chat.Cursor, error) {
 		m.mine, m.text, client); err != nil {
 		return 0, err
 	}
-	w.upkeep.unindexed++
+	w.upkeep.unindexed.Add(1)
 	if !m.mine && m.at.compare(room.read) > 0 {
 		room.unread++
 	}

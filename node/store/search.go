@@ -54,12 +54,8 @@ func (s *Store) Search(ctx context.Context, query string, room *chat.RoomID, lim
 
 // indexAll has the writer add to the index what is stored and not in it yet.
 func (s *Store) indexAll(ctx context.Context) error {
-	var more bool
-	if err := s.read(ctx, func(c *conn) (err error) {
-		more, err = c.hasUnindexed()
-		return err
-	}); err != nil || !more {
-		return err
+	if s.w.upkeep.unindexed.Load() == 0 {
+		return nil
 	}
 	return wrap(s.dir, s.bare(ctx, (*writer).index))
 }

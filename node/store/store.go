@@ -76,7 +76,7 @@ type Store struct {
 	pool  chan *conn    // cap readers; nil stands for a connection not yet made
 	stop  chan struct{} // closed once reads are refused
 	ended chan struct{} // closed by the writer when it has ended
-	w     *writer       // the writer's own, untouched by others before ended
+	w     *writer       // the writer's own; but for its atomics untouched by others before ended
 
 	snapshots sync.Mutex // held while one is read
 }

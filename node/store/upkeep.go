@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -29,11 +30,13 @@ const patience = 20 * time.Millisecond
 
 // upkeep is what the writer knows of the work that waits.
 type upkeep struct {
-	since     time.Time // of the first write that waits; zero if none does
-	last      time.Time // of the newest write
-	unindexed int       // messages behind the end of the full-text index
-	logPages  int       // in the write-ahead log
-	held      bool      // a snapshot is read: the file must not change
+	since    time.Time // of the first write that waits; zero if none does
+	last     time.Time // of the newest write
+	logPages int       // in the write-ahead log
+	held     bool      // a snapshot is read: the file must not change
+	// unindexed counts messages behind the end of the full-text index, or a few
+	// more. Searches look at it, too.
+	unindexed atomic.Int64
 }
 
 // wrote notes that something was stored.
@@ -63,14 +66,14 @@ func (u *upkeep) due() time.Time {
 func (w *writer) keepUp(now time.Time) {
 	due := w.upkeep.due()
 	all := !due.IsZero() && !now.Before(due)
-	if all || w.upkeep.unindexed >= maxUnindexed {
+	if all || w.upkeep.unindexed.Load() >= maxUnindexed {
 		_ = w.index()
 	}
 	switch {
 	case all:
 		_ = w.emptyLog()
 		w.upkeep.since = time.Time{}
-		if w.upkeep.unindexed > 0 || w.upkeep.logPages > 0 {
+		if w.upkeep.unindexed.Load() > 0 || w.upkeep.logPages > 0 {
 			w.upkeep.since = now
 		}
 	case w.upkeep.logPages >= maxLogPages && !w.upkeep.held:
@@ -114,10 +117,9 @@ func (w *writer) index() error {
 		}); err != nil {
 			return err
 		}
-		w.upkeep.unindexed = max(0, w.upkeep.unindexed-indexed)
 		more = indexed == maxBatch
 	}
-	w.upkeep.unindexed = 0
+	w.upkeep.unindexed.Store(0)
 	return nil
 }
 

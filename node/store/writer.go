@@ -77,7 +77,7 @@ func (w *writer) reset() error {
 	}
 	more, err := w.hasUnindexed()
 	if more {
-		w.upkeep.unindexed = maxUnindexed // or so
+		w.upkeep.unindexed.Store(maxUnindexed) // at least one, and now
 	}
 	return err
 }
