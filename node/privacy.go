@@ -7,6 +7,7 @@ import (
 
 	"earshot/chat"
 	"earshot/chat/contacts"
+	"earshot/chat/identity"
 	"earshot/chat/wire"
 	"earshot/discovery"
 	"earshot/node/host"
@@ -134,7 +135,7 @@ func (n *Node) seekBy(ctx context.Context, s discovery.Source) {
 func (c *core) greets(d chat.DeviceID) bool {
 	dev, p := c.people.devices[d], c.circle.privacy
 	switch {
-	case dev != nil && dev.person.id == c.n.person:
+	case dev != nil && dev.person.id == c.n.person && c.own.registry.Standing(d) != identity.Revoked:
 		return true
 	case c.circle.hides():
 		return false

@@ -139,6 +139,34 @@ func TestANewDeviceJoinsByItsCode(t *testing.T) {
 	}
 }
 
+func TestNoLogIsGoneOnWithUnderAnotherCertificate(t *testing.T) {
+	t.Parallel()
+	o, enter := newOffice(t)
+	ann, ben := enter("Ann"), enter("Ben")
+	phone := enter("phone")
+	phone.say("before it was Ann's")
+	old := ben.hears("before it was Ann's").From
+	o.leave(phone)
+	phone = join(o, enter, ann)
+	phone.say("now it is")
+	m := ben.hears("now it is")
+	if m.From.Person != ann.id() || m.From.Name != "Ann" || m.From.Device != old.Device {
+		t.Errorf("after joining it is %+v, before it was %+v", m.From, old)
+	}
+	// For others it is hers from then on, and nobody is left of who it was.
+	ben.until("the phone is Ann's", func() bool {
+		p, known := ben.knows(ann.id())
+		_, left := ben.knows(old.Person)
+		return known && len(p.Devices) == 2 && !left
+	})
+	// Once more, since what it wrote before must not take it back.
+	ben = o.reboot(ben, "Ben")
+	ben.until("the phone is Ann's still", func() bool {
+		p, known := ben.knows(ann.id())
+		return known && len(p.Devices) == 2
+	})
+}
+
 func TestAWrongCodeEndsTheCode(t *testing.T) {
 	t.Parallel()
 	_, enter := newOffice(t)
