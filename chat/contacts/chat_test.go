@@ -238,6 +238,16 @@ func TestWhatWasNotReadIsNotConfirmed(t *testing.T) {
 	if confirmed(first) {
 		t.Error("a request too many is confirmed")
 	}
+	b.must(Decline{Person: first.From})
+	*now = now.Add(rateTime)
+	if !confirmed(first) || b.Relation(first.From) != Stranger {
+		t.Error("who was declined is told so")
+	}
+	b.must(Forget{Person: first.From})
+	*now = now.Add(rateTime)
+	if !confirmed(first) || b.Relation(first.From) != Asking {
+		t.Error("a request in the tray is not confirmed")
+	}
 	*now = now.Add(rateTime)
 	first.Message = bytes.Clone(first.Message)
 	first.Message[len(first.Message)-1] ^= 1

@@ -185,7 +185,8 @@ type Send struct {
 
 // Confirm says: tell the device that its message was read, so that it is not sent
 // again. What is not read now, because there is no place for it or too much comes,
-// is not confirmed, nor is anything of a blocked person's.
+// is not confirmed, nor is anything of a blocked person's; what is not shown because
+// its author was declined is.
 type Confirm struct {
 	Device chat.DeviceID
 	ID     MessageID

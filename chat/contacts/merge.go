@@ -27,10 +27,10 @@ func (e *Engine) merge(now time.Time, in Record) {
 		in.Name = chat.CleanName(in.Name)
 	}
 	switch c := later(in, old); {
-	case c < 0:
-		return
-	case c == 0:
-		e.agree(old, in)
+	case c <= 0:
+		if in.Relation == Verified && old.Relation == Verified {
+			e.agree(old, in)
+		}
 		return
 	case known == nil && !in.Kept():
 		return
@@ -47,6 +47,12 @@ func (e *Engine) merge(now time.Time, in Record) {
 	}
 	if in.Relation.Known() && old.Relation.Known() {
 		in.Namesakes, _ = union(in.Namesakes, old.Namesakes)
+		in.QuietUntil = latest(in.QuietUntil, old.QuietUntil)
+		// Who is away, and so whose name can be taken, each device sees for itself.
+		in.Claimant = chat.PersonID{}
+		if in.Relation == Verified && !slices.Contains(in.Namesakes, old.Claimant) {
+			in.Claimant = old.Claimant
+		}
 	}
 	// What waits there was signed there, and is delivered from there. What waits
 	// here still says what it should, or is void.
@@ -86,6 +92,13 @@ func (e *Engine) agree(r, in Record) {
 	if changed {
 		e.set(r)
 	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // union returns the namesakes of both, and whether that is more than the first.

@@ -109,6 +109,14 @@ func TestTheNamesakesThatWereDecidedHoldOnAllDevices(t *testing.T) {
 			t.Fatal("nothing is held")
 		}
 	}
+	// A later word of another device about the contact decides nothing about that.
+	*now = now.Add(time.Minute)
+	later := a1.Record(b.id())
+	later.Claimant, later.Since = chat.PersonID{}, *now
+	a2.do(Merge{Record: later})
+	if a2.MaySend(b.id()) == nil {
+		t.Error("the hold ended by itself")
+	}
 	a1.must(Decide{Verified: b.id(), Claimant: eve.id()})
 	tell(a1, a2)
 	if err := a2.MaySend(b.id()); err != nil {

@@ -71,7 +71,13 @@ func (e *Engine) receive(now time.Time, in Receive) {
 	// What would change nothing is not worth two signatures.
 	switch m.Kind {
 	case KindRequest:
-		if !e.rateOf(in.Device).allow(now) || !e.hears(now, r) {
+		switch {
+		case !e.rateOf(in.Device).allow(now):
+			return
+		case r.Relation == Stranger && now.Before(r.DeclinedUntil):
+			e.confirm(in, m) // who was declined is not told so
+			return
+		case !e.hears(now, r):
 			return
 		}
 	case KindAccepted:
@@ -140,7 +146,7 @@ func (e *Engine) hears(now time.Time, r Record) bool {
 	if r.Relation != Stranger {
 		return true
 	}
-	if now.Before(r.DeclinedUntil) || len(e.people) >= 2*MaxPeople {
+	if len(e.people) >= 2*MaxPeople {
 		return false
 	}
 	if e.asking < MaxTray {
