@@ -13,7 +13,6 @@ import (
 	"earshot/chat/contacts"
 	"earshot/chat/wire"
 	"earshot/node/store"
-	"earshot/node/stream"
 )
 
 // This file carries out what the contacts engine wants, and is what others ask of
@@ -149,6 +148,10 @@ func (c *core) settle(in contacts.Input) (changed []contacts.Record, after after
 		case contacts.Send:
 			if nb := c.neighbours[ef.Device]; nb != nil && nb.peer != nil {
 				after.frames = append(after.frames, letter{nb.peer, wire.EncodeFrame(wire.Contact{Message: ef.Message})})
+			}
+		case contacts.Confirm:
+			if nb := c.neighbours[ef.Device]; nb != nil && nb.peer != nil {
+				after.frames = append(after.frames, letter{nb.peer, wire.EncodeFrame(wire.ContactAck{ID: ef.ID[:]})})
 			}
 		case contacts.Tray:
 			ev := chat.TrayEvent{Requests: []chat.Contact{}}
@@ -307,23 +310,13 @@ func (c *core) nextContactTick() time.Time {
 }
 
 // heardContact takes a contact message of a neighbour.
-func (c *core) heardContact(d chat.DeviceID, who chat.PersonID, s *stream.Stream, f wire.Contact) {
+func (c *core) heardContact(d chat.DeviceID, who chat.PersonID, f wire.Contact) {
 	if !c.n.standings.allow(&c.n.standings.contacts, c.now, d) {
 		return // their node says it again, and later
 	}
 	changed, after, _ := c.settle(contacts.Receive{From: who, Device: d, Message: f.Message})
-	if m, err := contacts.DecodeMessage(f.Message); err == nil && c.hasHeard(who, m) {
-		after.frames = append(after.frames, letter{s, wire.EncodeFrame(wire.ContactAck{ID: m.ID[:]})})
-	}
 	c.save(changed, after)
 	c.follow(changed)
-}
-
-// hasHeard reports whether a contact message need not be said again. What there was
-// no room for must be; but who was declined is not told that.
-func (c *core) hasHeard(who chat.PersonID, m contacts.Message) bool {
-	r := c.circle.engine.Record(who)
-	return m.Kind != contacts.KindRequest || r.Relation != contacts.Stranger || c.now.Before(r.DeclinedUntil)
 }
 
 // heardContactAck: a contact message has reached them.

@@ -177,6 +177,7 @@ func TestRecordsAreReadAsTheyWereWritten(t *testing.T) {
 			Name: rapid.String().Draw(t, "name"), Note: rapid.String().Draw(t, "note"), Device: long("device"), Request: long("request"), Chat: long("chat"),
 			Message: rapid.SliceOfN(rapid.Byte(), 1, contacts.MaxMessage).Draw(t, "message"), Tries: rapid.IntRange(0, 26).Draw(t, "tries"),
 			NextTry: at("next"), DeclinedUntil: at("declined"), Claimant: id("claimant"), QuietUntil: at("quiet"),
+			Forgotten: rapid.Bool().Draw(t, "forgotten"),
 		}
 		for range rapid.IntRange(0, 16).Draw(t, "namesakes") {
 			r.Namesakes = append(r.Namesakes, id("namesake"))

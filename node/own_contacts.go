@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"slices"
 
 	"earshot/chat"
 	"earshot/chat/contacts"
@@ -31,6 +32,8 @@ func (c *core) shared(r contacts.Record) []byte {
 	r.Message, r.Tries = nil, 0
 	r.NextTry, r.QuietUntil = moment(0), moment(0)
 	r.Device, r.Claimant = chat.DeviceID{}, chat.PersonID{}
+	// Each device has come to know them in an order of its own.
+	r.Namesakes = slices.SortedFunc(slices.Values(r.Namesakes), comparePersons)
 	out := sharedRecord{Record: encodeRecord(r)}
 	if per := c.people.persons[r.Person]; per != nil && r.Relation != contacts.Stranger {
 		out.Root = per.root

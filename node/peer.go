@@ -344,7 +344,7 @@ func (c *core) heard(d chat.DeviceID, s *stream.Stream, f wire.Frame) {
 	case wire.Goodbye:
 		c.gone(d)
 	case wire.Contact:
-		c.heardContact(d, who, s, f)
+		c.heardContact(d, who, f)
 	case wire.ContactAck:
 		c.heardContactAck(who, f)
 	case wire.Verify:

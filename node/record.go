@@ -47,13 +47,14 @@ type storedRecord struct {
 	Claimant      []byte   `cbor:"13,keyasint,omitempty"`
 	Namesakes     [][]byte `cbor:"14,keyasint,omitempty"`
 	QuietUntil    uint64   `cbor:"15,keyasint,omitempty"`
+	Forgotten     bool     `cbor:"16,keyasint,omitempty"`
 }
 
 func encodeRecord(r contacts.Record) []byte {
 	s := storedRecord{
 		Person: r.Person[:], Relation: uint8(r.Relation), Since: stamp(r.Since), Name: r.Name, Note: r.Note,
 		Message: r.Message, Tries: uint64(r.Tries), NextTry: stamp(r.NextTry), DeclinedUntil: stamp(r.DeclinedUntil),
-		QuietUntil: stamp(r.QuietUntil),
+		QuietUntil: stamp(r.QuietUntil), Forgotten: r.Forgotten,
 	}
 	for _, f := range []struct {
 		to   *[]byte
@@ -80,7 +81,7 @@ func decodeRecord(b []byte) (contacts.Record, error) {
 	r := contacts.Record{
 		Relation: contacts.Relation(s.Relation), Since: moment(s.Since), Name: s.Name, Note: s.Note,
 		Message: s.Message, Tries: int(s.Tries), NextTry: moment(s.NextTry), DeclinedUntil: moment(s.DeclinedUntil),
-		QuietUntil: moment(s.QuietUntil), Namesakes: make([]chat.PersonID, len(s.Namesakes)),
+		QuietUntil: moment(s.QuietUntil), Forgotten: s.Forgotten, Namesakes: make([]chat.PersonID, len(s.Namesakes)),
 	}
 	if err := fill(r.Person[:], s.Person); err != nil {
 		return contacts.Record{}, err

@@ -61,7 +61,8 @@ func TestAnotherDeviceReadsAlongUntilItIsRevoked(t *testing.T) {
 		return slices.ContainsFunc(all.Devices, func(d struct {
 			Device  string
 			Revoked bool
-		}) bool {
+		},
+		) bool {
 			return d.Device == phone.device && d.Revoked
 		})
 	})
