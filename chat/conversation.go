@@ -29,7 +29,7 @@ const (
 	RoleOwner  = "owner"
 )
 
-// Room is a conversation this node is in.
+// Room is a conversation this node is or was in.
 type Room struct {
 	// Room is as shown: "#name", or "@" and the contact's name for a direct chat.
 	// Two private rooms may bear one name; the id tells them apart.
@@ -52,6 +52,10 @@ type Room struct {
 	LastAt time.Time `json:"last_at,omitzero"`
 	// ReadUpTo is the newest message the person has read on this device.
 	ReadUpTo *EntryID `json:"read_up_to,omitempty"`
+	// Left says that this person takes part no more: what was said can still be
+	// read. Ended says why, as a sentence.
+	Left  bool   `json:"left,omitempty"`
+	Ended string `json:"ended,omitempty"`
 }
 
 // Member is somebody in a sealed room, or invited to it.

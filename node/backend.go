@@ -168,7 +168,7 @@ func (n *Node) send(ctx context.Context, id chat.RoomID, text string, p *post) {
 	}
 	if err := n.tell(ctx, func(c *core) {
 		w := c.begin(p)
-		if _, known := c.rows[id]; known || c.rooms.Sealed(id) {
+		if c.sealed(id) {
 			w.say(id, text)
 		} else {
 			w.rooms(c.rooms.Handle(c.now, room.Post{Room: id, Text: text, Ref: postRef}))

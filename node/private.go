@@ -207,8 +207,8 @@ func (w *change) read(kind wire.Kind, plaintext []byte, d chat.DeviceID, who cha
 // say seals what this person says.
 func (w *change) say(id chat.RoomID, text string) {
 	c := w.c
-	if info, ok := c.private.Info(id); ok && info.Direct {
-		if err := c.maySend(info.With); err != nil {
+	if with := c.rows[id].Person; with != nil {
+		if err := c.maySend(*with); err != nil {
 			w.deny(postRef, err)
 			return
 		}

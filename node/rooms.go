@@ -43,7 +43,7 @@ func (w *change) settleRoom(id chat.RoomID) {
 	if told.Entered {
 		if what := c.difference(told, info); what != "" {
 			w.weather = append(w.weather, chat.RoomChangedEvent{Room: c.faceRoom(store.RoomRow{
-				Room: id, Name: next.Name, Kind: next.Kind, Person: next.Person, Topic: next.Topic,
+				Room: id, Name: next.Name, Kind: next.Kind, Person: next.Person, Topic: next.Topic, Joined: next.Joined,
 			}), Members: c.members(info), What: what})
 		}
 	}
@@ -164,9 +164,13 @@ func (c *core) members(info private.Info) []chat.Member {
 func (c *core) faceRoom(r store.RoomRow) chat.Room {
 	out := chat.Room{
 		Room: r.Name, RoomID: r.Room, Kind: r.Kind, Open: r.Kind == chat.RoomOpen, Person: r.Person, Topic: r.Topic,
-		Unread: r.Unread, Unreadable: r.Unreadable, LastAt: r.LastAt, ReadUpTo: r.ReadUpTo,
+		Unread: r.Unread, Unreadable: r.Unreadable, LastAt: r.LastAt, ReadUpTo: r.ReadUpTo, Left: !r.Joined,
 	}
-	if info, ok := c.private.Info(r.Room); ok && r.Kind.Sealed() {
+	info, ok := c.private.Info(r.Room)
+	if out.Left {
+		out.Ended = c.whyLeft(r, info)
+	}
+	if ok && r.Kind.Sealed() {
 		out.Members = len(info.Members)
 		if !info.Direct {
 			out.History = info.History.String()
@@ -178,7 +182,27 @@ func (c *core) faceRoom(r store.RoomRow) chat.Room {
 	return out
 }
 
-// Rooms returns the rooms this node is in, in the order of joining.
+// whyLeft says why this person is in a room no more.
+func (c *core) whyLeft(r store.RoomRow, info private.Info) string {
+	switch {
+	case r.Kind == chat.RoomDirect && r.Person != nil && c.maySend(*r.Person) == nil:
+		return "This chat ended when " + c.displayName(*r.Person) + " was no contact for a while."
+	case r.Kind == chat.RoomDirect && r.Person != nil:
+		return c.displayName(*r.Person) + " is no contact any more."
+	case info.Removed != nil && info.Removed.By != c.n.person:
+		return c.displayName(info.Removed.By) + " removed you."
+	}
+	return "You left."
+}
+
+// sealed reports whether a room is or was a sealed one.
+func (c *core) sealed(id chat.RoomID) bool {
+	_, known := c.rows[id]
+	return known || c.rooms.Sealed(id)
+}
+
+// Rooms returns the rooms this node is in, in the order of joining, and then those
+// it has left.
 func (n *Node) Rooms(ctx context.Context) ([]chat.Room, error) {
 	rows, err := n.store.Rooms(ctx)
 	if err != nil {
@@ -187,10 +211,17 @@ func (n *Node) Rooms(ctx context.Context) ([]chat.Room, error) {
 	out := []chat.Room{}
 	err = n.do(ctx, func(c *core) {
 		for _, r := range rows {
-			if r.Joined {
-				out = append(out, c.faceRoom(r))
-			}
+			out = append(out, c.faceRoom(r))
 		}
+	})
+	slices.SortStableFunc(out, func(a, b chat.Room) int {
+		switch {
+		case a.Left == b.Left:
+			return 0
+		case a.Left:
+			return 1
+		}
+		return -1
 	})
 	return out, err
 }
@@ -200,53 +231,79 @@ const minIDPrefix = 6
 
 // FindRoom returns the room that a person means: "#name", "@name" of a contact, an
 // id or its beginning, or a bare name. What fits several is refused with a list of
-// them.
+// them. Rooms that were left are found where no other fits.
 func (n *Node) FindRoom(ctx context.Context, s string) (chat.Room, error) {
 	rooms, err := n.Rooms(ctx)
 	if err != nil {
 		return chat.Room{}, err
 	}
 	if id, err := chat.ParseRoomID(s); err == nil {
-		for _, r := range rooms {
-			if r.RoomID == id {
-				return r, nil
-			}
+		at := slices.IndexFunc(rooms, func(r chat.Room) bool { return r.RoomID == id })
+		if at < 0 {
+			return chat.Room{}, notIn()
+		}
+		return rooms[at], nil
+	}
+	left := slices.IndexFunc(rooms, func(r chat.Room) bool { return r.Left })
+	if left < 0 {
+		left = len(rooms)
+	}
+	found, err := n.findIn(ctx, s, rooms[:left])
+	if len(found) == 0 {
+		if old, _ := n.findIn(ctx, s, rooms[left:]); len(old) > 0 {
+			found, err = old, nil
 		}
 	}
-	if name, ok := strings.CutPrefix(s, "@"); ok {
-		return n.chatWith(ctx, name, rooms)
+	if err != nil {
+		return chat.Room{}, err
 	}
-	var found []chat.Room
+	return theRoom(s, found)
+}
+
+// findIn returns those of rooms that s may mean. The error says why there is none.
+func (n *Node) findIn(ctx context.Context, s string, rooms []chat.Room) (found []chat.Room, err error) {
 	for _, r := range rooms {
 		if called(r, s) {
 			found = append(found, r)
 		}
 	}
 	if strings.HasPrefix(s, "#") {
-		return n.theRoom(s, found)
+		return found, nil
 	}
-	direct, err := n.chatWith(ctx, s, rooms)
-	switch {
-	case err == nil:
-		found = append(found, direct)
-	case len(found) == 0 && chat.CodeOf(err) != chat.CodeNotFound && chat.CodeOf(err) != chat.CodeBadID:
-		return chat.Room{}, err
+	who, whoErr := n.FindPerson(ctx, strings.TrimPrefix(s, "@"))
+	if whoErr == nil {
+		for _, r := range rooms {
+			if r.Person != nil && *r.Person == who.Person && !slices.ContainsFunc(found, func(f chat.Room) bool { return f.RoomID == r.RoomID }) {
+				found = append(found, r)
+			}
+		}
 	}
-	if len(found) == 0 && len(s) >= minIDPrefix {
+	if len(found) > 0 {
+		return found, nil
+	}
+	if !strings.HasPrefix(s, "@") && len(s) >= minIDPrefix {
 		for _, r := range rooms {
 			if strings.HasPrefix(r.RoomID.String(), strings.ToLower(s)) {
 				found = append(found, r)
 			}
 		}
 	}
-	return n.theRoom(s, found)
+	switch {
+	case len(found) > 0:
+		return found, nil
+	case whoErr == nil:
+		return nil, noContact(who)
+	case strings.HasPrefix(s, "@"), chat.CodeOf(whoErr) != chat.CodeNotFound && chat.CodeOf(whoErr) != chat.CodeBadID:
+		return nil, whoErr
+	}
+	return nil, nil
 }
 
-// called reports whether a room that is no direct chat bears a name, with or
-// without its #.
+// called reports whether a room bears a name, with or without its #. Direct chats
+// are found by whom they are with; one that has ended, by its name too.
 func called(r chat.Room, s string) bool {
 	if r.Kind == chat.RoomDirect {
-		return false
+		return r.Left && strings.EqualFold(r.Room, "@"+strings.TrimPrefix(s, "@"))
 	}
 	name := "#" + strings.TrimPrefix(s, "#")
 	if strings.EqualFold(r.Room, name) {
@@ -257,7 +314,7 @@ func called(r chat.Room, s string) bool {
 }
 
 // theRoom returns the only one of several rooms, or says what is wrong with that.
-func (n *Node) theRoom(s string, found []chat.Room) (chat.Room, error) {
+func theRoom(s string, found []chat.Room) (chat.Room, error) {
 	switch len(found) {
 	case 0:
 		if _, err := chat.CanonicalRoomName(s); err != nil {
@@ -273,20 +330,6 @@ func (n *Node) theRoom(s string, found []chat.Room) (chat.Room, error) {
 		list = append(list, r.Room+" "+r.RoomID.Short())
 	}
 	return chat.Room{}, chat.Errorf(chat.CodeAmbiguous, "%s could be %s. Say which by the characters behind its name.", s, strings.Join(list, ", "))
-}
-
-// chatWith returns the direct chat with a contact.
-func (n *Node) chatWith(ctx context.Context, who string, rooms []chat.Room) (chat.Room, error) {
-	p, err := n.FindPerson(ctx, who)
-	if err != nil {
-		return chat.Room{}, err
-	}
-	for _, r := range rooms {
-		if r.Person != nil && *r.Person == p.Person {
-			return r, nil
-		}
-	}
-	return chat.Room{}, noContact(p)
 }
 
 func noContact(p chat.Person) error {

@@ -44,13 +44,15 @@ type Backend interface {
 // one may have chat.CodeHeld (nothing may be sent to somebody in it) or
 // chat.CodeNoKey.
 type RoomBackend interface {
-	// Rooms returns the rooms this node is in, in the order to show them.
+	// Rooms returns the rooms this node is in, in the order to show them, and then
+	// those it has left.
 	Rooms(ctx context.Context) ([]chat.Room, error)
 	// FindRoom returns the room that a person means: "#name" for an open or a
 	// private room, "@name" or a person's id for the direct chat with a contact,
 	// the id of a room or at least its first 6 characters, or a bare name: a room
 	// of that name, else a contact. Several: chat.CodeAmbiguous with all of them
-	// and their ids in the text. None: chat.CodeNotFound.
+	// and their ids in the text. None: chat.CodeNotFound. Rooms that were left are
+	// found where no other fits.
 	FindRoom(ctx context.Context, ref string) (chat.Room, error)
 	// JoinRoom joins the open room with this name, which may be new.
 	JoinRoom(ctx context.Context, name string) (chat.Room, error)

@@ -62,7 +62,7 @@ func (d *desk) isIn(room chat.RoomID) bool {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	return slices.ContainsFunc(list, func(r chat.Room) bool { return r.RoomID == room })
+	return slices.ContainsFunc(list, func(r chat.Room) bool { return r.RoomID == room && !r.Left })
 }
 
 func TestNobodyOutsideAPrivateRoomHoldsAnythingOfIt(t *testing.T) {
@@ -126,8 +126,8 @@ func TestARemovedMemberReadsNothingSentAfterwards(t *testing.T) {
 	ben.reads(room, "without Eve")
 	ben.tells(room, "nor this")
 	ann.reads(room, "nor this")
-	if _, err := eve.Send(eve.ctx, room, "still here", ""); err == nil {
-		t.Error("Eve can still say something")
+	if _, err := eve.Send(eve.ctx, room, "still here", ""); chat.CodeOf(err) != chat.CodeNotJoined {
+		t.Errorf("Eve can still say something: %v", err)
 	}
 	ann.say("Hello, all")
 	eve.hears("Hello, all")
@@ -142,6 +142,10 @@ func TestARemovedMemberReadsNothingSentAfterwards(t *testing.T) {
 	eve.hears("Welcome back")
 	if got := eve.texts(room); !slices.Equal(got, []string{"with Eve"}) {
 		t.Errorf("Eve has %q after a restart", got)
+	}
+	// What she has read is hers.
+	if r, err := eve.FindRoom(eve.ctx, "#garden"); err != nil || r.RoomID != room || !r.Left || r.Ended != "Ann removed you." || r.Role != "" {
+		t.Errorf("Eve finds %+v (%v)", r, err)
 	}
 }
 
@@ -159,6 +163,9 @@ func TestWhoLeftReadsNothingSentAfterwards(t *testing.T) {
 	}
 	if ben.isIn(room) {
 		t.Error("Ben is still in the room")
+	}
+	if r, err := ben.FindRoom(ben.ctx, "garden"); err != nil || r.RoomID != room || r.Ended != "You left." {
+		t.Errorf("Ben finds %+v (%v)", r, err)
 	}
 	ann.until("Ben is out", func() bool { return !ann.has(room, ben.id()) })
 	ann.tells(room, "alone")
