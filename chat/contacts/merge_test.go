@@ -1,6 +1,7 @@
 package contacts
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"testing"
@@ -132,10 +133,10 @@ func TestTheNamesakesThatWereDecidedHoldOnAllDevices(t *testing.T) {
 func TestWhatIsMergedIsBounded(t *testing.T) {
 	a1, _, b, now := siblings(t)
 	for i := range 2 * MaxTray {
-		a1.do(Merge{Record: Record{Person: stranger(a1.id(), i).From, Relation: Asking, Since: *now}})
+		a1.do(Merge{Record: Record{Person: personID(fmt.Sprint("asking", i)), Relation: Asking, Since: *now}})
 	}
-	for i := range 2 * maxRemembered {
-		a1.do(Merge{Record: Record{Person: stranger(a1.id(), 1000+i).From, Forgotten: true, Since: now.Add(time.Duration(i))}})
+	for i := range maxRemembered + 100 {
+		a1.do(Merge{Record: Record{Person: personID(fmt.Sprint("forgotten", i)), Forgotten: true, Since: now.Add(time.Duration(i))}})
 	}
 	if a1.asking != MaxTray || len(a1.people) > MaxTray+2*maxRemembered {
 		t.Errorf("%d asking, %d people", a1.asking, len(a1.people))
