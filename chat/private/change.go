@@ -296,8 +296,10 @@ func (e *Engine) decline(in Decline) {
 // weigh tells the room's log which operations are void: those of revoked devices that
 // no other device of their person has vouched for. Who has stolen one can otherwise
 // backdate what they do to when it was not revoked.
-func (e *Engine) weigh(r *conversation) {
+// It returns whose they are, of those that were not void before, ascending.
+func (e *Engine) weigh(r *conversation) (newly []chat.PersonID) {
 	vouched := map[chat.PersonID]map[chat.EntryID]bool{}
+	authors := map[chat.PersonID]bool{}
 	r.log.Weigh(func(op membership.Op) bool {
 		if !e.revoked(op.Author, op.Device) {
 			return false
@@ -305,8 +307,23 @@ func (e *Engine) weigh(r *conversation) {
 		if vouched[op.Author] == nil {
 			vouched[op.Author] = e.vouchedBy(r, op.Author)
 		}
-		return !vouched[op.Author][op.ID]
+		void := !vouched[op.Author][op.ID]
+		if void && !op.Void {
+			authors[op.Author] = true
+		}
+		return void
 	})
+	return sortedPeople(authors)
+}
+
+// passListsOn posts the device lists of others by which operations became void, unless
+// the room has told this device itself: all have to come to the same members.
+func (e *Engine) passListsOn(r *conversation, of []chat.PersonID) {
+	for _, who := range of {
+		if l, known := e.List(who); known && who != r.me && !e.toldBy[r.id] && e.speaksTo(r) {
+			e.put(r, wire.KindDevices, l.Bytes())
+		}
+	}
 }
 
 // vouchedBy returns what is in the past of what somebody did with devices that are not

@@ -97,8 +97,9 @@ func (r *conversation) includes() bool {
 // update brings everything in line with who is in a conversation and what is known of
 // their devices.
 func (e *Engine) update(r *conversation) {
+	var void []chat.PersonID
 	if !r.direct() {
-		e.weigh(r)
+		void = e.weigh(r)
 		s := r.log.State()
 		for _, m := range s.Members {
 			e.keep(m.Person)
@@ -120,10 +121,16 @@ func (e *Engine) update(r *conversation) {
 	if r.entered {
 		e.shareWith(r)
 		e.postPrekey(r)
+		e.passListsOn(r, void)
 		if r.named != e.cfg.Name {
-			e.sayName(r)
+			e.introduce(r)
 		}
 		e.limit(r)
+	}
+	for _, to := range sortedDevices(e.connected) {
+		if r.concerns(e.connected[to].person) {
+			e.sendList(to)
+		}
 	}
 	e.show(r)
 }
@@ -199,9 +206,9 @@ func (e *Engine) postPrekey(r *conversation) {
 	e.keepRoom(r)
 }
 
-// sayName tells a private room what this person is called, if anybody there can read
-// it. In direct chats both know.
-func (e *Engine) sayName(r *conversation) {
+// introduce tells a private room what this person is called and which devices they use,
+// if anybody there can read it. In direct chats both know.
+func (e *Engine) introduce(r *conversation) {
 	to := e.reachableOthers(r)
 	if r.direct() || len(to) == 0 {
 		return
@@ -209,6 +216,9 @@ func (e *Engine) sayName(r *conversation) {
 	r.named, r.namedTo = e.cfg.Name, to
 	e.keepRoom(r)
 	e.put(r, wire.KindProfile, wire.Marshal(wire.Profile{Name: e.cfg.Name}))
+	if l, known := e.List(r.me); known {
+		e.put(r, wire.KindDevices, l.Bytes())
+	}
 }
 
 // reachableOthers returns who, of those who are given keys, has a device that can be,
@@ -342,10 +352,10 @@ func (e *Engine) Infos() (out []Info) {
 }
 
 // Shares reports whether a sealed room may be named to a device, and what its logs hold
-// given to it: to its members' and this person's devices, unless they are revoked.
+// given to it: to those that its members and this person use.
 func (e *Engine) Shares(room chat.RoomID, device chat.DeviceID) bool {
 	r, d := e.rooms[room], e.devices[device]
-	if r == nil || d == nil || !r.entered || e.revoked(d.person, device) {
+	if r == nil || d == nil || !r.entered || !e.uses(d.person, device) {
 		return false
 	}
 	if r.direct() {
@@ -412,7 +422,7 @@ func (e *Engine) start() {
 	e.run(seal.Tick{}, nil)
 	e.dropUnconcerned()
 	for id := range e.rooms {
-		e.dirty[id] = true
+		e.dirty[id], e.toldBy[id] = true, true
 	}
 }
 

@@ -225,3 +225,52 @@ func TestANewPrekeyIsPostedAndUsed(t *testing.T) {
 		t.Errorf("%d prekeys posted; %s", posted, bob.closed(en))
 	}
 }
+
+// A revoked device accepts an invitation where nobody knows yet that it was revoked, nor
+// meets anybody who does: those who hear of it tell the others in the room.
+func TestOneMemberWhoKnowsOfARevocationTellsTheRoom(t *testing.T) {
+	o := newOffice(t, membership.HistoryNone)
+	r := roots{}
+	laptop, phone := o.add("eve", ""), o.add("eve", "/phone")
+	phone.knows[o.ann.id()], laptop.knows[o.ann.id()] = true, true
+	for _, n := range []*node{o.ann, o.bob, o.cleo} {
+		phone.link(n)
+	}
+	r.sign(t, laptop, laptop, phone)
+	r.sign(t, laptop, laptop)
+	must(t, o.ann.change(o.id, membership.Invite{Person: laptop.id(), Role: membership.RoleMember}))
+	o.rest()
+	must(t, phone.accept(o.id))
+	o.rest()
+	if len(o.cleo.infos[o.id].Members) != 4 {
+		t.Fatal("the thief is not in: this test shows nothing")
+	}
+	for _, n := range o.nodes {
+		phone.cut(n)
+	}
+	laptop.link(o.ann)
+	o.rest()
+	for _, n := range []*node{o.ann, o.bob, o.cleo} {
+		if got := n.infos[o.id]; len(got.Members) != 3 || len(got.Invited) != 1 {
+			t.Errorf("%s takes the thief for a member", n.name)
+		}
+	}
+	secret := o.cleo.mustSay(o.id, "secret")
+	for _, a := range o.cleo.records[o.id] {
+		phone.take(o.id, a.Entry, o.bob, true)
+	}
+	if phone.read[secret] != "" {
+		t.Error("the thief reads on")
+	}
+	posted := 0
+	for _, n := range []*node{o.ann, o.bob, o.cleo} {
+		for _, a := range n.records[o.id] {
+			if a.Entry.Kind == wire.KindDevices && a.Entry.Device == n.dev() {
+				posted++
+			}
+		}
+	}
+	if posted != 1 {
+		t.Errorf("the list is posted %d times", posted)
+	}
+}

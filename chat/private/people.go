@@ -35,6 +35,7 @@ type device struct {
 type peer struct {
 	person chat.PersonID
 	rooms  map[chat.RoomID]*exchange
+	list   identity.ListHash // of this person's devices, as it was sent last
 }
 
 // person returns what is known of somebody, which is nothing at first.
@@ -275,15 +276,18 @@ func (e *Engine) spreadList(signedHere bool) {
 }
 
 // sendList sends this person's device list to a connected device of somebody they talk
-// to, if there is a list.
+// to, if there is one that was not sent.
 func (e *Engine) sendList(to chat.DeviceID) {
 	l, known := e.List(e.cfg.Person)
-	if known && e.inCircle(e.connected[to].person) {
+	p := e.connected[to]
+	if known && p.list != l.Hash() && e.inCircle(p.person) {
+		p.list = l.Hash()
 		e.emit(Send{To: to, Frame: wire.Devices{List: l.Bytes()}})
 	}
 }
 
-// inCircle reports whether somebody shares a conversation with this person now.
+// inCircle reports whether somebody shares a conversation with this person now, or has
+// invited them to one: a device that was revoked since may have accepted.
 func (e *Engine) inCircle(who chat.PersonID) bool {
 	if who == e.cfg.Person {
 		return true
@@ -291,6 +295,11 @@ func (e *Engine) inCircle(who chat.PersonID) bool {
 	for _, r := range e.rooms {
 		if r.entered && r.concerns(who) {
 			return true
+		}
+		if !r.direct() {
+			if i, invited := r.log.State().Invitation(r.me); invited && i.By == who {
+				return true
+			}
 		}
 	}
 	return false
@@ -309,6 +318,12 @@ func (e *Engine) touch(who chat.PersonID) {
 func (e *Engine) revoked(who chat.PersonID, d chat.DeviceID) bool {
 	p := e.people[who]
 	return p != nil && p.registry != nil && p.registry.Standing(d) == identity.Revoked
+}
+
+// uses reports whether a device is its person's by their list, or they have none.
+func (e *Engine) uses(who chat.PersonID, d chat.DeviceID) bool {
+	p := e.people[who]
+	return p != nil && (p.registry == nil || p.registry.Standing(d) == identity.InUse)
 }
 
 // InUse returns the devices that a person uses, as far as is known, ascending: those

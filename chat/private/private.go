@@ -326,6 +326,7 @@ type Engine struct {
 	met       uint64                // counts devices met, to tell which was met last
 	joined    uint64                // counts rooms learnt of, likewise
 	dirty     map[chat.RoomID]bool  // to be looked at anew
+	toldBy    map[chat.RoomID]bool  // a device list, in the input at hand
 	early     map[chat.EntryID]bool // BeforeJoining, and waiting all the same
 	at        *wire.Entry           // that is being received
 	later     []func()              // what an entry that was opened says, behind the effects of opening it
@@ -343,7 +344,7 @@ func New(cfg Config, state map[string][]byte) (*Engine, error) {
 	e := &Engine{
 		cfg: cfg, device: cfg.Certificate.Device,
 		people: map[chat.PersonID]*person{}, devices: map[chat.DeviceID]*device{}, connected: map[chat.DeviceID]*peer{},
-		rooms: map[chat.RoomID]*conversation{}, offers: map[chat.RoomID]*offer{}, dirty: map[chat.RoomID]bool{}, early: map[chat.EntryID]bool{},
+		rooms: map[chat.RoomID]*conversation{}, offers: map[chat.RoomID]*offer{}, dirty: map[chat.RoomID]bool{}, early: map[chat.EntryID]bool{}, toldBy: map[chat.RoomID]bool{},
 	}
 	own := &device{id: e.device, person: cfg.Person, cert: cfg.Certificate}
 	e.devices[e.device], e.people[cfg.Person] = own, &person{id: cfg.Person, devices: map[chat.DeviceID]*device{e.device: own}, kept: true}
@@ -391,6 +392,7 @@ func (e *Engine) Handle(now time.Time, in Input) []Effect {
 		e.takeList(in.List, e.device)
 	}
 	e.settle()
+	clear(e.toldBy)
 	out := e.out
 	e.out = nil
 	return out

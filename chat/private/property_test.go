@@ -9,7 +9,6 @@ import (
 	"pgregory.net/rapid"
 
 	"earshot/chat"
-	"earshot/chat/identity"
 	"earshot/chat/membership"
 	"earshot/chat/wire"
 )
@@ -25,7 +24,8 @@ type story struct {
 	order   []chat.EntryID
 	asked   map[chat.PersonID]bool // who was ever invited, and the creator
 	out     map[*node]int          // how often a device has left the room's engine
-	lists   map[string]*identity.Registry
+	roots   roots
+	stolen  *node // the device that was revoked
 }
 
 // saying is a message and who was given its key.
@@ -38,7 +38,7 @@ type saying struct {
 func newStory(rt *rapid.T, h membership.History) *story {
 	s := &story{
 		world: newWorld(rt, rapid.Uint64().Draw(rt, "seed")), rt: rt, history: h, said: map[chat.EntryID]*saying{},
-		asked: map[chat.PersonID]bool{}, out: map[*node]int{}, lists: map[string]*identity.Registry{},
+		asked: map[chat.PersonID]bool{}, out: map[*node]int{}, roots: roots{},
 	}
 	s.watch = func(from, to *node, f wire.Frame) {
 		switch f.(type) {
@@ -51,7 +51,7 @@ func newStory(rt *rapid.T, h membership.History) *story {
 	for _, name := range []string{"ann", "bob", "cleo", "dan", "eve"} {
 		s.add(name, "")
 	}
-	s.add("bob", "/phone")
+	phone := s.add("bob", "/phone")
 	for _, n := range s.nodes {
 		for _, o := range s.nodes {
 			n.knows[o.id()] = true
@@ -59,6 +59,10 @@ func newStory(rt *rapid.T, h membership.History) *story {
 	}
 	s.mesh()
 	s.play(time.Second)
+	if rapid.Bool().Draw(rt, "lists") {
+		s.roots.sign(rt, s.nodes[1], s.nodes[1], phone)
+		s.play(time.Second)
+	}
 	s.loss = rapid.SampledFrom([]int{0, 20, 60}).Draw(rt, "loss")
 	s.asked[s.nodes[0].id()] = true
 	s.id = s.nodes[0].found("office", h)
@@ -76,7 +80,7 @@ func (s *story) step() {
 	for _, m := range s.nodes {
 		before[m] = m.infos[s.id].Entered
 	}
-	switch what := rapid.IntRange(0, 15).Draw(s.rt, "what"); what {
+	switch what := rapid.IntRange(0, 16).Draw(s.rt, "what"); what {
 	case 0, 1, 2, 3:
 		s.says(n)
 	case 4, 5:
@@ -107,6 +111,12 @@ func (s *story) step() {
 		n.restart()
 	case 15:
 		s.catchUp()
+	case 16:
+		if bob := s.nodes[1]; s.stolen == nil && rapid.IntRange(0, 3).Draw(s.rt, "stolen") == 0 {
+			s.stolen = s.nodes[5]
+			s.roots.sign(s.rt, bob, bob, s.stolen)
+			s.roots.sign(s.rt, bob, bob)
+		}
 	}
 	s.play(time.Duration(rapid.IntRange(0, 4000).Draw(s.rt, "ms")) * time.Millisecond)
 	for _, m := range s.nodes {
@@ -155,7 +165,7 @@ func (s *story) ends() {
 	s.rest()
 	var room *conversation // whose log knows all; who is out is told no more
 	for _, n := range s.nodes {
-		if r := n.rooms[s.id]; r != nil && r.entered && (room == nil || len(r.ops) > len(room.ops)) {
+		if r := n.rooms[s.id]; r != nil && r.entered && n != s.stolen && (room == nil || len(r.ops) > len(room.ops)) {
 			room = r
 		}
 	}
@@ -163,6 +173,9 @@ func (s *story) ends() {
 	for _, n := range s.nodes {
 		if room == nil {
 			break
+		}
+		if n == s.stolen {
+			continue
 		}
 		r := n.rooms[s.id]
 		_, in := room.log.State().Member(n.id())
@@ -203,7 +216,7 @@ func (s *story) checkSaying(en chat.EntryID, members []*node) {
 		}
 	}
 	for _, n := range s.nodes {
-		if n == w.by {
+		if n == w.by || w.by == s.stolen {
 			continue
 		}
 		text, read := n.read[en]
@@ -219,7 +232,7 @@ func (s *story) checkSaying(en chat.EntryID, members []*node) {
 			s.rt.Errorf("%s was given the key of %q and does not read it: %s", n.name, w.text, n.closed(en))
 		}
 	}
-	if s.history == membership.HistoryAll && slices.ContainsFunc(members, func(n *node) bool { return n.read[en] != "" }) {
+	if s.history == membership.HistoryAll && w.by != s.stolen && slices.ContainsFunc(members, func(n *node) bool { return n.read[en] != "" }) {
 		for _, n := range members {
 			if n.read[en] == "" && hlc <= n.rooms[s.id].limits[w.by.id()] {
 				s.rt.Errorf("%s came later and does not read %q: %s", n.name, w.text, n.closed(en))
