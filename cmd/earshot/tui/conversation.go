@@ -20,8 +20,6 @@ type conversation struct {
 
 	members      []chat.Member // of a sealed room, once they were asked for
 	membersKnown bool
-	left         bool // the user has left it, or taken it off the list
-	ended        bool // the node takes no part in it any more
 
 	in  input
 	out []outgoing

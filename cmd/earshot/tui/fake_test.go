@@ -148,7 +148,7 @@ func (f *fake) Join(_ context.Context, name string) (chat.Room, error) {
 func (f *fake) Leave(_ context.Context, id chat.RoomID) error {
 	err := f.enter("leave", f.nameOf(id))
 	defer f.mu.Unlock()
-	f.rooms = slices.DeleteFunc(f.rooms, func(r chat.Room) bool { return r.RoomID == id })
+	f.change(id, func(r *chat.Room) { r.Left, r.Role, r.Ended = true, "", "You left." })
 	return err
 }
 

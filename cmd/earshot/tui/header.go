@@ -42,6 +42,9 @@ func (m *model) roomName(r chat.Room) string {
 
 // readers says who can read a conversation, the longest way first.
 func (m *model) readers(r chat.Room) []string {
+	if r.Left {
+		return []string{m.endedWords(r), "ended"}
+	}
 	switch r.Kind {
 	case chat.RoomDirect:
 		name, state := m.roomName(r), "not verified"
@@ -64,7 +67,7 @@ func (m *model) readers(r chat.Room) []string {
 	case chat.RoomPrivate:
 		people := count(r.Members, "member")
 		if r.Role == "" {
-			return []string{"you are not a member any more", "you are out"}
+			return []string{m.endedWords(r), "ended"}
 		}
 		list := []string{people}
 		if long, short := newcomers(r.History); long != "" {
@@ -76,6 +79,17 @@ func (m *model) readers(r chat.Room) []string {
 		"open: anyone on this network can read this", "open: anyone on this network can read", "open: anyone here can read",
 		"open to anyone", "open",
 	}
+}
+
+// endedWords says why a conversation has ended.
+func (m *model) endedWords(r chat.Room) string {
+	switch {
+	case r.Ended != "":
+		return oneLine(safeText(r.Ended))
+	case r.Kind == chat.RoomPrivate:
+		return "You are not a member any more."
+	}
+	return "This conversation has ended."
 }
 
 // newcomers says what somebody who joins a private room later can read of what was
@@ -220,8 +234,8 @@ func (m *model) barred(c *conversation) (words string, do func() tea.Cmd) {
 	}
 	switch c.room.Kind {
 	case chat.RoomPrivate:
-		if c.room.Role == "" {
-			return "You are not a member of " + m.roomName(c.room) + " any more: nothing you write reaches it, and you read nothing said since. Enter shows what can be done.",
+		if c.room.Left || c.room.Role == "" {
+			return m.endedWords(c.room) + " Nothing you write reaches " + m.roomName(c.room) + ", and you read nothing that is said since. What was said before stays here.",
 				func() tea.Cmd { m.openRoom(c); return nil }
 		}
 	case chat.RoomDirect:
@@ -236,6 +250,8 @@ func (m *model) barred(c *conversation) (words string, do func() tea.Cmd) {
 			return "You have blocked " + name + ": nothing is sent to them, and nothing of theirs reaches you. Enter shows what can be done.", card
 		case !k.Relation.Known():
 			return name + " is not your contact: nothing can be sent. Enter shows what can be done.", card
+		case c.room.Left:
+			return m.endedWords(c.room) + " What was said stays here. Enter shows what can be done.", card
 		}
 	}
 	return "", nil

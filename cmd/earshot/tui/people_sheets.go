@@ -18,7 +18,7 @@ import (
 // openChat goes to the direct chat with a contact.
 func (m *model) openChat(p *sheet, who chat.PersonID) tea.Cmd {
 	for i, c := range m.rooms {
-		if c.with() == who {
+		if c.with() == who && !c.room.Left {
 			m.sheets = nil
 			return m.enter(i)
 		}
@@ -41,16 +41,7 @@ func (m *model) goTo(room chat.Room) tea.Cmd {
 func (m *model) openPerson(who chat.PersonID) {
 	p := &sheet{title: m.who.of(who)}
 	p.build = func() content {
-		items := m.personItems(p, who)
-		for _, c := range m.rooms {
-			if c.ended && c.with() == who {
-				items = append(items, item{
-					id: "off", key: "x", label: "Take the chat off the list", note: "What was said in it stays on this device.",
-					do: func() tea.Cmd { return m.takeOff(c) },
-				})
-			}
-		}
-		return content{text: m.personText(who), items: items}
+		return content{text: m.personText(who), items: m.personItems(p, who)}
 	}
 	m.push(p)
 }

@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
@@ -178,12 +177,9 @@ func TestBlockingEndsAChatInPlainWords(t *testing.T) {
 	s.press("u")
 	s.want1("unblock Carla")
 	s.want("Carla is not your contact")
-	s.f.rooms = slices.DeleteFunc(s.f.rooms, func(r chat.Room) bool { return r.Room == "@Carla" })
+	s.f.change(s.f.idOf("@Carla"), func(r *chat.Room) { r.Left, r.Ended = true, "Carla is no contact any more." })
 	s.event(chat.GapEvent{}) // the node has let go of the chat
-	s.want("Carla is not your contact")
-	s.press("f5", "x")
-	s.wantNot("not your contact")
-	s.want("Write to #lobby")
+	s.want("Carla is not your contact", " Ended", "Carla is no contact any more.")
 }
 
 func TestAnotherKeyUnderAVerifiedNameHoldsSendingUntilDecided(t *testing.T) {

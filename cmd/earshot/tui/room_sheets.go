@@ -52,11 +52,9 @@ func (m *model) openRoom(c *conversation) {
 			text = append(text, plain(""), plain("Topic: "+oneLine(safeText(r.Topic))))
 		}
 		text = append(text, plain(""))
-		if r.Role == "" {
-			return content{
-				text:  append(text, plain("You are not a member any more. You keep what you have read; only a new invitation leads back.")),
-				items: []item{{id: "leave", key: "l", label: "Take it off the list", do: func() tea.Cmd { return m.takeOff(c) }}},
-			}
+		if r.Left || r.Role == "" {
+			return content{text: append(text, strong(m.endedWords(r)), plain(""),
+				plain("You keep what you have read, and read nothing that is said since. Only a new invitation leads back: it would stand among what waits for you (F4)."))}
 		}
 		may := r.Role == chat.RoleAdmin || r.Role == chat.RoleOwner
 		text = append(text, faint("You are "+article(r.Role)+" here. "+roleWords(r.Role)), faint("room "+r.RoomID.Short()))
@@ -130,9 +128,10 @@ func (m *model) askLeave(c *conversation) tea.Cmd {
 	case c.room.Room == chat.Lobby && c.room.Kind != chat.RoomPrivate:
 		m.say("Everyone is in the lobby, always: it is where people find each other. Go to another room with Tab.", true)
 		return nil
-	case c.room.Kind == chat.RoomPrivate && c.room.Role == "":
-		return m.takeOff(c)
-	case c.room.Kind != chat.RoomPrivate:
+	case c.room.Left:
+		m.say(m.endedWords(c.room)+" There is nothing to leave.", false)
+		return nil
+	case c.room.Kind != chat.RoomPrivate || c.room.Role == "":
 		return m.leaveNow(m.sheet(), c)
 	}
 	will := "You read nothing that is said in it from now on, and only a new invitation leads back. The others see that you left. " +
@@ -144,17 +143,16 @@ func (m *model) askLeave(c *conversation) tea.Cmd {
 	return nil
 }
 
-// takeOff forgets a conversation that has ended.
-func (m *model) takeOff(c *conversation) tea.Cmd {
-	c.left = true
-	return m.doneAll("What was said in " + m.roomName(c.room) + " stays on this device.")()
-}
-
 func (m *model) leaveNow(p *sheet, c *conversation) tea.Cmd {
 	name, id := m.roomName(c.room), c.room.RoomID
-	c.left = true
 	return m.act(p, func(ctx context.Context) error { return m.client.Leave(ctx, id) },
-		m.doneAll("You have left "+name+"."), func() { c.left = false })
+		func() tea.Cmd {
+			var cmd tea.Cmd
+			if m.conv() == c {
+				cmd = m.enter(m.lobby())
+			}
+			return tea.Batch(cmd, m.doneAll("You have left "+name+".")())
+		})
 }
 
 // membersMsg answers loadMembers.

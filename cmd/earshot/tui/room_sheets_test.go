@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -151,27 +150,34 @@ func TestWhoIsRemovedReadsWhyNothingCanBeSent(t *testing.T) {
 	out.Role = ""
 	s.f.change(out.RoomID, func(r *chat.Room) { r.Role = "" })
 	s.event(chat.RoomChangedEvent{Room: out, By: "Bob", What: "removed you"})
-	s.want("Bob removed you", "You are not a member of #plan any more", "I can bring the van")
+	s.want("Bob removed you", "You are not a member any more. Nothing", "I can bring the van")
 	s.press("x", "enter")
 	s.wantNone("send")
-	s.want("only a new", "invitation leads back")
-	s.f.rooms = slices.DeleteFunc(s.f.rooms, func(r chat.Room) bool { return r.RoomID == out.RoomID })
-	s.event(chat.RoomEvent{RoomID: out.RoomID})
+	s.want("invitation leads back")
+	s.f.change(out.RoomID, func(r *chat.Room) { r.Left, r.Ended = true, "Bob removed you." })
+	s.event(chat.RoomEvent{RoomID: out.RoomID}) // the node takes no part any more
 	s.press("esc")
-	s.want("You are not a member of #plan any more", "I can bring the van") // the node has let go of it
-	s.press("f5", "l")
-	s.wantNone("leave")
-	s.wantNot("#plan  ")
-	s.want("Write to #lobby")
+	s.want("Bob removed you. Nothing you write", "I can bring the van", " Ended")
+	s.press("ctrl+u", "esc", "tab", "shift+tab")
+	s.wantNone("send", "leave")
 }
 
-func TestARoomThatIsLeftIsGone(t *testing.T) {
+// Whoever goes through the rooms with Tab is not led through what is over.
+func TestARoomThatIsLeftCanBeReadAndIsPassedOver(t *testing.T) {
 	s := socialStage(t, 80, 24)
 	s.to("#plan")
 	s.press("/leave", "enter", "y")
 	s.want1("leave #plan")
-	s.wantNot("🔒#plan")
-	s.want("Write to #lobby")
+	s.wantNot("🔒#plan", "Write to #plan")
+	s.want("You have left #plan", "Write to #lobby", " Ended")
+	s.press("tab")
+	for range s.m.rooms {
+		s.wantNot("I can bring the van")
+		s.press("tab")
+	}
+	s.press("f2")
+	s.pick("#plan")
+	s.want("I can bring the van", "You left. Nothing you write reaches #plan")
 }
 
 func TestChangesInARoomAreToldAndShown(t *testing.T) {

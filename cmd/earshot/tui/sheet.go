@@ -87,30 +87,23 @@ type didMsg struct {
 	sheet *sheet
 	err   error
 	then  func() tea.Cmd
-	undo  []func()
 }
 
 // act makes a call for a sheet, nil for none, and runs then in the model's own
-// goroutine when it has succeeded, undo when it has failed. A sheet makes one call
-// at a time.
-func (m *model) act(p *sheet, f func(ctx context.Context) error, then func() tea.Cmd, undo ...func()) tea.Cmd {
+// goroutine when it has succeeded. A sheet makes one call at a time.
+func (m *model) act(p *sheet, f func(ctx context.Context) error, then func() tea.Cmd) tea.Cmd {
 	if p != nil {
 		if p.busy {
 			return nil
 		}
 		p.busy, p.problem = true, ""
 	}
-	return m.call(sendTimeout, func(ctx context.Context) tea.Msg { return didMsg{p, f(ctx), then, undo} })
+	return m.call(sendTimeout, func(ctx context.Context) tea.Msg { return didMsg{p, f(ctx), then} })
 }
 
 func (m *model) onDid(r didMsg) tea.Cmd {
 	if r.sheet != nil {
 		r.sheet.busy = false
-	}
-	if r.err != nil {
-		for _, undo := range r.undo {
-			undo()
-		}
 	}
 	switch {
 	case r.err == nil && r.then != nil:

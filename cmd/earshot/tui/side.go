@@ -33,14 +33,16 @@ type section struct {
 
 // sections returns what the side column holds, in order.
 func (m *model) sections() []section {
-	var chats, private, open, nearby section
+	var chats, private, open, nearby, ended section
 	talking := make(map[chat.PersonID]bool, len(m.rooms))
 	for _, c := range m.rooms {
-		switch c.room.Kind {
-		case chat.RoomDirect:
+		switch {
+		case c.room.Left:
+			ended.rows = append(ended.rows, sideRow{conv: c})
+		case c.room.Kind == chat.RoomDirect:
 			chats.rows = append(chats.rows, sideRow{conv: c, person: c.with()})
 			talking[c.with()] = true
-		case chat.RoomPrivate:
+		case c.room.Kind == chat.RoomPrivate:
 			private.rows = append(private.rows, sideRow{conv: c})
 		default:
 			open.rows = append(open.rows, sideRow{conv: c})
@@ -68,7 +70,8 @@ func (m *model) sections() []section {
 	private.title = "Private rooms"
 	open.title = "Open to anyone"
 	nearby.title = fmt.Sprintf("Nearby: %d here", strangers)
-	list := []section{chats, private, open, nearby}
+	ended.title = "Ended"
+	list := []section{chats, private, open, nearby, ended}
 	return slices.DeleteFunc(list, func(s section) bool { return len(s.rows) == 0 })
 }
 
@@ -206,10 +209,11 @@ func (m *model) sideLine(r sideRow, width int) string {
 		if tail != "" {
 			tail = " " + tail
 		}
-	case r.conv.room.Kind == chat.RoomPrivate:
+	case r.conv.room.Kind == chat.RoomPrivate && !r.conv.room.Left:
 		kind, name = m.glyphs.lock, m.roomName(r.conv.room)
 	default:
 		name = m.roomName(r.conv.room)
+		faintly = r.conv.room.Left
 	}
 	space := width - 3 - m.meter.width(count)
 	name = m.meter.cut(name, space-m.meter.width(tail)) + tail

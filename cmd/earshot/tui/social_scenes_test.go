@@ -105,7 +105,7 @@ var socialScenes = map[string]func(s *stage){
 	"remove":     func(s *stage) { s.to("#plan"); s.press("/members", "enter"); s.pick("Zoë"); s.press("r") },
 	"invite":     func(s *stage) { s.to("#plan"); s.press("/invite", "enter"); s.pick("Carla") },
 	"removed": func(s *stage) {
-		s.f.change(s.f.idOf("#plan"), func(r *chat.Room) { r.Role = "" })
+		s.f.change(s.f.idOf("#plan"), func(r *chat.Room) { r.Role, r.Left, r.Ended = "", true, "Bob removed you." })
 		s.event(chat.GapEvent{})
 		s.to("#plan")
 	},

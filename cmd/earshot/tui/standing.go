@@ -122,8 +122,8 @@ func (m *model) onRoomChanged(e chat.RoomChangedEvent) tea.Cmd {
 	if e.By != "" {
 		words = shownName(e.By) + " " + words
 	}
-	if e.What != "" && !c.left {
-		out := e.Kind == chat.RoomPrivate && e.Role == ""
+	if e.What != "" {
+		out := e.Left || e.Kind == chat.RoomPrivate && e.Role == ""
 		switch {
 		case c == m.conv():
 			m.say(capital(words)+".", out)
@@ -141,12 +141,11 @@ func capital(s string) string {
 }
 
 // setRooms keeps the conversations of the rooms that are still there, in the order
-// of the side column: direct chats, private rooms, open ones; each kind in the order
-// of its names, the lobby before other open rooms.
+// of the side column: direct chats, private rooms, open ones, and sealed ones that
+// have ended; each kind in the order of its names, the lobby before other open rooms.
 func (m *model) setRooms(rooms []chat.Room) {
 	shown := m.conv()
-	ended := m.ended(rooms)
-	rooms = append(slices.Clone(rooms), ended...)
+	rooms = slices.DeleteFunc(slices.Clone(rooms), func(r chat.Room) bool { return r.Left && !r.Kind.Sealed() })
 	slices.SortStableFunc(rooms, func(a, b chat.Room) int {
 		if c := rank(a) - rank(b); c != 0 {
 			return c
@@ -168,37 +167,30 @@ func (m *model) setRooms(rooms []chat.Room) {
 			c.update(r)
 			c.setRead(r.Unread, r.ReadUpTo)
 		}
-		c.ended = slices.ContainsFunc(ended, func(o chat.Room) bool { return o.RoomID == r.RoomID })
 		list = append(list, c)
 	}
 	m.rooms = list
 	m.current = slices.Index(list, shown)
 	if m.current < 0 { // at the start, and when a room is left: where nothing private is said by mistake or seen by others
-		m.current = max(0, slices.IndexFunc(list, func(c *conversation) bool { return rank(c.room) == lobbyRank }))
+		m.current = m.lobby()
 	}
 }
 
-// ended returns the sealed rooms that the node takes no part in any more although
-// the user did not leave them: somebody removed them, or is no contact any more.
-// They stay in sight, with the reason, until the user has taken them off.
-func (m *model) ended(rooms []chat.Room) []chat.Room {
-	var list []chat.Room
-	for _, c := range m.rooms {
-		if !c.room.Kind.Sealed() || c.left || slices.ContainsFunc(rooms, func(r chat.Room) bool { return r.RoomID == c.room.RoomID }) {
-			continue
-		}
-		r := c.room
-		r.Role, r.Unreadable = "", 0
-		list = append(list, r)
-	}
-	return list
+// lobby returns the position of the lobby.
+func (m *model) lobby() int {
+	return max(0, slices.IndexFunc(m.rooms, func(c *conversation) bool { return rank(c.room) == lobbyRank }))
 }
 
 const lobbyRank = 2
 
+// endedRank is the place of what has ended: behind everything.
+const endedRank = lobbyRank + 2
+
 // rank is the place of a room's kind in the side column.
 func rank(r chat.Room) int {
 	switch {
+	case r.Left:
+		return endedRank
 	case r.Kind == chat.RoomDirect:
 		return 0
 	case r.Kind == chat.RoomPrivate:

@@ -307,10 +307,14 @@ func (m *model) jump(newest bool) tea.Cmd {
 	return nil
 }
 
-// turn goes to another room, by delta in the list.
+// turn goes to another room, by delta in the list; what has ended is passed over.
 func (m *model) turn(delta int) tea.Cmd {
-	if n := len(m.rooms); n > 0 {
-		return m.enter(((m.current+delta)%n + n) % n)
+	n := len(m.rooms)
+	for i, at := 0, m.current; i < n; i++ {
+		at = ((at+delta)%n + n) % n
+		if !m.rooms[at].room.Left {
+			return m.enter(at)
+		}
 	}
 	return nil
 }
