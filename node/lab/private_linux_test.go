@@ -151,6 +151,9 @@ func TestNoHomeHoldsAPrivateConversationInClear(t *testing.T) {
 			}
 		}
 	}
+	// A write-ahead log is emptied soon after a write.
+	ann.send("in the open")
+	bob.hears("in the open", 5*time.Second)
 	look("while they run", true)
 	ann.kill()
 	bob.stop()
