@@ -258,23 +258,3 @@ func TestTwoPeopleSeeTheSameSymbols(t *testing.T) {
 		t.Errorf("Bob is %q, %v", p.Relation, err)
 	}
 }
-
-// until does something and waits for what comes of it.
-func until(t *testing.T, ctx context.Context, c *client.Client, want func(chat.Event) bool, do func()) {
-	t.Helper()
-	events := c.Events(ctx, client.EventsFrom{})
-	defer events.Close()
-	if _, err := events.Next(ctx); err != nil { // ready: what follows is seen
-		t.Fatal(err)
-	}
-	do()
-	for {
-		e, err := events.Next(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want(e) {
-			return
-		}
-	}
-}

@@ -14,6 +14,7 @@ import (
 // terminal UI, are all made from the table below.
 type command struct {
 	name     string // its words, such as "room join"
+	about    string // under which of the headings help shows it
 	args     string // as shown in help, such as "TO [TEXT...]"
 	min, max int    // how many arguments; max < 0 means any number
 	short    string // one line, as a sentence without its full stop
@@ -66,23 +67,23 @@ func commands() []command { return slices.Concat(commonCommands(), privateComman
 func commonCommands() []command {
 	return []command{
 		{
-			name: "daemon", run: runDaemon, short: "Run a node without a face until it is stopped",
+			name: "daemon", about: aboutHome, run: runDaemon, short: "Run a node without a face until it is stopped",
 			long:    "Run a node without a face until it is stopped. It prints one line when it is\nready. SIGTERM, Ctrl+C and `earshot stop` end it cleanly within two seconds.",
 			example: "  earshot daemon --interface eth0\n  earshot daemon --json --log-level info",
 		},
-		{name: "stop", run: runStop, short: "Stop the daemon that runs on this home"},
+		{name: "stop", about: aboutHome, run: runStop, short: "Stop the daemon that runs on this home"},
 		{
-			name: "me", run: runMe, short: "Show who you are and how others reach you",
+			name: "me", about: aboutHome, run: runMe, short: "Show who you are and how others reach you",
 			slash: "me", say: sayMe,
 		},
 		{
-			name: "people", args: "[NAME]", max: 1, complete: []completer{completePeople}, run: runPeople,
+			name: "people", about: aboutPeople, args: "[NAME]", max: 1, complete: []completer{completePeople}, run: runPeople,
 			short: "List the people on this network, or show one of them",
 			long:  "List the people that this node has met, those who are here first. With a name,\nor an id or the beginning of one, show everything known about that person.\nWithout a running node this looks round for up to a second and a half.",
 			slash: "people", say: sayPeople,
 		},
 		{
-			name: "rooms", run: runRooms, short: "List the rooms you are in",
+			name: "rooms", about: aboutTalk, run: runRooms, short: "List the rooms you are in",
 			slash: "rooms", say: sayRooms,
 		},
 		{
@@ -99,13 +100,13 @@ func commonCommands() []command {
 			slash: "leave",
 		},
 		{
-			name: "send", args: "TO [TEXT...]", min: 1, max: -1, complete: []completer{completeTo}, run: runSend,
+			name: "send", about: aboutTalk, args: "TO [TEXT...]", min: 1, max: -1, complete: []completer{completeTo}, run: runSend,
 			short:   "Send a message and print its id",
 			long:    "Send a message and print its id, once it is stored. TO is a room, or a contact: a\nname or @name, or an id. Only contacts have names here, since anybody can call\nthemselves anything; what fits several is an error that lists them. Without\na text, or with - in its place, standard input is read: all of it is one message.\nWords are joined by single spaces. Without a running node one is started for as\nlong as it takes to pass the message on, two seconds at most.",
 			example: "  earshot send lobby Good morning\n  make 2>&1 | tail -20 | earshot send '#builds'\n  earshot send @Bob 'Lunch?'",
 		},
 		{
-			name: "history", args: "TO", min: 1, max: 1, complete: []completer{completeTo}, run: runHistory,
+			name: "history", about: aboutTalk, args: "TO", min: 1, max: 1, complete: []completer{completeTo}, run: runHistory,
 			short: "Show what was said, oldest first",
 			flags: func(c *cobra.Command, o *options) {
 				c.Flags().IntVarP(&o.newest, "number", "n", 20, "show the newest `N` messages")
@@ -113,7 +114,7 @@ func commonCommands() []command {
 			},
 		},
 		{
-			name: "follow", args: "[TO]", max: 1, complete: []completer{completeTo}, run: runFollow,
+			name: "follow", about: aboutTalk, args: "[TO]", max: 1, complete: []completer{completeTo}, run: runFollow,
 			short:   "Show what happens, as it happens",
 			long:    "Show what happens, as it happens, in one room or in all, until it is interrupted.\nWith --json every event is an object on a line of its own: messages, people who\ncome and go, who is typing. The cursor of a message or room event, given to\n--since, goes on behind it and misses nothing.",
 			example: "  earshot follow lobby -n 10\n  earshot follow --json --since 1041 | jq -r 'select(.type==\"message\").text'",
@@ -123,7 +124,7 @@ func commonCommands() []command {
 			},
 		},
 		{
-			name: "passphrase", run: runPassphrase, short: "Set, change or remove the passphrase that opens your home",
+			name: "passphrase", about: aboutHome, run: runPassphrase, short: "Set, change or remove the passphrase that opens your home",
 			long: "Set or change the passphrase without which nobody can read your keys and history,\nnot even with a copy of them. It is asked for when a node starts. There is no way\nround it: who forgets it has lost the home.\n\nWithout a terminal the current passphrase comes from the file that\n$EARSHOT_PASSPHRASE_FILE names, and the new one from --passphrase-file; without\neither flag, a home that has none yet gets the former.",
 			flags: func(c *cobra.Command, o *options) {
 				passphraseFlag(c, o)
@@ -131,23 +132,23 @@ func commonCommands() []command {
 			},
 		},
 		{
-			name: "lock", run: runLock, short: "Stop the node; the next start asks for the passphrase",
+			name: "lock", about: aboutHome, run: runLock, short: "Stop the node; the next start asks for the passphrase",
 			long: "Stop the node that runs on the home, and forget what opens it without asking: the\nnext start asks for the passphrase.",
 		},
 		{
-			name: "backup", args: "FILE", min: 1, max: 1, flags: passphraseFlag, run: runBackup,
+			name: "backup", about: aboutHome, args: "FILE", min: 1, max: 1, flags: passphraseFlag, run: runBackup,
 			short: "Write your keys and history into an encrypted file",
 			long:  "Write your keys and history, as they are now, into a file that is encrypted with a\npassphrase of its own and signed. A node may go on running meanwhile. Whoever has\nthe file and its passphrase is you.",
 		},
 		{
-			name: "restore", args: "FILE", min: 1, max: 1, flags: passphraseFlag, run: runRestore,
+			name: "restore", about: aboutHome, args: "FILE", min: 1, max: 1, flags: passphraseFlag, run: runRestore,
 			short: "Bring keys and history back from a backup, into an empty home",
 			long:  "Bring keys and history back from a backup, into an empty home, which the passphrase\nof the backup opens from then on. What was said since the backup comes back from\nothers who have it. Do not go on using the device that the backup was made on.",
 		},
 		{
-			name: "demo", run: runDemo, short: "Watch Earshot alive, with no network",
+			name: "demo", about: aboutTalk, run: runDemo, short: "Watch Earshot alive, with no network",
 			long: "Watch a few people come, talk, type and leave on a network that exists only in\nthis process, and talk with them. Where there is no terminal it prints what\nhappens for half a minute. Nothing of it is kept.",
 		},
-		{name: "version", run: runVersion, short: "Show the version of this program"},
+		{name: "version", about: aboutHome, run: runVersion, short: "Show the version of this program"},
 	}
 }

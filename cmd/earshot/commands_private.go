@@ -15,10 +15,10 @@ func privateCommands() []command {
 	audience := completeWords(chat.Everyone, chat.OnlyContacts, chat.Nobody)
 	return []command{
 		{
-			name: "contacts", run: runContacts, short: "List your contacts, and who asks to become one",
+			name: "contacts", about: aboutPeople, run: runContacts, short: "List your contacts, and who asks to become one",
 		},
 		{
-			name: "add", args: "PERSON", min: 1, max: 1, run: runAdd,
+			name: "add", about: aboutPeople, args: "PERSON", min: 1, max: 1, run: runAdd,
 			complete: []completer{completeIDs(chat.RelationStranger, chat.RelationAsking)},
 			short:    "Ask somebody to become a contact",
 			long:     "Ask somebody to become a contact, so that you can talk in private. They see your\nname and a short note, and nothing else of yours until they accept. Who has asked\nyou is accepted. PERSON is the id that `earshot people` shows, or its beginning:\na name finds contacts only.",
@@ -28,48 +28,48 @@ func privateCommands() []command {
 			},
 		},
 		{
-			name: "accept", args: "PERSON", min: 1, max: 1, complete: asking, run: accepting.run,
+			name: "accept", about: aboutPeople, args: "PERSON", min: 1, max: 1, complete: asking, run: accepting.run,
 			short: "Accept somebody's request to become a contact",
 			slash: "accept", slashArgs: "person, or #room", say: sayAccept,
 		},
 		{
-			name: "decline", args: "PERSON", min: 1, max: 1, complete: asking, run: declining.run,
+			name: "decline", about: aboutPeople, args: "PERSON", min: 1, max: 1, complete: asking, run: declining.run,
 			short: "Drop somebody's request; they are not told",
 			slash: "decline", slashArgs: "person, or #room", say: sayDecline,
 		},
 		{
-			name: "block", args: "PERSON", min: 1, max: 1, complete: []completer{completeAnybody}, flags: yesFlag, run: blocking.run,
+			name: "block", about: aboutPeople, args: "PERSON", min: 1, max: 1, complete: []completer{completeAnybody}, flags: yesFlag, run: blocking.run,
 			short: "Hear nothing more from somebody, who sees you as away",
 		},
 		{
-			name: "unblock", args: "PERSON", min: 1, max: 1, complete: []completer{completeIDs(chat.RelationBlocked)}, run: unblocking.run,
+			name: "unblock", about: aboutPeople, args: "PERSON", min: 1, max: 1, complete: []completer{completeIDs(chat.RelationBlocked)}, run: unblocking.run,
 			short: "Make a blocked person a stranger again",
 		},
 		{
-			name: "forget", args: "PERSON", min: 1, max: 1, complete: contacts, flags: yesFlag, run: forgetting.run,
+			name: "forget", about: aboutPeople, args: "PERSON", min: 1, max: 1, complete: contacts, flags: yesFlag, run: forgetting.run,
 			short: "Make a contact a stranger, or take back a request",
 		},
 		{
-			name: "decide", args: "PERSON same|other", min: 2, max: 2, flags: yesFlag, run: runDecide,
+			name: "decide", about: aboutPeople, args: "PERSON same|other", min: 2, max: 2, flags: yesFlag, run: runDecide,
 			complete: []completer{completeContacts, completeWords("same", "other")},
 			short:    "Say whether a new key is a verified contact's, or somebody else's",
 			long:     "When somebody with another root key goes by the name of a contact whom you have\nverified, nothing is sent to either until you have decided. Ask your contact, by\nvoice or face to face. `same`: they lost their keys and have new ones; the old\ncontact ends, the new one has to be verified again. `other`: somebody else has\nthat name.",
 		},
 		{
-			name: "verify", args: "PERSON [NUMBER|CODE]", min: 1, max: -1, complete: contacts, run: runVerify,
+			name: "verify", about: aboutPeople, args: "PERSON [NUMBER|CODE]", min: 1, max: -1, complete: contacts, run: runVerify,
 			short:   "Make sure that a contact is who they say, and nobody stands between you",
 			long:    "Make sure that a contact is who they say, and that nobody stands between you. When\nboth run this at once, both see seven symbols, and compare them by voice or side\nby side. Who can't meet like that compares the 60 digits, which are the same for\nboth and never change, or gives here what the other one's device shows: the 60\ndigits, or the text of the QR code.",
 			example: "  earshot verify Bob\n  earshot verify Bob 02719 83014 55718 (and so on, as their device shows it)",
 		},
 		{
-			name: "privacy", args: "[nearby|presence|read WHO]", max: 2, run: runPrivacy,
+			name: "privacy", about: aboutPeople, args: "[nearby|presence|read WHO]", max: 2, run: runPrivacy,
 			complete: []completer{completeWords("nearby", "presence", "read"), audience},
 			short:    "Show or change who can see what of you",
 			long:     "Show what others can see of you, or change it: whether you are here at all\n(nearby), since when and in which state (presence), and how far you have read\n(read). WHO is everyone, contacts or nobody. Blocked people see nothing.",
 			example:  "  earshot privacy presence nobody",
 		},
 		{
-			name: "invisible", args: "on|off", min: 1, max: 1, complete: []completer{completeWords("on", "off")}, run: runInvisible,
+			name: "invisible", about: aboutPeople, args: "on|off", min: 1, max: 1, complete: []completer{completeWords("on", "off")}, run: runInvisible,
 			short: "Let nobody see you, or end that",
 			long:  "Let nobody see that you are here, whatever `earshot privacy` says, or end that.\nWhat you send arrives all the same, and tells whom it reaches that you are here.",
 		},
@@ -93,7 +93,7 @@ func privateCommands() []command {
 			},
 		},
 		{
-			name: "invitations", run: runInvitations, short: "List the private rooms you are invited to",
+			name: "invitations", about: aboutTalk, run: runInvitations, short: "List the private rooms you are invited to",
 		},
 		{
 			name: "room accept", args: "ROOM", min: 1, max: 1, complete: []completer{completeInvitations}, run: runAcceptRoom,

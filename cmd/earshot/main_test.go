@@ -191,6 +191,8 @@ func TestCommandTable(t *testing.T) {
 		switch {
 		case c.run == nil || c.short == "" || strings.HasSuffix(c.short, "."):
 			t.Errorf("%s: a row has what runs and one line of help without its full stop", c.name)
+		case (c.about == "") != strings.Contains(c.name, " "):
+			t.Errorf("%s: a command of one word stands under a heading, %q", c.name, c.about)
 		case c.max >= 0 && c.max < c.min:
 			t.Errorf("%s: takes from %d to %d arguments", c.name, c.min, c.max)
 		case (c.max == 0) != (c.args == ""):

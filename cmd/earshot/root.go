@@ -41,6 +41,9 @@ func newRoot(a *app) *cobra.Command {
 	f.StringVar(&o.logLevel, "log-level", "", "debug, info, warn or error (default warn)")
 	f.StringVar(&o.logFile, "log", "", "write the log to this `FILE`")
 
+	for _, about := range []string{aboutTalk, aboutPeople, aboutHome} {
+		root.AddGroup(&cobra.Group{ID: about, Title: about})
+	}
 	groups := map[string]*cobra.Command{}
 	for _, c := range commands() {
 		parent := root
@@ -59,15 +62,22 @@ func newRoot(a *app) *cobra.Command {
 	return root
 }
 
-// groupHelp says what commands of two words are about, by the first.
-var groupHelp = map[string]string{
-	"room":   "Join, make and leave rooms, and say who is in them",
-	"device": "Bring your own devices together, and part with them",
+// What the headings in help are about.
+const (
+	aboutTalk   = "Talking:"
+	aboutPeople = "Who is who:"
+	aboutHome   = "Your home, and your devices:"
+)
+
+// pairs says of the commands of two words, by the first, what they are about.
+var pairs = map[string]struct{ about, short string }{
+	"room":   {aboutTalk, "Join, make and leave rooms, and say who is in them"},
+	"device": {aboutHome, "Bring your own devices together, and part with them"},
 }
 
 func newGroup(name string) *cobra.Command {
 	return &cobra.Command{
-		Use: name, Short: groupHelp[name], SuggestionsMinimumDistance: 2,
+		Use: name, GroupID: pairs[name].about, Short: pairs[name].short, SuggestionsMinimumDistance: 2,
 		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return chat.Errorf(chat.CodeUsage, "`earshot %s` needs to know what to do. See `earshot %s --help`.", name, name)
@@ -77,7 +87,7 @@ func newGroup(name string) *cobra.Command {
 
 func (a *app) newCommand(name string, c command) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: strings.TrimSpace(name + " " + c.args), Short: c.short, Long: c.long, Example: c.example,
+		Use: strings.TrimSpace(name + " " + c.args), GroupID: c.about, Short: c.short, Long: c.long, Example: c.example,
 		Args: arguments(c.min, c.max), ValidArgsFunction: a.completion(c), RunE: a.cobra(c.run),
 	}
 	if c.flags != nil {

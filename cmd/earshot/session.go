@@ -188,11 +188,12 @@ func (s *session) startOwn(ctx context.Context) error {
 	if s.closed {
 		return chat.Errorf(chat.CodeStopping, "The command is ending. Run it again.")
 	}
+	o := &s.app.opt
+	name := o.name
 	if s.own != nil { // it answers no more, so it has ended
 		_ = s.own.close()
-		s.own = nil
+		s.own, name = nil, "" // the home remembers it, or has another one by now
 	}
-	o := &s.app.opt
 	unlock, err := s.app.unlock()
 	if err != nil {
 		return err
@@ -201,7 +202,7 @@ func (s *session) startOwn(ctx context.Context) error {
 		unlock.Ask, unlock.Notify = nil, nil
 	}
 	n, err := s.app.start(ctx, node.Config{
-		Home: s.app.home, Unlock: unlock, Name: o.name, Port: o.port, Interfaces: o.interfaces,
+		Home: s.app.home, Unlock: unlock, Name: name, Port: o.port, Interfaces: o.interfaces,
 		Offline: o.offline || !s.need.network, Version: version(), Logger: s.app.log,
 	})
 	if err != nil {
