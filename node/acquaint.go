@@ -52,7 +52,24 @@ func (c *core) findPerson(who string) (chat.PersonID, error) {
 		e.Code = chat.CodeAmbiguous
 		return chat.PersonID{}, &e
 	}
+	if err != nil {
+		if asking := c.askingAs(who); asking != nil {
+			return chat.PersonID{}, asking
+		}
+	}
 	return found.Person, err
+}
+
+// askingAs returns, as an error, that somebody by a name waits in the tray: a name is
+// no address of theirs before they are accepted. Nil if nobody does.
+func (c *core) askingAs(name string) error {
+	for _, r := range c.circle.engine.Tray() {
+		if contacts.Alike(name, r.Name) {
+			return chat.Errorf(chat.CodeNotContact, "%s (%s) has asked to become a contact, and a name finds contacts only. Accept them first: earshot accept %s",
+				r.Name, r.Person.Short(), r.Person.Short())
+		}
+	}
+	return nil
 }
 
 // typedPrefix returns the beginning of an id as somebody types it, "" if s is none.

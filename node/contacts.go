@@ -311,12 +311,9 @@ func (c *core) nextContactTick() time.Time {
 
 // heardContact takes a contact message of a neighbour.
 func (c *core) heardContact(d chat.DeviceID, who chat.PersonID, f wire.Contact) {
-	if !c.n.standings.allow(&c.n.standings.contacts, c.now, d) {
-		return // their node says it again, and later
+	if c.n.standings.allow(&c.n.standings.contacts, c.now, d) { // else their node says it again, and later
+		c.contact(contacts.Receive{From: who, Device: d, Message: f.Message}, nil)
 	}
-	changed, after, _ := c.settle(contacts.Receive{From: who, Device: d, Message: f.Message})
-	c.save(changed, after)
-	c.follow(changed)
 }
 
 // heardContactAck: a contact message has reached them.

@@ -11,7 +11,7 @@
 //	offers          Node           Close                      loop, for gossip's own goroutine
 //	peer watcher    Node           the host closes            loop
 //	interfaces      Node           Close                      loop
-//	source (each)   Node           Close                      loop
+//	source (each)   Node           Close                      loop; runs one other, while this person may be seen
 //	dial (each)     Node           5 s or Close               host, then loop
 //	peer stream     Node           the stream ends            loop; one per neighbour
 //	own stream      Node           the stream ends            loop, store; one per other own device, and one that asks

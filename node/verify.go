@@ -288,7 +288,7 @@ func (c *core) checkEvidence(who chat.PersonID, evidence string) error {
 		return chat.Errorf(chat.CodeUnreachable, "The key of %s is not known here yet. Verify them when they have been here.", name)
 	}
 	evidence = strings.TrimSpace(evidence)
-	if strings.HasPrefix(strings.ToLower(evidence), qrPrefix) {
+	if strings.HasPrefix(strings.ToUpper(evidence), qrPrefix) {
 		return checkQR(name, who, root, evidence)
 	}
 	digits := strings.Map(func(r rune) rune {
@@ -309,11 +309,12 @@ func (c *core) checkEvidence(who chat.PersonID, evidence string) error {
 
 // qrPrefix begins the text of the code that a person shows, of version 1:
 // PersonID and root key in hexadecimal follow.
-const qrPrefix = "earshot:person:1:"
+const qrPrefix = "EARSHOT:PERSON:1:"
 
-// qrText is the code of a person (chat/PROTOCOL.md#codes).
+// qrText is the code of a person (chat/PROTOCOL.md#codes): in capitals, of which a QR
+// code holds more.
 func qrText(p chat.PersonID, root []byte) string {
-	return qrPrefix + p.String() + ":" + hex.EncodeToString(root)
+	return qrPrefix + p.String() + ":" + strings.ToUpper(hex.EncodeToString(root))
 }
 
 func checkQR(name string, who chat.PersonID, root []byte, text string) error {

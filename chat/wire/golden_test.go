@@ -100,6 +100,7 @@ func goldenFrames(t testing.TB) map[string]Frame {
 		"history":         History{Room: fill(32, 0x66), Grants: []HistoryGrant{{Device: fill(32, 0x99), Epoch: 1 << 40, N: 7, Key: fill(32, 0xaa)}}, More: true},
 		"history-nothing": History{Room: fill(32, 0x66), Grants: []HistoryGrant{}},
 		"history-want":    HistoryWant{Room: fill(32, 0x66)},
+		"knock":           Knock{},
 	}
 }
 

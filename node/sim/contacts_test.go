@@ -65,6 +65,8 @@ func TestARequestReachesTheTrayAndIsAccepted(t *testing.T) {
 		c, ok := e.(chat.ContactEvent)
 		return ok && c.Relation == chat.RelationRequested && !c.Waiting
 	})
+	_, err = ben.FindPerson(ben.ctx, "Ann") // a name is no address yet
+	ben.fails(chat.CodeNotContact, err, "earshot accept "+ann.id().Short())
 	ben.must(ben.AcceptContact(ben.ctx, ann.id()))
 	ann.becomes(ben, chat.RelationContact)
 	ben.await("the answer's arrival", func(e chat.Event) bool {

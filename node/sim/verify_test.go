@@ -136,7 +136,7 @@ func TestARestartMustEndAComparisonAndANewOneWorks(t *testing.T) {
 		t.Errorf("Ann is told %+v", v)
 	}
 	away := ann.verify(ben)
-	if away.State != chat.VerificationEnded || !strings.Contains(away.Reason, "not here") || len(away.Number) != 71 || !strings.HasPrefix(away.QR, "earshot:person:1:"+ann.id().String()+":") {
+	if away.State != chat.VerificationEnded || !strings.Contains(away.Reason, "not here") || len(away.Number) != 71 || !strings.HasPrefix(away.QR, "EARSHOT:PERSON:1:"+ann.id().String()+":") {
 		t.Errorf("of somebody away Ann is told %+v", away)
 	}
 	ben = enter("Ben")
@@ -204,7 +204,7 @@ func TestOnlyTheirTrueNumberOrCodeVerifies(t *testing.T) {
 		t.Fatalf("Ben is %s", r)
 	}
 	ann.must(ann.MarkVerified(ann.ctx, ben.id(), " "+strings.ReplaceAll(bens.Number, " ", "-")+"\n"))
-	ann.must(ann.MarkVerified(ann.ctx, cleo.id(), strings.ToUpper(cleos.QR)))
+	ann.must(ann.MarkVerified(ann.ctx, cleo.id(), strings.ToLower(cleos.QR)))
 	for _, d := range []*desk{ben, cleo} {
 		if r := ann.relation(d.id()); r != chat.RelationVerified {
 			t.Errorf("%s is %s", d.Name(), r)
