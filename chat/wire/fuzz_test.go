@@ -48,6 +48,11 @@ func FuzzCanonical(f *testing.F) {
 
 func FuzzFrame(f *testing.F) {
 	seeds(f, "frame-")
+	for _, broken := range peopleFrames() {
+		if b := EncodeFrame(broken); len(b) < 4096 {
+			f.Add(b)
+		}
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		v, err := DecodeFrame(b)
 		if err != nil {
@@ -121,6 +126,9 @@ func FuzzMessage(f *testing.F) {
 
 func FuzzOperations(f *testing.F) {
 	seeds(f, "plain-operations-payload")
+	for _, ops := range [][][]byte{{}, {nil}, {{}}, repeat(MaxOperations+1, []byte{1}), {fill(MaxOperation+1, 1)}} {
+		f.Add(Marshal(Operations{Ops: ops}))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		o, err := DecodeOperations(b)
 		if err != nil {
