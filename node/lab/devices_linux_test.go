@@ -1,79 +1,97 @@
 package lab_test
 
 import (
-	"slices"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
-
-	"earshot/node/lab"
 )
 
-// A second device reads along, speaks as the same person, and reads nothing that is
-// said once it has been revoked.
-func TestAnotherDeviceReadsAlongUntilItIsRevoked(t *testing.T) {
-	w := newWorld(t)
-	ann, bob := w.named("host1", "Ann"), w.named("host2", "Bob")
-	phone := w.station("phone", lab.Dual)
-	meet(5*time.Second, ann, bob, phone)
-	befriend(ann, bob)
-	id := ann.direct(bob)
-	ann.says(id, "before the phone")
-	bob.comesToRead(id, "before the phone", 10*time.Second)
-
-	add, err := ann.host.Start(t.Context(), ann.command("device", "add", "--yes", "--json"))
-	if err != nil {
-		t.Fatal(err)
+// join makes another station's device one of this person's. Its daemon, which goes on
+// as the person, is told apart from then on by its device only.
+func (s *station) join(other *station) {
+	s.t.Helper()
+	var shown struct{ Code, QR string }
+	s.post("/devices/add", nil, &shown)
+	if len(strings.ReplaceAll(shown.Code, " ", "")) != 8 || shown.QR == "" {
+		s.t.Fatalf("%s shows %+v", s.name, shown)
 	}
-	shown, _, err := lab.AwaitJSON(within(t, 10*time.Second), add.Stdout.Reader(), func(p struct{ Code string }) bool { return p.Code != "" })
-	if err != nil {
-		t.Fatal(err)
-	}
-	phone.stop()
-	phone.do("device", "join", shown.Code, "--yes", "--label", "phone")
-	if code, err := add.Wait(within(t, 10*time.Second)); err != nil || code != 0 {
-		t.Fatalf("device add ended with %d (%v): %s", code, err, add.Stderr.String())
-	}
-	phone.person = ""
-	phone.start()
-	if phone.person != ann.person || phone.device == ann.device {
-		t.Fatalf("the phone is %s of %s, not a device of %s", phone.device, phone.person, ann.person)
-	}
-	eventually(t, 20*time.Second, "the phone has the chat with bob", func() bool { return phone.has(id) })
-	phone.comesToRead(id, "before the phone", 20*time.Second)
-	bob.says(id, "to both devices")
-	for _, s := range []*station{ann, phone} {
-		s.comesToRead(id, "to both devices", 10*time.Second)
-	}
-	phone.says(id, "from the phone")
-	for _, s := range []*station{ann, bob} {
-		s.comesToRead(id, "from the phone", 10*time.Second)
-	}
-
-	ann.do("device", "revoke", "phone", "--yes")
-	eventually(t, 10*time.Second, "the phone is revoked", func() bool {
-		var all struct {
-			Devices []struct {
-				Device  string
-				Revoked bool
-			}
-		}
-		ann.api("GET", "/devices", nil, &all)
-		return slices.ContainsFunc(all.Devices, func(d struct {
-			Device  string
-			Revoked bool
-		},
-		) bool {
-			return d.Device == phone.device && d.Revoked
+	other.hush() // it would hold on to the node that ends
+	other.post("/devices/join", map[string]string{"code": shown.Code, "label": "phone"}, nil)
+	for _, d := range []*station{other, s} {
+		eventually(s.t, 10*time.Second, d.name+" has proved the code", func() bool {
+			return d.poster().do(within(d.t, 5*time.Second), http.MethodPost, "/devices/confirm", map[string]bool{"yes": true}, nil) == nil
 		})
-	})
-	ann.says(id, "henceforth1 from ann")
-	bob.comesToRead(id, "henceforth1 from ann", 10*time.Second)
-	bob.says(id, "henceforth2 from bob")
-	ann.comesToRead(id, "henceforth2 from bob", 10*time.Second)
-	// What a stranger says in the open afterwards comes after it.
-	cid := w.station("cid", lab.Dual)
-	cid.sees(phone, true, 10*time.Second)
-	cid.send("in the open")
-	phone.hears("in the open", 10*time.Second)
-	phone.knowsNothingOf(id, "in the open", "henceforth1", "henceforth2")
+	}
+	eventually(s.t, 10*time.Second, other.name+" is "+s.name+"'s", func() bool { return other.is(s.person) })
+	other.person = s.person
+	other.listen()
+}
+
+// is reports whether this person's node says that it is somebody's, if it answers.
+func (s *station) is(person string) bool {
+	if _, err := os.Stat(filepath.Join(s.home, "api.json")); err != nil {
+		return false // between two nodes
+	}
+	var me struct{ Person string }
+	err := s.poster().do(within(s.t, 5*time.Second), http.MethodGet, "/me", nil, &me)
+	return err == nil && me.Person == person
+}
+
+func TestASecondDeviceReadsAndSpeaksAsItsPersonUntilItIsRevoked(t *testing.T) {
+	w := newWorld(t)
+	file := filepath.Join(t.TempDir(), "wire.pcap")
+	capture, err := w.lan.Capture(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ann, bob, phone := w.named("host1", annsName), w.named("host2", bobsName), w.named("host3", "phone")
+	meet(5*time.Second, ann, bob, phone)
+	id := confide(ann, bob)
+	direct := ann.direct(bob)
+	ann.join(phone)
+
+	phone.comesToRead(direct, directly+" one", 20*time.Second)
+	phone.comesToRead(direct, answered+" two", 20*time.Second)
+	phone.comesToRead(id, inRoom+" three", 20*time.Second)
+	phone.says(direct, "from the phone")
+	bob.hears("from the phone", 10*time.Second)
+	if e, _ := ann.hears("from the phone", 10*time.Second); e.From.Person != ann.person || e.From.Device != phone.device {
+		t.Errorf("ann hears %+v", e)
+	}
+
+	// The daemon goes on as her over a power cut, too.
+	phone.kill()
+	phone.start()
+	bob.says(direct, "to both of you")
+	ann.comesToRead(direct, "to both of you", 10*time.Second)
+	phone.comesToRead(direct, "to both of you", 20*time.Second)
+
+	ann.post("/devices/"+phone.device+"/revoke", nil, nil)
+	eventually(t, 10*time.Second, "the phone says that it was revoked", func() bool { return strings.Contains(phone.everything(), `"revoked"`) })
+	ann.says(direct, again+" without it")
+	bob.comesToRead(direct, again+" without it", 10*time.Second)
+	ann.says(id, again+" in the room")
+	bob.comesToRead(id, again+" in the room", 10*time.Second)
+	ann.send("the lobby is for all")
+	phone.hears("the lobby is for all", 10*time.Second)
+	for _, text := range append(phone.reads(direct), phone.reads(id)...) {
+		if strings.Contains(text, "without it") || strings.Contains(text, "in the room") {
+			t.Errorf("the phone reads %q", text)
+		}
+	}
+
+	for _, s := range []*station{ann, bob, phone} {
+		s.stop()
+	}
+	if err := capture.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wire, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noTrace(t, "the wire", wire, append(secrets, "from the phone", "to both of you", "without it", id)...)
 }
