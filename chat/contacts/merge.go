@@ -39,7 +39,7 @@ func (e *Engine) merge(now time.Time, in Record) {
 	case in.Relation == Asking && old.Relation != Asking && e.asking >= MaxTray:
 		return
 	}
-	if in.Relation == Stranger && in.Kept() && old.Relation != Stranger {
+	if in.Relation == Stranger && in.Kept() && (known == nil || old.Relation != Stranger) {
 		e.makeRoom()
 	}
 	if in.Name == "" && in.Relation != Stranger {
