@@ -307,6 +307,7 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, g greeting) {
 	}
 	c.n.host.Value(d, "known", value)
 	c.sync(catchup.PeerUp{Device: d})
+	c.lostDevice(d) // what was on its way on an earlier stream is lost
 	c.metDevice(nb)
 	c.contact(contacts.Met{Person: who, Device: d, Name: dev.person.name}, nil)
 	c.metForDevices(nb)

@@ -57,6 +57,11 @@ func (c *core) loadPrivate(ctx context.Context) error {
 // startPrivate sets the engine going: at start, and when it was made anew.
 func (c *core) startPrivate() {
 	c.seal(private.Start{})
+	for _, info := range c.private.Infos() {
+		if info.Direct && c.directs[info.With] != info.Room { // no contact any more
+			c.seal(private.CloseDirect{Room: info.Room})
+		}
+	}
 	for _, who := range slices.SortedFunc(maps.Keys(c.directs), comparePersons) {
 		c.seal(private.OpenDirect{Room: c.directs[who], With: who})
 	}
@@ -245,7 +250,7 @@ func (w *change) opened(ef *private.Opened) {
 // unopened notes that an entry can't be read, and why.
 func (w *change) unopened(ef *private.Unopened) {
 	// Of what was never meant for this person nothing is missing.
-	quiet := ef.Reason == private.Outsider || ef.Reason == private.RevokedDevice
+	quiet := ef.Reason == private.Outsider || ef.Reason == private.RevokedDevice || ef.Reason == private.BeforeJoining
 	if at := w.find(ef.ID); at >= 0 {
 		rec := &w.batch.Records[at]
 		rec.Unopened, rec.Reason, rec.Quiet = true, string(ef.Reason), quiet

@@ -301,6 +301,9 @@ func TestANewcomerReadsNoMoreThanTheHistorySettingAllows(t *testing.T) {
 			if got := ben.texts(room); !slices.Equal(got, want) {
 				t.Errorf("Ben has %q, not %q", got, want)
 			}
+			if r, err := ben.FindRoom(ben.ctx, "#garden"); err != nil || r.Unreadable != 0 {
+				t.Errorf("Ben misses %d messages that were not for him (%v)", r.Unreadable, err)
+			}
 		})
 	}
 }
@@ -346,5 +349,70 @@ func TestARoomIsNotTakenForAContactOfItsName(t *testing.T) {
 	}
 	if r, err := ann.FindRoom(ann.ctx, "@ben"); err != nil || r.RoomID != direct.RoomID {
 		t.Errorf("@ben is %q (%v)", r.Room, err)
+	}
+}
+
+func TestARestartAtAnyPointLosesNothing(t *testing.T) {
+	t.Parallel()
+	for _, who := range []string{"Ann", "Ben"} {
+		t.Run(who, func(t *testing.T) {
+			t.Parallel()
+			o, enter := newOffice(t)
+			desks := map[string]*desk{"Ann": enter("Ann"), "Ben": enter("Ben")}
+			befriend(desks["Ann"], desks["Ben"])
+			var room chat.RoomID
+			said := []string{}
+			say := func(name, text string) {
+				desks[name].tells(room, text)
+				said = append(said, text)
+			}
+			for _, step := range []func(ann, ben *desk){
+				func(ann, _ *desk) { room = ann.create("garden", chat.HistoryAll) },
+				func(ann, _ *desk) { say("Ann", "to nobody yet") },
+				func(ann, ben *desk) {
+					if err := ann.Invite(ann.ctx, room, ben.id(), chat.RoleAdmin); err != nil {
+						t.Fatal(err)
+					}
+				},
+				func(ann, _ *desk) { say("Ann", "to whom was invited") },
+				func(_, ben *desk) {
+					ben.until("invited", func() bool { return ben.invited(room) })
+					if _, err := ben.AcceptInvitation(ben.ctx, room); err != nil {
+						t.Fatal(err)
+					}
+				},
+				func(_, ben *desk) { say("Ben", "thank you") },
+				func(ann, ben *desk) {
+					ann.until("Ben is in", func() bool { return ann.has(room, ben.id()) })
+					say("Ann", "welcome")
+				},
+				func(_, ben *desk) {
+					ben.until("admin", func() bool {
+						r, err := ben.FindRoom(ben.ctx, "#garden")
+						return err == nil && r.Role == chat.RoleAdmin
+					})
+					if err := ben.RenameRoom(ben.ctx, room, "shed"); err != nil {
+						t.Fatal(err)
+					}
+				},
+				func(_, _ *desk) { say("Ben", "last") },
+			} {
+				step(desks["Ann"], desks["Ben"])
+				o.leave(desks[who])
+				desks[who] = enter(who)
+			}
+			for _, d := range desks {
+				for _, text := range said {
+					d.reads(room, text)
+				}
+				d.until("the new name", func() bool {
+					r, err := d.FindRoom(d.ctx, "#shed")
+					return err == nil && r.RoomID == room && r.Members == 2 && r.Unreadable == 0
+				})
+				if got := d.texts(room); len(got) != len(said) {
+					t.Errorf("%s has %q", d.Name(), got)
+				}
+			}
+		})
 	}
 }
