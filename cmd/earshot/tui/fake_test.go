@@ -91,11 +91,10 @@ func (f *fake) sayIn(id chat.RoomID, room string, a chat.Author, text string) ch
 		SentAt: f.clock, ReceivedAt: f.clock, Mine: a.Person == f.me.Person,
 	}
 	f.said[m.RoomID] = append(f.said[m.RoomID], m)
-	for i := range f.rooms {
-		if f.rooms[i].RoomID == m.RoomID && !m.Mine {
-			f.rooms[i].Unread++
-		}
-	}
+	f.change(id, func(r *chat.Room) {
+		r.LastAt = m.SentAt
+		r.Unread += one(!m.Mine)
+	})
 	return m
 }
 

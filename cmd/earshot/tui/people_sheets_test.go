@@ -177,7 +177,7 @@ func TestBlockingEndsAChatInPlainWords(t *testing.T) {
 	s.press("u")
 	s.want1("unblock Carla")
 	s.want("Carla is not your contact")
-	s.f.change(s.f.idOf("@Carla"), func(r *chat.Room) { r.Left, r.Ended = true, "Carla is no contact any more." })
+	s.f.change(s.f.idOf("@Carla"), func(r *chat.Room) { r.LastAt, r.Left, r.Ended = noon, true, "Carla is no contact any more." })
 	s.event(chat.GapEvent{}) // the node has let go of the chat
 	s.want("Carla is not your contact", " Ended", "Carla is no contact any more.")
 }
@@ -267,11 +267,22 @@ func TestInvisibleIsSaidOnEveryScreen(t *testing.T) {
 	s.wantNot("you are invisible")
 }
 
+// The warning of the node is in the last line already, and must not hide others.
+func TestBeingInvisibleHidesNoOtherWarning(t *testing.T) {
+	s := socialStage(t, 80, 24)
+	s.f.privacy.Nearby = chat.Nobody
+	s.event(chat.PrivacyEvent{Privacy: s.f.privacy},
+		chat.WarningEvent{Warning: chat.Error{Code: chat.CodeDiskFull, Text: "There is little space left."}},
+		chat.WarningEvent{Warning: chat.Error{Code: chat.CodeInvisible, Text: "Nothing reaches you."}})
+	s.want("you are invisible", "There is little space left", "it waits until you are visible")
+	s.wantNot("Nothing reaches you")
+}
+
 func TestPrivacyIsTurnedWithTheArrows(t *testing.T) {
 	s := socialStage(t, 80, 24)
 	s.press("/privacy", "enter", "down", "right")
 	s.want1("set privacy {contacts contacts contacts false}")
-	s.want("Strangers do not see you")
+	s.want("Strangers do not see who you are")
 	s.press("left", "left")
 	s.want1("set privacy {nobody contacts contacts false}")
 	s.f.fail["set privacy"] = chat.Errorf(chat.CodeDiskFull, "There is no space left on the disk.")

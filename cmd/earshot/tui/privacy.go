@@ -35,7 +35,7 @@ func (m *model) openPrivacy() {
 		pr := m.privacy
 		tag, note := "no", "Others see what the settings below say."
 		if pr.Invisible {
-			tag, note = "yes", "As if all three below were nobody. You can still read and write; whoever reads what you write knows that you are here."
+			tag, note = "yes", "Nobody sees you, and nothing reaches you or leaves this device until you end it. What you write waits here."
 		}
 		flip := func(int) tea.Cmd { return set(func(pr *chat.Privacy) { pr.Invisible = !pr.Invisible }) }
 		return content{
@@ -44,18 +44,18 @@ func (m *model) openPrivacy() {
 				{id: "invisible", key: "i", label: "Invisible", tag: tag, note: note, do: func() tea.Cmd { return flip(1) }, turn: flip},
 				row("nearby", "That I am here at all", &pr.Nearby, func(p *chat.Privacy) *string { return &p.Nearby }, map[string]string{
 					chat.Everyone:     "Anyone on this network sees your name among those nearby, and can ask to become a contact.",
-					chat.OnlyContacts: "Strangers do not see you. Nobody new can find you here by themselves.",
-					chat.Nobody:       "Neither strangers nor contacts see that you are here.",
+					chat.OnlyContacts: "Strangers do not see who you are. Nobody new can find you here by themselves.",
+					chat.Nobody:       "The same as invisible: nobody sees you, and nothing reaches you or leaves.",
 				}),
-				row("presence", "Since when, and in which state", &pr.Presence, func(p *chat.Privacy) *string { return &p.Presence }, map[string]string{
-					chat.Everyone:     "Anyone on this network sees when you come and go.",
-					chat.OnlyContacts: "Only your contacts see when you come and go.",
-					chat.Nobody:       "Nobody sees when you come and go.",
+				row("presence", "Since when, and that I type", &pr.Presence, func(p *chat.Privacy) *string { return &p.Presence }, map[string]string{
+					chat.Everyone:     "For anyone on this network.",
+					chat.OnlyContacts: "For your contacts.",
+					chat.Nobody:       "For nobody.",
 				}),
 				row("read", "How far I have read", &pr.Read, func(p *chat.Privacy) *string { return &p.Read }, map[string]string{
-					chat.Everyone:     "Whoever writes to you may see whether you have read it.",
-					chat.OnlyContacts: "Your contacts may see whether you have read what they write.",
-					chat.Nobody:       "Nobody sees what you have read.",
+					chat.Everyone:     "For whoever writes to you. This version of Earshot tells nobody yet.",
+					chat.OnlyContacts: "For your contacts. This version of Earshot tells nobody yet.",
+					chat.Nobody:       "For nobody.",
 				}),
 			},
 		}
@@ -81,7 +81,7 @@ func (m *model) setPrivacy(p *sheet, next chat.Privacy) tea.Cmd {
 		switch {
 		case p != nil:
 		case next.Invisible && !was.Invisible:
-			m.say("You are invisible: others see you as if you were away. /invisible off ends it.", false)
+			m.say("You are invisible: nobody sees you, and nothing reaches you or leaves until you end it with /invisible off.", false)
 		case was.Invisible && !next.Invisible:
 			m.say("You are visible again, as far as your privacy settings go.", false)
 		}

@@ -142,8 +142,10 @@ func (m *model) stateText() (text string, alert bool) {
 	if typing := m.typingText(); typing != "" {
 		return typing, false
 	}
-	if n := len(m.warnings); n > 0 {
-		return m.glyphs.warning + " " + safeText(m.warnings[n-1].Error()), true
+	for i := len(m.warnings) - 1; i >= 0; i-- {
+		if w := m.warnings[i]; w.Code != chat.CodeInvisible { // the last line says that, always
+			return m.glyphs.warning + " " + safeText(w.Error()), true
+		}
 	}
 	if m.syncing > 0 {
 		return fmt.Sprintf("Catching up: %d received%s", m.syncing, m.glyphs.pending), false
@@ -193,7 +195,11 @@ func (m *model) inputLines(f frame) (lines []string, x, y int) {
 	}
 	lines, x, y = c.in.view(m.meter, f.main-prompt, f.input)
 	if c.in.text == "" {
-		lines[0] = styleFaint.Styled(m.meter.fit("Write to "+m.roomName(c.room), f.main-prompt))
+		words := "Write to " + m.roomName(c.room)
+		if m.hides() {
+			words += " (it waits until you are visible)"
+		}
+		lines[0] = styleFaint.Styled(m.meter.fit(words, f.main-prompt))
 	}
 	for i := range lines {
 		p := spaces(prompt)
@@ -241,11 +247,17 @@ func (m *model) status(words string, width int) string {
 
 // hidden says that others can't see the user, "" while they can.
 func (m *model) hidden() string {
-	if m.privacy.Invisible {
-		return " you are invisible "
+	switch {
+	case !m.hides():
+		return ""
+	case m.width >= 110:
+		return " you are invisible: nothing comes or goes "
 	}
-	return ""
+	return " you are invisible "
 }
+
+// hides reports whether the user lets nobody see them. Then nothing is sent, either.
+func (m *model) hides() bool { return m.privacy.Invisible || m.privacy.Nearby == chat.Nobody }
 
 // bars reports whether nothing can be sent in a conversation.
 func (m *model) bars(c *conversation) bool {

@@ -318,7 +318,10 @@ func (m *model) findSide(rows []sideRow, at int, letter string) int {
 		r := rows[(at+i)%len(rows)]
 		name := m.who.called[r.person].folded
 		if r.conv != nil && r.person.IsZero() {
-			name = strings.TrimPrefix(fold(r.conv.room.Room), "#")
+			name = fold(r.conv.room.Room)
+			if letter != "#" {
+				name = strings.TrimPrefix(name, "#")
+			}
 		}
 		if strings.HasPrefix(name, letter) {
 			return (at + i) % len(rows)

@@ -145,7 +145,9 @@ func capital(s string) string {
 // have ended; each kind in the order of its names, the lobby before other open rooms.
 func (m *model) setRooms(rooms []chat.Room) {
 	shown := m.conv()
-	rooms = slices.DeleteFunc(slices.Clone(rooms), func(r chat.Room) bool { return r.Left && !r.Kind.Sealed() })
+	rooms = slices.DeleteFunc(slices.Clone(rooms), func(r chat.Room) bool {
+		return r.Left && (!r.Kind.Sealed() || r.LastAt.IsZero()) // nobody looks for a room with nothing in it
+	})
 	slices.SortStableFunc(rooms, func(a, b chat.Room) int {
 		if c := rank(a) - rank(b); c != 0 {
 			return c
