@@ -58,7 +58,8 @@ const maxUnopenedPage = 1 << 20
 
 // UnopenedEntries returns a page of entries that are not readable here, in the
 // order in which they were stored, and where the next page begins; no entries mean
-// that there are no more. It costs what it returns, however many there are.
+// that there are no more. It costs what it returns, however many there are; but where
+// only one of Device and Epoch is given, it walks the room's.
 func (s *Store) UnopenedEntries(ctx context.Context, q UnopenedQuery) (page []StoredEntry, next uint64, err error) {
 	next = q.After
 	err = s.read(ctx, func(c *conn) error {

@@ -40,7 +40,7 @@ func (v framesAtOnce) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.
 // https://sqlite.org/fileformat2.html#the_write_ahead_log
 const (
 	frameHeader = 24      // bytes, before the page
-	maxHeld     = 1 << 18 // bytes of frames in memory; a transaction may have more
+	maxHeld     = 1 << 16 // bytes of frames in memory; a transaction may have more
 )
 
 // frameFile keeps the frames of a transaction until that which commits it: nobody
