@@ -45,7 +45,6 @@ func (e *Engine) takeOps(r *conversation, raw [][]byte, from chat.DeviceID, enti
 	if len(r.ops) > held {
 		e.dirty[r.id] = true
 		e.tell(r)
-		e.passOn(r, r.ops[held:])
 	}
 	return missing
 }
@@ -83,9 +82,7 @@ func (e *Engine) place(r *conversation) {
 		o := r.waits[id]
 		delete(r.waits, id)
 		r.ops = append(r.ops, o)
-		if o.HLC <= chat.HLCOf(e.now.Add(chat.MaxFuture)) {
-			r.clock = max(r.clock, o.HLC)
-		}
+		e.see(r, o.HLC)
 		if r.kept {
 			e.persist(opKey(r.id, i), o.raw)
 			e.learn(o.Certificate, false)
@@ -93,8 +90,8 @@ func (e *Engine) place(r *conversation) {
 	}
 }
 
-// passOn posts into the room what those whom this device invited answered: their own
-// log is not let in anywhere before that is known.
+// passOn posts into the room that those whom this device invited have accepted, as a
+// connected device says: their own log is not let in anywhere before that is known.
 func (e *Engine) passOn(r *conversation, ops []Operation) {
 	if !r.entered {
 		return

@@ -421,8 +421,18 @@ func (e *Engine) forget(r *conversation) {
 func (e *Engine) start() {
 	e.run(seal.Tick{}, nil)
 	e.dropUnconcerned()
-	for id := range e.rooms {
+	for id, r := range e.rooms {
 		e.dirty[id], e.toldBy[id] = true, true
+		for _, o := range r.ops {
+			e.see(r, o.HLC)
+		}
+	}
+}
+
+// see notes a clock of a room, so that what is made here comes later.
+func (e *Engine) see(r *conversation, h chat.HLC) {
+	if h <= chat.HLCOf(e.now.Add(chat.MaxFuture)) {
+		r.clock = max(r.clock, h)
 	}
 }
 

@@ -323,8 +323,9 @@ func (e *Engine) opsCame(from chat.DeviceID, p *peer, f wire.Ops, known bool) {
 	if r.direct() {
 		return
 	}
-	before := len(r.visible(p.person)) > 0
+	before, held := len(r.visible(p.person)) > 0, len(r.ops)
 	missing := e.takeOps(r, f.Ops, from, before)
+	e.passOn(r, r.ops[held:])
 	if len(r.visible(p.person)) == 0 {
 		return
 	}

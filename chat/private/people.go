@@ -247,9 +247,9 @@ func (e *Engine) takeList(l identity.DeviceList, from chat.DeviceID) {
 		e.attest(news.Revoked)
 	}
 	e.touch(p.id)
-	for id, r := range e.rooms {
-		if !r.direct() && r.log.Ever(p.id) {
-			e.dirty[id] = true // what a revoked device did there weighs less
+	if news.Revoked != nil {
+		for id := range e.rooms {
+			e.dirty[id] = true // what these devices did there weighs less
 		}
 	}
 	if p.id == e.cfg.Person && news.Newer {

@@ -258,3 +258,14 @@ func TestWhateverHappensTheMembersAgreeAndNobodyElseReads(t *testing.T) {
 		s.ends()
 	})
 }
+
+func TestAnEngineMadeAnewAtAnyMomentKnowsTheSame(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s := newStory(rt, rapid.SampledFrom([]membership.History{membership.HistoryNone, membership.HistoryAll}).Draw(rt, "history"))
+		s.anew = true
+		for range rapid.IntRange(1, 15).Draw(rt, "steps") {
+			s.step()
+		}
+		s.ends()
+	})
+}

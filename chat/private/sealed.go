@@ -79,12 +79,13 @@ func (e *Engine) reason(room chat.RoomID, id chat.EntryID, why seal.Reason) seal
 	return BeforeJoining
 }
 
-// appendTo emits an Append and reckons what clock it will have.
+// appendTo emits an Append and reckons what clock it will have, if a log has to be
+// opened for it.
 func (e *Engine) appendTo(r *conversation, a Append) {
 	if r == nil || !r.entered {
 		return
 	}
-	r.clock = r.clock.Next(e.now)
+	r.clock = r.clock.Next(e.now) + 1
 	e.emit(a)
 }
 
@@ -183,9 +184,7 @@ func (e *Engine) receive(room chat.RoomID, a Authored) {
 	if r == nil || !r.entered {
 		return
 	}
-	if en.HLC <= chat.HLCOf(e.now.Add(chat.MaxFuture)) {
-		r.clock = max(r.clock, en.HLC)
-	}
+	e.see(r, en.HLC)
 	switch {
 	case en.Kind == wire.KindOpen:
 		e.receiveOpen(a)

@@ -1,7 +1,6 @@
 package private
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"fmt"
@@ -9,14 +8,12 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
-	"testing"
 	"time"
 
 	"earshot/chat"
 	"earshot/chat/identity"
 	"earshot/chat/membership"
 	"earshot/chat/room"
-	"earshot/chat/seal"
 	"earshot/chat/wire"
 )
 
@@ -48,7 +45,8 @@ type world struct {
 	now   time.Time
 	nodes []*node
 	queue []func()
-	loss  int // of 100 entries on the live path
+	loss  int  // of 100 entries on the live path
+	anew  bool // look, after every input, at an engine that is made from the disk
 	// watch sees every frame before it is sent.
 	watch func(from, to *node, f wire.Frame)
 }
@@ -203,6 +201,9 @@ func (n *node) do(in Input) {
 	if got := n.Snapshot(); !reflect.DeepEqual(got, n.state) {
 		n.w.t.Fatalf("%s after %T: what is stored is not what the engine holds: %s", n.name, in, difference(got, n.state))
 	}
+	if n.w.anew {
+		n.compareAnew()
+	}
 	for _, s := range sends {
 		n.w.send(n, s)
 	}
@@ -211,92 +212,6 @@ func (n *node) do(in Input) {
 	}
 	for _, r := range retries {
 		n.w.queue = append(n.w.queue, func() { n.retry(r) })
-	}
-}
-
-func difference(a, b map[string][]byte) (out string) {
-	for _, k := range slices.Sorted(maps.Keys(a)) {
-		if !bytes.Equal(a[k], b[k]) {
-			out += "\nengine " + k
-		}
-	}
-	for _, k := range slices.Sorted(maps.Keys(b)) {
-		if _, ok := a[k]; !ok {
-			out += "\nstored " + k
-		}
-	}
-	return out
-}
-
-// append has the room engine sign an entry.
-func (n *node) append(f Append) (out []wire.Entry) {
-	for _, ef := range n.room.Handle(n.w.now, room.Append{Room: f.Room, Kind: f.Kind, Epoch: f.Epoch, Payload: f.Payload, Ref: f.Ref}) {
-		switch ef := ef.(type) {
-		case room.Commit:
-			for _, rec := range ef.Records {
-				n.keep1(rec)
-				out = append(out, rec.Entry)
-			}
-			last := ef.Records[len(ef.Records)-1].Entry
-			if f.Shown == wire.KindMessage {
-				n.read[last.ID] = string(f.Plaintext)
-			}
-			if f.Ref != 0 {
-				n.sent[f.Ref] = last.ID
-			}
-		default:
-			n.w.t.Fatalf("%s can't append: %#v", n.name, ef)
-		}
-	}
-	return out
-}
-
-func (n *node) keep1(rec room.Record) {
-	n.records[rec.Room] = append(n.records[rec.Room], Authored{Entry: rec.Entry, Person: rec.Person})
-	n.stored[rec.Entry.ID] = rec.Room
-}
-
-func (n *node) frontier(id chat.RoomID) (out []room.Log) {
-	last := map[chat.LogID]room.Log{}
-	for _, a := range n.records[id] {
-		en := &a.Entry
-		last[en.Log] = room.Log{Log: en.Log, Device: en.Device, Person: a.Person, Seq: en.Seq, LastID: en.ID, HLC: en.HLC, Sort: en.HLC}
-	}
-	for _, l := range last {
-		out = append(out, l)
-	}
-	slices.SortFunc(out, func(a, b room.Log) int { return bytes.Compare(a.Log[:], b.Log[:]) })
-	return out
-}
-
-// take gives the room engine an entry, and this package's what comes of it.
-func (n *node) take(id chat.RoomID, en wire.Entry, from *node, solicited bool) {
-	n.settle1(n.room.Handle(n.w.now, room.Receive{Room: id, Entry: en, From: from.dev(), Solicited: solicited}))
-}
-
-func (n *node) settle1(effects []room.Effect) {
-	for _, ef := range effects {
-		switch ef := ef.(type) {
-		case room.Commit:
-			for _, rec := range ef.Records {
-				n.keep1(rec)
-				n.do(Receive{Room: rec.Room, Authored: Authored{Entry: rec.Entry, Person: rec.Person}})
-			}
-		case room.Refuse:
-			n.refusals = append(n.refusals, ef.Err)
-		}
-	}
-}
-
-func (n *node) retry(r Retry) {
-	var list []Authored
-	for _, a := range n.records[r.Room] {
-		if _, closed := n.unopened[a.Entry.ID]; closed && (r.Device.IsZero() || r.Device == a.Entry.Device) && (r.Epoch == 0 || r.Epoch == a.Entry.Epoch) {
-			list = append(list, a)
-		}
-	}
-	if len(list) > 0 {
-		n.do(Again{Room: r.Room, Entries: list})
 	}
 }
 
@@ -405,7 +320,7 @@ func (w *world) play(d time.Duration) {
 				}
 			}
 			if t := n.room.NextTick(); !t.IsZero() && !t.After(w.now) {
-				n.settle1(n.room.Handle(w.now, room.Tick{}))
+				n.follow(n.room.Handle(w.now, room.Tick{}))
 			}
 		}
 	}
@@ -544,8 +459,3 @@ func (n *node) closed(id chat.EntryID) string {
 	}
 	return "not there"
 }
-
-var (
-	_ testing.TB
-	_ seal.Reason
-)
