@@ -180,6 +180,28 @@ func TestADeviceIsConfirmedAtTheTerminal(t *testing.T) {
 	}
 }
 
+func TestANewDeviceAsksBeforeItBecomesAnothers(t *testing.T) {
+	s, n := seated(t)
+	code := s.run(t.Context(), "device", "join", "1111", "2222")
+	s.expect(t, "No device of yours shows that code.")
+	s.ended(t, code, exitRefused)
+
+	code = s.run(t.Context(), "device", "join", apitest.Code, "--label", "desk")
+	s.expect(t, "Looking for the device")
+	n.Pair("laptop")
+	s.types(t, "and Ann (", "n")
+	s.expect(t, "Nothing was done.")
+	s.ended(t, code, exitFailure)
+
+	code = s.run(t.Context(), "device", "join", apitest.Code)
+	s.expect(t, "Looking for the device")
+	n.Pair("laptop")
+	s.types(t, "who it belonged to, ends. Go on? [y/n]", "y")
+	n.Confirms(true)
+	s.expect(t, "This is a device of theirs now.")
+	s.ended(t, code, exitOK)
+}
+
 // Two real nodes, each with a person at a terminal who reads the symbols.
 func TestTwoPeopleSeeTheSameSymbols(t *testing.T) {
 	t.Setenv(meetVariable, filepath.Join(t.TempDir(), "meet"))
