@@ -84,7 +84,6 @@ func (n *Node) newCircle(ctx context.Context, p *people) (*circle, error) {
 		}
 	}
 	p.takeRenamed() // nobody has been told otherwise
-	n.doors.set(p, c)
 	return c, nil
 }
 
@@ -311,7 +310,7 @@ func (c *core) nextContactTick() time.Time {
 
 // heardContact takes a contact message of a neighbour.
 func (c *core) heardContact(d chat.DeviceID, who chat.PersonID, f wire.Contact) {
-	if c.n.standings.allow(&c.n.standings.contacts, c.now, d) { // else their node says it again, and later
+	if !c.revokedBy(who, d) && c.n.standings.allow(&c.n.standings.contacts, c.now, d) { // else their node says it again, and later
 		c.contact(contacts.Receive{From: who, Device: d, Message: f.Message}, nil)
 	}
 }

@@ -255,6 +255,8 @@ func (c *core) listChanged(l identity.DeviceList) {
 	}
 	c.seal(private.Lists{List: l})
 	c.checkStanding()
+	c.setDoors()
+	c.introduce()
 	for _, d := range c.people.persons[c.n.person].devices {
 		c.linkOwn(d.id)
 	}
@@ -302,7 +304,7 @@ func (c *core) followList() {
 func (c *core) metForDevices(nb *neighbour) {
 	d := nb.cert.Device
 	if nb.cert.Person() == c.n.person {
-		c.n.doors.set(c.people, c.circle)
+		c.setDoors()
 		c.n.store.PutDevice(store.DeviceRow{Device: d, Person: c.n.person, Cert: nb.cert.Bytes(), LastSeen: c.now}, nil)
 		if l := c.own.registry.List(); l.Bytes() != nil {
 			// They may not know yet that they are revoked, or that this one is theirs.

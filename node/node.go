@@ -217,6 +217,7 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 		return nil, err
 	}
 	c.goOnJoining(joining)
+	c.setDoors()
 	return c, c.loadPrivate(ctx)
 }
 

@@ -406,7 +406,7 @@ func (c *core) meet(d chat.DeviceID, who chat.PersonID, name string, at time.Tim
 		c.showPerson(who)
 	}
 	if fresh && who == c.n.person {
-		c.n.doors.set(c.people, c.circle)
+		c.setDoors()
 	}
 }
 

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"earshot/chat"
@@ -32,21 +33,27 @@ func newDoors() *doors {
 	return &doors{blocked: map[chat.DeviceID]struct{}{}, own: map[chat.DeviceID]struct{}{}, changed: make(chan struct{})}
 }
 
-// set makes the doors what people and their relations say.
-func (d *doors) set(p *people, c *circle) {
+// setDoors makes the doors what people and their relations say.
+func (c *core) setDoors() {
 	blocked, own := map[chat.DeviceID]struct{}{}, map[chat.DeviceID]struct{}{}
-	for id, dev := range p.devices {
+	for id, dev := range c.people.devices {
 		switch {
-		case dev.person.id == p.self:
-			own[id] = struct{}{}
-		case c.engine.Relation(dev.person.id) == contacts.Blocked:
+		case dev.person.id == c.n.person:
+			if c.own.registry.Standing(id) != identity.Revoked {
+				own[id] = struct{}{}
+			}
+		case c.hidden(dev.person.id):
 			blocked[id] = struct{}{}
 		}
 	}
+	c.n.doors.set(blocked, own, c.circle.hides())
+}
+
+func (d *doors) set(blocked, own map[chat.DeviceID]struct{}, shut bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	news := d.shut != c.hides() || len(own) != len(d.own)
-	d.blocked, d.own, d.shut = blocked, own, c.hides()
+	news := d.shut != shut || len(own) != len(d.own)
+	d.blocked, d.own, d.shut = blocked, own, shut
 	if news {
 		close(d.changed)
 		d.changed = make(chan struct{})
@@ -133,25 +140,40 @@ func (n *Node) seekBy(ctx context.Context, s discovery.Source) {
 // greets reports whether a device may know who is here: it gets a Hello, and may
 // ask for sync sessions.
 func (c *core) greets(d chat.DeviceID) bool {
-	dev, p := c.people.devices[d], c.circle.privacy
+	who, known := c.ownerOf(d)
+	everyone := c.circle.privacy.Nearby == contacts.EveryoneHere
 	switch {
-	case dev != nil && dev.person.id == c.n.person && c.own.registry.Standing(d) != identity.Revoked:
+	case known && who == c.n.person && c.own.registry.Standing(d) != identity.Revoked:
 		return true
-	case c.circle.hides():
+	case c.circle.hides() || known && c.hidden(who):
 		return false
-	case c.pairsWith(d) && (dev == nil || !c.hidden(dev.person.id)):
+	case everyone || c.pairsWith(d):
 		return true
-	case dev == nil:
-		return p.Nearby == contacts.EveryoneHere
-	}
-	switch relation := c.circle.engine.Relation(dev.person.id); relation {
-	case contacts.Blocked:
+	case !known || c.revokedBy(who, d):
 		return false
-	case contacts.Stranger:
-		return p.Nearby == contacts.EveryoneHere || c.sharesSealed(d)
-	default:
-		return true
 	}
+	return c.circle.engine.Relation(who) != contacts.Stranger || c.sharesSealed(d)
+}
+
+// ownerOf returns whose a device is: somebody who was met with it, or a contact whose
+// device list tells of it.
+func (c *core) ownerOf(d chat.DeviceID) (chat.PersonID, bool) {
+	if dev := c.people.devices[d]; dev != nil {
+		return dev.person.id, true
+	}
+	for who := range c.circle.chats {
+		if slices.Contains(c.private.InUse(who), d) {
+			return who, true
+		}
+	}
+	return chat.PersonID{}, false
+}
+
+// revokedBy reports whether a person's device list says that a device is theirs no
+// more: whoever holds it now is a stranger.
+func (c *core) revokedBy(who chat.PersonID, d chat.DeviceID) bool {
+	list, ok := c.private.List(who)
+	return ok && slices.Contains(list.Revoked, d)
 }
 
 // sharesSealed reports whether a device is in a sealed room of this person's.
@@ -173,7 +195,11 @@ type quietStream struct {
 // greetsFirst reports whether a device is told who is here before it has said who it
 // is. Where anybody is blocked, a device that is not known may be theirs.
 func (c *core) greetsFirst(d chat.DeviceID) bool {
-	return c.greets(d) && (len(c.circle.blocked) == 0 || c.people.devices[d] != nil)
+	if !c.greets(d) || len(c.circle.blocked) == 0 {
+		return c.greets(d)
+	}
+	_, known := c.ownerOf(d)
+	return known
 }
 
 // open says hello on a new peer stream, or that it will not be said yet.
@@ -233,7 +259,7 @@ func (c *core) settleDoors(r contacts.Record) {
 			c.circle.blocked[r.Person] = struct{}{}
 			c.stopTyping(r.Person)
 		}
-		c.n.doors.set(c.people, c.circle)
+		c.setDoors()
 		c.seekAgain(r.Person)
 	}
 	c.introduce()
@@ -320,7 +346,7 @@ func (n *Node) SetPrivacy(ctx context.Context, in chat.Privacy) error {
 	return n.do(ctx, func(c *core) {
 		hid := c.circle.hides()
 		c.circle.privacy = p
-		c.n.doors.set(c.people, c.circle)
+		c.setDoors()
 		c.warnHidden()
 		c.n.feed.Publish(chat.PrivacyEvent{Privacy: facePrivacy(p)})
 		if c.n.host == nil {
@@ -356,7 +382,7 @@ func (c *core) warnHidden() {
 func (c *core) shutOut(d chat.DeviceID, who chat.PersonID) {
 	c.people.meet(d, who, "", c.now)
 	c.keepDevice(d)
-	c.n.doors.set(c.people, c.circle)
+	c.setDoors()
 	c.n.log.Log(c.n.ctx, slog.LevelDebug, "a device of a blocked person was refused", "device", d.Short())
 	c.hangUp(d)
 }

@@ -158,7 +158,7 @@ func (c *core) respond(who chat.PersonID, v *verification) error {
 // heardVerify takes a message of a comparison. From anybody but a contact nothing of
 // the kind reaches this person.
 func (c *core) heardVerify(d chat.DeviceID, who chat.PersonID, f wire.Verify) {
-	if !c.circle.engine.Relation(who).Known() || !c.n.standings.allow(&c.n.standings.verifies, c.now, d) {
+	if !c.circle.engine.Relation(who).Known() || c.revokedBy(who, d) || !c.n.standings.allow(&c.n.standings.verifies, c.now, d) {
 		return
 	}
 	v := c.circle.verifications[who]
