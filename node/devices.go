@@ -238,22 +238,39 @@ func (c *core) heardOwnList(l identity.DeviceList) error {
 			c.n.warn(*chat.AsError(err)) // it comes again with the next stream between own devices
 		}
 	})
-	c.listChanged(r.List())
-	if l.Hash() != r.List().Hash() {
-		c.toOwnDevices(wire.Devices{List: l.Bytes()}) // an older list, but its revocations count
-	}
+	c.listChanged(l)
 	return nil
 }
 
-// listChanged: this person's devices are others than before.
+// heardDevices takes a list that a neighbour has sent.
+func (c *core) heardDevices(nb *neighbour, f wire.Devices) {
+	c.heardPrivate(nb, f)
+	if nb.cert.Person() != c.n.person {
+		return // whose it is, the private engine knows: see followList
+	}
+	l, err := identity.ParseDevices(f.List)
+	if err == nil && l.Person() == c.n.person {
+		err = c.heardOwnList(l)
+	}
+	if err != nil {
+		c.refuse(nb.cert.Device, err)
+	}
+}
+
+// listChanged: this person's devices are others than before, by a list that is not
+// always the newest. What the private engine makes of it is stored before anybody is
+// told.
 func (c *core) listChanged(l identity.DeviceList) {
-	c.toOwnDevices(wire.Devices{List: l.Bytes()})
-	for d := range c.neighbours {
-		if dev := c.people.devices[d]; dev != nil && dev.person.id == c.n.person {
-			c.tellDevice(d, wire.Devices{List: l.Bytes()}) // also whom it revokes: they are to know
+	w := c.begin(nil)
+	w.seal(private.Lists{List: l})
+	frame := wire.EncodeFrame(wire.Devices{List: l.Bytes()})
+	for d, nb := range c.neighbours {
+		// Also whom it revokes: they are to know.
+		if dev := c.people.devices[d]; dev != nil && dev.person.id == c.n.person && nb.peer != nil {
+			w.letters = append(w.letters, letter{nb.peer, frame})
 		}
 	}
-	c.seal(private.Lists{List: l})
+	w.end()
 	c.checkStanding()
 	c.setDoors()
 	c.introduce()

@@ -195,13 +195,6 @@ func (c *core) metOwn(d chat.DeviceID, s *stream.Stream, h wire.OwnHello) (*ownL
 // heardOwn takes a frame of another device of this person's.
 func (n *Node) heardOwn(ctx context.Context, s *stream.Stream, d chat.DeviceID, f wire.Frame, answers chan<- wire.OwnTexts) error {
 	switch f := f.(type) {
-	case wire.Devices:
-		l, err := identity.ParseDevices(f.List)
-		if err != nil {
-			return err
-		}
-		_, err = inLoop(ctx, n, func(c *core) (struct{}, error) { return struct{}{}, c.heardOwnList(l) })
-		return err
 	case wire.OwnContacts:
 		return n.tell(ctx, func(c *core) { c.heardContacts(d, f) })
 	case wire.OwnWant:
@@ -217,17 +210,6 @@ func (n *Node) heardOwn(ctx context.Context, s *stream.Stream, d chat.DeviceID, 
 		return nil // from a newer version; it knows that we may not understand
 	}
 	return chat.Errorf(chat.CodeInvalid, "A device sent a frame where it has no place. It was refused; nothing needs to be done.")
-}
-
-// toOwnDevices tells the other devices of this person's that are connected. Who can't
-// take it hears all again when its stream is opened anew.
-func (c *core) toOwnDevices(f wire.Frame) {
-	b := wire.EncodeFrame(f)
-	for _, link := range c.own.links {
-		if s := link.stream; s != nil && !s.TrySend(b) {
-			c.n.spawn(func(context.Context) { s.Reset(stream.ReasonDone) })
-		}
-	}
 }
 
 // lookForTexts has the other devices asked about what can't be read here.

@@ -340,7 +340,9 @@ func (c *core) heard(d chat.DeviceID, s *stream.Stream, f wire.Frame) {
 		}
 	case wire.CodeShown, wire.Pairing, wire.Confirm, wire.Welcome:
 		c.heardPairing(d, f)
-	case wire.KeyAck, wire.OpsHave, wire.OpsWant, wire.Ops, wire.Devices, wire.History, wire.HistoryWant:
+	case wire.Devices:
+		c.heardDevices(nb, f)
+	case wire.KeyAck, wire.OpsHave, wire.OpsWant, wire.Ops, wire.History, wire.HistoryWant:
 		c.heardPrivate(nb, f)
 	case wire.Goodbye:
 		c.gone(d)

@@ -10,8 +10,7 @@ import (
 	"earshot/chat"
 )
 
-// grants are keys of past epochs that came before their author's share. They are
-// not persisted: who gave them is asked again.
+// grants are keys of past epochs that came before their author's share.
 type grants struct {
 	waiting map[epochID][]waitingGrant
 	of      map[chat.DeviceID]int // of each who brought them
@@ -29,15 +28,17 @@ func newGrants() grants {
 	return grants{waiting: map[epochID][]waitingGrant{}, of: map[chat.DeviceID]int{}}
 }
 
-// add keeps a grant, one of each epoch and giver: an honest giver has one.
-func (g *grants) add(id epochID, w waitingGrant) {
+// add keeps a grant, one of each epoch and giver, since an honest giver has one. It
+// reports whether there was room for it.
+func (g *grants) add(id epochID, w waitingGrant) bool {
 	same := func(o waitingGrant) bool { return o.from == w.from }
 	if g.count >= maxGrants || g.of[w.from] >= maxGrantsOf || slices.ContainsFunc(g.waiting[id], same) {
-		return
+		return false
 	}
 	g.waiting[id] = append(g.waiting[id], w)
 	g.of[w.from]++
 	g.count++
+	return true
 }
 
 // remove takes the grants of an epoch out of the books and returns them.
@@ -53,20 +54,42 @@ func (g *grants) remove(id epochID) []waitingGrant {
 	return out
 }
 
-func (g *grants) leave(room chat.RoomID) {
-	for id := range maps.Clone(g.waiting) {
+// keepGrant has a grant wait for its author's share.
+func (e *Engine) keepGrant(id epochID, w waitingGrant) {
+	if e.grants.add(id, w) {
+		e.persist(grantKey(id, w.from), w.encode())
+	}
+}
+
+// dropGrants returns the grants that waited for an epoch's shares; they wait no more.
+func (e *Engine) dropGrants(id epochID) []waitingGrant {
+	out := e.grants.remove(id)
+	for _, w := range out {
+		e.persist(grantKey(id, w.from), nil)
+	}
+	return out
+}
+
+// leaveGrants drops all that wait in a room.
+func (e *Engine) leaveGrants(room chat.RoomID) {
+	for _, id := range sortedEpochs(e.grants.waiting) {
 		if id.room == room {
-			g.remove(id)
+			e.dropGrants(id)
 		}
 	}
 }
 
-func (g *grants) expire(now time.Time) {
-	for id, list := range maps.Clone(g.waiting) {
-		g.remove(id)
-		for _, w := range list {
-			if within(now, w.since, grantLife) {
-				g.add(id, w)
+// expireGrants drops those that have waited too long.
+func (e *Engine) expireGrants(now time.Time) {
+	for _, id := range sortedEpochs(e.grants.waiting) {
+		old := slices.Clone(e.grants.waiting[id])
+		old = slices.DeleteFunc(old, func(w waitingGrant) bool { return within(now, w.since, grantLife) })
+		if len(old) == 0 {
+			continue
+		}
+		for _, w := range e.dropGrants(id) {
+			if !slices.Contains(old, w) {
+				e.keepGrant(id, w)
 			}
 		}
 	}
@@ -113,7 +136,7 @@ func (e *Engine) granted(now time.Time, in Granted) {
 		ep, w := r.epoch(g.Device, g.Epoch), waitingGrant{from: in.From, n: g.N, key: g.Key, since: now}
 		switch {
 		case ep == nil || !ep.announced(g.N):
-			e.grants.add(epochID{r.id, g.Device, g.Epoch}, w)
+			e.keepGrant(epochID{r.id, g.Device, g.Epoch}, w)
 		case e.grant(now, r, ep, w):
 			e.persist(epochKey(r.id, ep), ep.encode())
 			e.emit(Learned{Room: r.id, Device: ep.device, Epoch: ep.id})
@@ -147,9 +170,9 @@ func (e *Engine) grant(now time.Time, r *room, ep *epoch, w waitingGrant) bool {
 // and reports whether more can be read now.
 func (e *Engine) takeWaiting(now time.Time, r *room, ep *epoch) (learned bool) {
 	id := epochID{r.id, ep.device, ep.id}
-	for _, w := range e.grants.remove(id) {
+	for _, w := range e.dropGrants(id) {
 		if !ep.announced(w.n) {
-			e.grants.add(id, w)
+			e.keepGrant(id, w)
 			continue
 		}
 		learned = e.grant(now, r, ep, w) || learned
@@ -168,7 +191,7 @@ func (e *Engine) setKeep(r *room, keep bool) {
 		return
 	}
 	e.persist(keepKey(r.id), nil)
-	e.grants.leave(r.id)
+	e.leaveGrants(r.id)
 	for _, d := range sortedDevices(r.epochs) {
 		for len(r.epochs[d]) > maxEpochs {
 			e.forget(r, r.epochs[d][0])

@@ -251,7 +251,7 @@ func (ep *epoch) contradicts(id chat.RoomID, s *share) bool {
 func (e *Engine) dispute(now time.Time, r *room, ep *epoch) {
 	e.forgetSkipped(r, ep)
 	ep.disputed, ep.held, ep.ck, ep.first = true, false, secret{}, secret{}
-	e.grants.remove(epochID{r.id, ep.device, ep.id})
+	e.dropGrants(epochID{r.id, ep.device, ep.id})
 	e.persist(epochKey(r.id, ep), ep.encode())
 	e.emit(Alarm{Room: r.id, Device: ep.device, Epoch: ep.id})
 	e.release(now, r, ep)

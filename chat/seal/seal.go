@@ -100,7 +100,7 @@ type Acknowledged struct {
 // Granted brings keys of past epochs from a member, of a room that keeps them. Each
 // counts only with its author's own signed commitment to that very point: From can
 // withhold a key, and cannot forge one. A grant that comes before its author's share
-// waits in memory, for a day and within bounds.
+// waits, for a day and within bounds.
 type Granted struct {
 	Room   chat.RoomID
 	From   chat.DeviceID // who handed them over; Refuse names it
@@ -421,7 +421,7 @@ func (e *Engine) leave(id chat.RoomID) {
 		e.persist(keepKey(id), nil)
 	}
 	e.waiting.leave(id)
-	e.grants.leave(id)
+	e.leaveGrants(id)
 	delete(e.rooms, id)
 }
 
@@ -429,7 +429,7 @@ func (e *Engine) leave(id chat.RoomID) {
 func (e *Engine) tick(now time.Time) {
 	e.prune(now)
 	e.askAgain(now)
-	e.grants.expire(now)
+	e.expireGrants(now)
 	e.pruneAt = now.Add(pruneEvery)
 }
 

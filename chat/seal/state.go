@@ -26,6 +26,7 @@ const (
 	stateEpoch   = "epoch"   // room, device, epoch
 	stateSkipped = "skipped" // room, device, epoch, block
 	stateKeep    = "keep"    // room
+	stateGrant   = "grant"   // room, author, epoch, giver
 )
 
 func prekeyKey(id shortID) string      { return statePrekey + "/" + hex.EncodeToString(id[:]) }
@@ -36,6 +37,10 @@ func ownKey(r chat.RoomID, n uint64) string {
 }
 
 func keepKey(r chat.RoomID) string { return stateKeep + "/" + hex.EncodeToString(r[:]) }
+
+func grantKey(id epochID, from chat.DeviceID) string {
+	return stateGrant + "/" + hex.EncodeToString(id.room[:]) + "/" + hex.EncodeToString(id.device[:]) + "/" + number(id.epoch) + "/" + hex.EncodeToString(from[:])
+}
 
 func pairFromKey(d chat.DeviceID, id shortID) string {
 	return statePairFr + "/" + hex.EncodeToString(d[:]) + "/" + hex.EncodeToString(id[:])
@@ -106,6 +111,17 @@ type pointState struct {
 // keepState says that a room keeps the starts of its chains.
 type keepState struct {
 	Keep bool `cbor:"1,keyasint"`
+}
+
+// grantState is a grant that waits for its author's share.
+type grantState struct {
+	N     uint64 `cbor:"1,keyasint"`
+	Key   []byte `cbor:"2,keyasint"`
+	Since int64  `cbor:"3,keyasint"`
+}
+
+func (w *waitingGrant) encode() []byte {
+	return wire.Marshal(grantState{N: w.n, Key: w.key[:], Since: w.since.Unix()})
 }
 
 // skippedState holds the keys of a block; where there is none, an empty string.
@@ -201,6 +217,11 @@ func (e *Engine) Snapshot() map[string][]byte {
 	for d, list := range e.from {
 		for _, p := range list {
 			out[pairFromKey(d, p.id)] = p.encode()
+		}
+	}
+	for id, list := range e.grants.waiting {
+		for i := range list {
+			out[grantKey(id, list[i].from)] = list[i].encode()
 		}
 	}
 	for id, r := range e.rooms {
@@ -317,6 +338,15 @@ func (e *Engine) restoreOne(path []string, value []byte) error {
 		}
 		ep.start, ep.n = d.below(s.Start, MaxMessages+1), d.below(s.N, MaxMessages+1)
 		r.epochs[ep.device] = append(r.epochs[ep.device], ep)
+	case stateGrant:
+		var s grantState
+		id := epochID{room: chat.RoomID(d.id(32)), device: chat.DeviceID(d.id(32)), epoch: d.number()}
+		w := waitingGrant{from: chat.DeviceID(d.id(32))}
+		d.read(value, &s)
+		w.n, w.key, w.since = d.below(s.N, MaxMessages), secret(d.fixed(s.Key, secretSize)), seconds(s.Since)
+		if !e.grants.add(id, w) {
+			d.fail("there are too many of them")
+		}
 	case stateKeep:
 		var s keepState
 		r := e.room(chat.RoomID(d.id(32)))

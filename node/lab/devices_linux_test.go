@@ -40,7 +40,7 @@ func (s *station) is(person string) bool {
 	return err == nil && me.Person == person
 }
 
-func TestASecondDeviceReadsAndSpeaksAsItsPersonUntilItIsRevoked(t *testing.T) {
+func TestAnotherDeviceReadsAlongUntilItIsRevoked(t *testing.T) {
 	w := newWorld(t)
 	file := filepath.Join(t.TempDir(), "wire.pcap")
 	capture, err := w.lan.Capture(file)
