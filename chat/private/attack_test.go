@@ -293,3 +293,25 @@ func TestADamagedStateIsSaidAndTheRestWorks(t *testing.T) {
 		}
 	}
 }
+
+func TestAnOperationFromTheFarFutureWaitsForItsDay(t *testing.T) {
+	o := newOffice(t, membership.HistoryNone)
+	name, held := "tomorrow", len(o.bob.rooms[o.id].ops)
+	at := o.now.Add(chat.MaxFarFuture + time.Hour)
+	op, err := SignOperation(keyOf("ann"), o.ann.cert, o.id, chat.HLCOf(at), o.ann.rooms[o.id].log.Heads(o.ann.id()), membership.Set{Name: &name})
+	must(t, err)
+	f := wire.Ops{Room: o.id[:], Ops: [][]byte{op.Bytes()}}
+	o.bob.hears(o.ann, f)
+	if len(o.bob.rooms[o.id].ops) != held || len(o.bob.refusals) != 0 {
+		t.Errorf("it is taken, or its bringer blamed: %v", o.bob.refusals)
+	}
+	o.play(2 * time.Hour)
+	o.bob.hears(o.ann, f)
+	if o.bob.infos[o.id].Name != name {
+		t.Error("its day has come, and it is not taken")
+	}
+	// And it carries nobody's clock.
+	if o.bob.rooms[o.id].clock > chat.HLCOf(o.now.Add(chat.MaxFuture)) {
+		t.Error("bob's clock goes along")
+	}
+}

@@ -41,6 +41,8 @@ type conversation struct {
 	recipients []seal.Recipient
 	view       [32]byte
 	keyless    []chat.DeviceID
+	others     []chat.PersonID // who is given keys beside this person, ascending
+	reachable  []chat.PersonID // those of them who have a device that can be
 	// limits says until when what somebody wrote is shown, of all who are or were in.
 	limits map[chat.PersonID]chat.HLC
 	from   chat.HLC // when this person joined, if newcomers do not read what was before
@@ -139,7 +141,7 @@ func (e *Engine) update(r *conversation) {
 func (e *Engine) exit(r *conversation) {
 	e.run(seal.Leave{Room: r.id}, nil)
 	e.emit(Exit{Room: r.id})
-	r.entered, r.known, r.recipients, r.keyless, r.limits = false, false, nil, nil, nil
+	r.entered, r.known, r.recipients, r.keyless, r.others, r.reachable, r.limits = false, false, nil, nil, nil, nil, nil
 	r.posted, r.named, r.namedTo, r.history = [32]byte{}, "", nil, history{}
 	e.keepRoom(r)
 }
@@ -153,8 +155,14 @@ func (e *Engine) shareWith(r *conversation) {
 		view := r.log.State().View
 		h.Write(view[:])
 	}
-	r.keyless = nil
+	r.keyless, r.others, r.reachable = nil, nil, nil
 	for _, who := range r.audience() {
+		if who != r.me {
+			r.others = append(r.others, who)
+			if e.reachable(who) {
+				r.reachable = append(r.reachable, who)
+			}
+		}
 		h.Write(who[:])
 		l, _ := e.List(who)
 		var hash identity.ListHash
@@ -209,27 +217,15 @@ func (e *Engine) postPrekey(r *conversation) {
 // introduce tells a private room what this person is called and which devices they use,
 // if anybody there can read it. In direct chats both know.
 func (e *Engine) introduce(r *conversation) {
-	to := e.reachableOthers(r)
-	if r.direct() || len(to) == 0 {
+	if r.direct() || len(r.reachable) == 0 {
 		return
 	}
-	r.named, r.namedTo = e.cfg.Name, to
+	r.named, r.namedTo = e.cfg.Name, r.reachable
 	e.keepRoom(r)
 	e.put(r, wire.KindProfile, wire.Marshal(wire.Profile{Name: e.cfg.Name}))
 	if l, known := e.List(r.me); known {
 		e.put(r, wire.KindDevices, l.Bytes())
 	}
-}
-
-// reachableOthers returns who, of those who are given keys, has a device that can be,
-// ascending.
-func (e *Engine) reachableOthers(r *conversation) (out []chat.PersonID) {
-	for _, who := range r.audience() {
-		if who != r.me && e.reachable(who) {
-			out = append(out, who)
-		}
-	}
-	return out
 }
 
 // rename tells every private room the new name.

@@ -55,10 +55,9 @@ func (e *Engine) offered(from chat.DeviceID, p *peer, id chat.RoomID, f wire.Ops
 	delete(e.offers, id)
 	delete(e.dirty, id)
 	if inviter, ok := o.room.invites(p.person); ok && e.makeRoomFor(inviter) {
-		o.room.inviter, o.room.tellAt = inviter, time.Time{}
+		o.room.inviter, o.room.tellAt = inviter, time.Time{} // nobody was told before
 		e.adopt(o.room)
-		x := p.exchange(id)
-		x.spoke = true
+		p.exchange(id).spoke = true
 		e.tell(o.room)
 	}
 }

@@ -115,7 +115,7 @@ func (e *Engine) say(in Say) {
 		e.deny(in.Ref, err)
 		return
 	}
-	if !r.direct() && !within(e.reachableOthers(r), r.namedTo) {
+	if !r.direct() && !within(r.reachable, r.namedTo) {
 		e.introduce(r) // to newcomers, who could not read it before
 	}
 	s := sealing{room: r, seal: seal.Seal{Room: r.id, Kind: in.Kind, Plaintext: in.Plaintext, Ref: in.Ref}, shown: true}
@@ -143,24 +143,13 @@ func (e *Engine) maySay(r *conversation) error {
 		}
 		return chat.Errorf(chat.CodeNotJoined, "You are not in this room. Ask one of its admins to invite you.")
 	}
-	others := 0
-	var unmet []chat.PersonID
-	for _, who := range r.audience() {
-		if who == r.me {
-			continue
-		}
-		others++
-		if !e.reachable(who) {
-			unmet = append(unmet, who)
-		}
-	}
-	if others == 0 || len(unmet) < others {
+	if len(r.others) == 0 || len(r.reachable) > 0 {
 		return nil
 	}
 	if r.direct() {
 		return chat.Errorf(chat.CodeNoKey, "Nothing can be encrypted for this person yet: none of their devices has been met. Wait until one is near, then send again.")
 	}
-	return chat.Errorf(chat.CodeNoKey, "Nothing can be encrypted for this room yet: no device of the others in it has been met, the first of whom is %s. Wait until one is near, then send again.", unmet[0].Short())
+	return chat.Errorf(chat.CodeNoKey, "Nothing can be encrypted for this room yet: no device of the others in it has been met, the first of whom is %s. Wait until one is near, then send again.", r.others[0].Short())
 }
 
 var errRevoked = chat.Errorf(chat.CodeDenied, "This device was revoked by another device of yours, so nobody listens to it. Remove its home and join with it as a new device.")
