@@ -77,6 +77,26 @@ func BenchmarkPeople(b *testing.B) {
 	}
 }
 
+// BenchmarkContacts is what a key costs for somebody with 1,000 contacts, each with a
+// chat, while they write and while they look for one.
+func BenchmarkContacts(b *testing.B) {
+	f := office()
+	for i := range 1000 {
+		f.befriend(f.person(fmt.Sprintf("Colleague %d 漢字", i%900), []chat.Presence{chat.Here, chat.Gone}[i%2]), chat.RelationContact)
+	}
+	for name, keys := range map[string][]string{"writing": nil, "finding": {"/contacts", "enter", "coll"}} {
+		b.Run(name, func(b *testing.B) {
+			s := open(b, f, 160, 50)
+			s.press(keys...)
+			keys := []tea.KeyPressMsg{{Code: 'e', Text: "e"}, {Code: tea.KeyBackspace}}
+			for i := 0; b.Loop(); i++ {
+				s.m.Update(keys[i%2])
+				s.m.View()
+			}
+		})
+	}
+}
+
 // BenchmarkResize is what drawing everything at another width costs.
 func BenchmarkResize(b *testing.B) {
 	s := loaded(b, 10_000)

@@ -227,6 +227,9 @@ func (m *model) reloadAll() tea.Cmd {
 		}
 	}
 	m.syncing = 0
+	if m.devices != nil {
+		return tea.Batch(m.refresh(), m.loadDevices(nil))
+	}
 	return m.refresh()
 }
 

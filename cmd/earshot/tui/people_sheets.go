@@ -348,12 +348,7 @@ func (m *model) openContacts() {
 			if len(people) > 0 {
 				c.items = append(c.items, item{id: g.title, label: g.title})
 			}
-			for _, who := range people {
-				c.items = append(c.items, item{
-					id: string(who[:]), label: m.personLabel(who), tag: who.Short(),
-					do: func() tea.Cmd { m.openPerson(who); return nil },
-				})
-			}
+			c.items = append(c.items, m.peopleItems(people, func(who chat.PersonID) tea.Cmd { m.openPerson(who); return nil })...)
 		}
 		if len(c.items) == 0 {
 			c.text = []para{plain("You have no contacts here. Choose somebody nearby in the side column (F2) and ask them.")}
@@ -361,6 +356,24 @@ func (m *model) openContacts() {
 		return c
 	}
 	m.push(p)
+}
+
+// maxListed bounds the people of one list: beyond it nobody looks, they type.
+const maxListed = 200
+
+// peopleItems lists people to choose from.
+func (m *model) peopleItems(people []chat.PersonID, do func(chat.PersonID) tea.Cmd) []item {
+	left := len(people) - maxListed
+	var items []item
+	for _, who := range people[:min(len(people), maxListed)] {
+		items = append(items, item{
+			id: string(who[:]), label: m.personLabel(who), tag: who.Short(), do: func() tea.Cmd { return do(who) },
+		})
+	}
+	if left > 0 {
+		items = append(items, item{id: "more", label: fmt.Sprintf("%d more: write a part of the name to find them", left)})
+	}
+	return items
 }
 
 // related returns the people of some relations whose names hold what was typed, by
@@ -399,15 +412,11 @@ func (m *model) pickContact(title, label string, without func(chat.PersonID) boo
 	p := &sheet{title: title, field: newField(label, "")}
 	p.field.empty = "type to find"
 	p.build = func() content {
-		var c content
-		for _, who := range m.related(p.field.in.text, chat.Relation.Known) {
-			if without != nil && without(who) {
-				continue
-			}
-			c.items = append(c.items, item{
-				id: string(who[:]), label: m.personLabel(who), tag: who.Short(), do: func() tea.Cmd { return do(who) },
-			})
+		people := m.related(p.field.in.text, chat.Relation.Known)
+		if without != nil {
+			people = slices.DeleteFunc(people, without)
 		}
+		c := content{items: m.peopleItems(people, do)}
 		if len(c.items) == 0 {
 			c.text = []para{plain("None of your contacts fits. Only contacts can be chosen here: ask somebody to become one first (F2, then choose them).")}
 		}

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -288,6 +289,26 @@ func TestPrivacyIsTurnedWithTheArrows(t *testing.T) {
 	s.f.fail["set privacy"] = chat.Errorf(chat.CodeDiskFull, "There is no space left on the disk.")
 	s.press("right")
 	s.want("no space left", "nobody")
+}
+
+func TestOneOfManyContactsIsFoundByTyping(t *testing.T) {
+	f := newFake()
+	for i := range 3 * maxListed {
+		f.relate(f.person(fmt.Sprintf("Colleague %03d", i), chat.Here), chat.RelationContact, "")
+	}
+	s := open(t, f, 80, 24)
+	s.press("/chat", "enter", "end")
+	for range maxListed + 1 {
+		s.press("down")
+	}
+	s.want("Colleague 199", "400 more: write a part of the name")
+	s.press("league 57")
+	s.want("Colleague 570", "Colleague 579")
+	s.wantNot("more: write")
+	s.press("8")
+	s.pick("Colleague 578")
+	s.want1("chat Colleague 578")
+	s.want("Write to Colleague 578")
 }
 
 func TestAnAnswerThatTakesLongIsNotAskedForTwice(t *testing.T) {

@@ -145,7 +145,6 @@ func step(items []item, i, delta int) int {
 // onSheetKey applies a key to the sheet on top.
 func (m *model) onSheetKey(p *sheet, k tea.KeyPressMsg) tea.Cmd {
 	key := k.String()
-	content := p.build()
 	m.notice = notice{}
 	switch key {
 	case "esc":
@@ -158,6 +157,19 @@ func (m *model) onSheetKey(p *sheet, k tea.KeyPressMsg) tea.Cmd {
 			m.pop()
 		}
 		return nil
+	case "up", "shift+tab", "down", "tab", "pgup", "pgdown", "enter":
+	default:
+		if p.field == nil {
+			break
+		}
+		if p.field.key(m, k) {
+			p.problem = ""
+			m.sheetTop(p)
+		}
+		return nil
+	}
+	content := p.build()
+	switch key {
 	case "up", "shift+tab":
 		m.moveSheet(p, content, -1)
 		return nil
@@ -176,13 +188,6 @@ func (m *model) onSheetKey(p *sheet, k tea.KeyPressMsg) tea.Cmd {
 		}
 		if len(content.items) == 0 && p.field == nil {
 			m.pop()
-		}
-		return nil
-	}
-	if p.field != nil {
-		if p.field.key(m, k) {
-			p.problem = ""
-			m.sheetTop(p)
 		}
 		return nil
 	}
