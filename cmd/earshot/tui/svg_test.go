@@ -42,12 +42,14 @@ func pictured(t *testing.T) *stage {
 	f := newFake()
 	f.people[0].Name, f.me.Name = "Noor", "Noor"
 	f.room("#coffee")
-	f.room("#release")
 	f.room("#放課後")
 	lena := f.person("Lena", chat.Here)
 	tom := f.person("Tomás", chat.Here)
 	haru := f.person("春樹", chat.Here)
-	f.person("Ife", chat.Gone)
+	ife := f.person("Ife", chat.Gone)
+	f.befriend(lena, chat.RelationVerified)
+	f.befriend(ife, chat.RelationContact)
+	release := f.private("#release", chat.HistoryAll, chat.RoleOwner, lena, ife)
 	noor := chat.Author{Person: f.me.Person, Name: "Noor", Device: f.me.Device}
 	f.clock = noon.Add(-4 * time.Minute)
 	f.say(chat.Lobby, lena, "The uplink is down again, for the whole building.")
@@ -61,7 +63,8 @@ func pictured(t *testing.T) *stage {
 	f.say(chat.Lobby, tom, "I have the release notes here. Shall I paste them?")
 	f.say(chat.Lobby, lena, "Please, into #release: Ife starts at one and will find them there.")
 	f.rooms[0].ReadUpTo, f.rooms[0].Unread = &read, 2
-	f.rooms[1].Unread, f.rooms[2].Unread = 2, 11
+	f.rooms[2].Unread = 11
+	f.change(release.RoomID, func(r *chat.Room) { r.Unread = 2 })
 	f.clock = noon
 	s := open(t, f, 88, 24)
 	s.event(chat.TypingEvent{Room: chat.Lobby, RoomID: chat.OpenRoom(chat.Lobby), From: tom, Typing: true})
