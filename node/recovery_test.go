@@ -58,8 +58,10 @@ func texts(t *testing.T, n *node.Node, room chat.RoomID) (out []string) {
 	return out
 }
 
-func TestWhatCouldNotBeStoredIsReadOnceTheDiskTakesIt(t *testing.T) {
-	o := sim.NewOffice(t.TempDir(), nil)
+// pair has two people enter an office who are contacts, and returns their chat.
+func pair(t *testing.T, dir string) (ann, ben *node.Node, room chat.RoomID) {
+	t.Helper()
+	o := sim.NewOffice(dir, nil)
 	t.Cleanup(func() {
 		if err := o.Close(context.Background()); err != nil {
 			t.Error(err)
@@ -72,7 +74,7 @@ func TestWhatCouldNotBeStoredIsReadOnceTheDiskTakesIt(t *testing.T) {
 		}
 		return n
 	}
-	ann, ben := enter("Ann"), enter("Ben")
+	ann, ben = enter("Ann"), enter("Ben")
 	until(t, "met", func() bool {
 		people, err := ann.People(t.Context())
 		return err == nil && slices.ContainsFunc(people, func(p chat.Person) bool { return p.Person == id(t, ben) && p.Presence == chat.Here })
@@ -85,10 +87,27 @@ func TestWhatCouldNotBeStoredIsReadOnceTheDiskTakesIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "accepted", func() bool { return related(t, ann, id(t, ben), chat.RelationContact) })
-	room, err := ann.DirectChat(t.Context(), id(t, ben))
+	r, err := ann.DirectChat(t.Context(), id(t, ben))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return ann, ben, r.RoomID
+}
+
+// sends says something, again and again while the disk is full.
+func sends(t *testing.T, n *node.Node, room chat.RoomID, text string) {
+	t.Helper()
+	until(t, "stored", func() bool {
+		_, err := n.Send(t.Context(), room, text, "")
+		if err != nil && chat.CodeOf(err) != chat.CodeDiskFull {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
+}
+
+func TestWhatCouldNotBeStoredIsReadOnceTheDiskTakesIt(t *testing.T) {
+	ann, ben, room := pair(t, t.TempDir())
 	full := chat.Errorf(chat.CodeDiskFull, "The disk is full. Make room, and send it again.")
 	var want []string
 	for i := range 60 {
@@ -100,16 +119,10 @@ func TestWhatCouldNotBeStoredIsReadOnceTheDiskTakesIt(t *testing.T) {
 		}
 		text := fmt.Sprint("message ", i)
 		want = append(want, text)
-		until(t, "taken by Ann's disk", func() bool {
-			_, err := ann.Send(t.Context(), room.RoomID, text, "")
-			if err != nil && chat.CodeOf(err) != chat.CodeDiskFull {
-				t.Fatal(err)
-			}
-			return err == nil
-		})
+		sends(t, ann, room, text)
 	}
-	until(t, "read by Ben", func() bool { return len(texts(t, ben, room.RoomID)) == len(want) })
-	if got := texts(t, ben, room.RoomID); !slices.Equal(got, want) {
+	until(t, "read by Ben", func() bool { return len(texts(t, ben, room)) == len(want) })
+	if got := texts(t, ben, room); !slices.Equal(got, want) {
 		t.Errorf("Ben has %q", got)
 	}
 	if r, err := ben.FindRoom(t.Context(), "@Ann"); err != nil || r.Unreadable != 0 || r.Unread != len(want) {
