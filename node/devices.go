@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"time"
 
 	"earshot/chat"
 	"earshot/chat/identity"
@@ -83,10 +82,10 @@ func (n *Node) Devices(ctx context.Context) ([]chat.OwnDevice, error) {
 	if err != nil {
 		return nil, err
 	}
-	added := map[chat.DeviceID]time.Time{}
+	certs := map[chat.DeviceID]identity.Certificate{}
 	for _, r := range rows {
 		if cert, err := identity.Parse(r.Cert); err == nil && cert.Root == n.keys.Cert.Root {
-			added[r.Device] = cert.IssuedAt
+			certs[r.Device] = cert
 		}
 	}
 	return inLoop(ctx, n, func(c *core) ([]chat.OwnDevice, error) {
@@ -99,7 +98,7 @@ func (n *Node) Devices(ctx context.Context) ([]chat.OwnDevice, error) {
 			if d == n.device {
 				return
 			}
-			dev := chat.OwnDevice{Device: d, Label: chat.CleanName(label), AddedAt: added[d], Presence: chat.Gone, Revoked: revoked}
+			dev := chat.OwnDevice{Device: d, Label: chat.CleanName(label), AddedAt: certs[d].IssuedAt, Presence: chat.Gone, Revoked: revoked}
 			if known := c.people.devices[d]; known != nil {
 				if dev.LastSeen = known.lastSeen.UTC(); known.connected {
 					dev.Presence = chat.Here
@@ -111,7 +110,7 @@ func (n *Node) Devices(ctx context.Context) ([]chat.OwnDevice, error) {
 			add(d.Device, d.Label, false)
 		}
 		for _, d := range r.Revoked() {
-			add(d, "", true)
+			add(d, certs[d].Label, true)
 		}
 		return out, nil
 	})

@@ -63,10 +63,10 @@ func (o *Office) reboot(d *desk, home string) *desk {
 	return reenter(d.t, o, d, home)
 }
 
-// introduce has ann's node and a new one prove the code to each other.
-func introduce(enter func(string) *desk, ann *desk) *desk {
+// introduce has ann's node and that of a new home prove the code to each other.
+func introduce(enter func(string) *desk, ann *desk, home string) *desk {
 	ann.t.Helper()
-	phone := enter("phone")
+	phone := enter(home)
 	code := ann.addDevice()
 	phone.joinDevice(code.Code)
 	ann.pairs(chat.PairingConfirm)
@@ -77,22 +77,27 @@ func introduce(enter func(string) *desk, ann *desk) *desk {
 // join makes a new node one of ann's devices, and returns it as that.
 func join(o *Office, enter func(string) *desk, ann *desk) *desk {
 	ann.t.Helper()
-	phone := introduce(enter, ann)
-	phone.confirm(true)
+	return joinAs(o, enter, ann, "phone")
+}
+
+func joinAs(o *Office, enter func(string) *desk, ann *desk, home string) *desk {
+	ann.t.Helper()
+	device := introduce(enter, ann, home)
+	device.confirm(true)
 	ann.confirm(true)
 	ann.pairs(chat.PairingDone)
-	return o.comesBack(phone)
+	return o.comesBack(device, home)
 }
 
 // comesBack waits for a device to have joined, and starts it as the person's.
-func (o *Office) comesBack(phone *desk) *desk {
+func (o *Office) comesBack(phone *desk, home string) *desk {
 	phone.t.Helper()
 	phone.pairs(chat.PairingDone)
 	<-phone.Done()
 	if !phone.Adopted() {
 		phone.t.Fatal("the node ended and does not say why")
 	}
-	return o.reboot(phone, "phone")
+	return o.reboot(phone, home)
 }
 
 // reenter starts a node on a home without giving it a name.
@@ -217,7 +222,7 @@ func TestAThirdDeviceThatAnswersFirstDoesNotKeepTheNewOneOut(t *testing.T) {
 	phone.pairs(chat.PairingConfirm)
 	ann.confirm(true)
 	phone.confirm(true)
-	if phone = o.comesBack(phone); phone.id() != ann.id() {
+	if phone = o.comesBack(phone, "phone"); phone.id() != ann.id() {
 		t.Error("it joined somebody else")
 	}
 }
@@ -236,7 +241,7 @@ func TestTheTextOfAQRCodeIsAnsweredToItsDeviceOnly(t *testing.T) {
 	phone.pairs(chat.PairingConfirm)
 	ann.confirm(true)
 	phone.confirm(true)
-	if phone = o.comesBack(phone); phone.id() != ann.id() {
+	if phone = o.comesBack(phone, "phone"); phone.id() != ann.id() {
 		t.Error("it joined somebody else")
 	}
 	if err := eve.CancelPairing(eve.ctx); err != nil { // her code was not used
@@ -254,7 +259,7 @@ func TestNobodyJoinsWithoutAYesOnBothDevices(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, enter := newOffice(t)
 			ann := enter("Ann")
-			phone := introduce(enter, ann)
+			phone := introduce(enter, ann, "phone")
 			says(ann, phone)
 			ann.pairs(chat.PairingFailed)
 			phone.pairs(chat.PairingFailed)
@@ -273,26 +278,26 @@ func TestJoiningIsFinishedWhateverIsRestarted(t *testing.T) {
 	t.Run("the new device, when it has said yes", func(t *testing.T) {
 		o, enter := newOffice(t)
 		ann := enter("Ann")
-		phone := introduce(enter, ann)
+		phone := introduce(enter, ann, "phone")
 		phone.confirm(true)
 		phone = o.reboot(phone, "phone")
 		ann.confirm(true)
 		ann.pairs(chat.PairingDone)
-		if phone = o.comesBack(phone); phone.id() != ann.id() {
+		if phone = o.comesBack(phone, "phone"); phone.id() != ann.id() {
 			t.Error("it joined somebody else")
 		}
 	})
 	t.Run("the old device, when both have said yes", func(t *testing.T) {
 		o, enter := newOffice(t)
 		ann := enter("Ann")
-		phone := introduce(enter, ann)
+		phone := introduce(enter, ann, "phone")
 		phone.confirm(true)
 		o.leave(phone) // before it is welcomed
 		ann.confirm(true)
 		ann.pairs(chat.PairingDone)
 		ann = o.reboot(ann, "Ann")
 		phone = reenter(t, o, ann, "phone")
-		phone = o.comesBack(phone)
+		phone = o.comesBack(phone, "phone")
 		if phone.id() != ann.id() || len(ann.devices()) != 2 {
 			t.Errorf("Ann has %+v", ann.devices())
 		}
@@ -451,4 +456,63 @@ func TestALongHistoryFlowsInPages(t *testing.T) {
 		}
 		return slices.Equal(got, said)
 	})
+}
+
+func TestThreeDevicesOfOnePersonAgree(t *testing.T) {
+	t.Parallel()
+	o, enter := newOffice(t)
+	ann, ben := enter("Ann"), enter("Ben")
+	phone := join(o, enter, ann)
+	tablet := joinAs(o, enter, ann, "tablet")
+	all := []*desk{ann, phone, tablet}
+	for _, d := range all {
+		d.until("three devices are here", func() bool {
+			list := d.devices()
+			return len(list) == 3 && !slices.ContainsFunc(list, func(own chat.OwnDevice) bool { return own.Presence != chat.Here })
+		})
+	}
+	// A contact of one is a contact of all, and their chat one chat.
+	befriend(tablet, ben)
+	for _, d := range all {
+		d.until("Ben is a contact", func() bool { return d.relation(ben.id()) == chat.RelationContact })
+	}
+	room := ben.chatWith(ann.id()).RoomID
+	ben.tells(room, "to all of you")
+	for _, d := range all {
+		d.reads(room, "to all of you")
+	}
+	phone.tells(room, "by the phone")
+	for _, d := range []*desk{ann, tablet, ben} {
+		d.reads(room, "by the phone")
+	}
+	// What one is told of a revocation while it is away, it learns when it is back.
+	gone := tablet.devices()[0].Device
+	o.leave(tablet)
+	_, err := phone.AddDevice(phone.ctx)
+	phone.fails(chat.CodeDenied, err, ann.devices()[0].Device.Short())
+	phone.fails(chat.CodeDenied, phone.RevokeDevice(phone.ctx, gone), ann.devices()[0].Device.Short())
+	ann.fails(chat.CodeDenied, ann.RevokeDevice(ann.ctx, ann.devices()[0].Device), "root key")
+	ann.fails(chat.CodeNotFound, ann.RevokeDevice(ann.ctx, ben.devices()[0].Device))
+	ann.must(ann.RevokeDevice(ann.ctx, gone))
+	ann = o.reboot(ann, "Ann")
+	ann.tells(room, "without the tablet")
+	phone.reads(room, "without the tablet")
+	ben.reads(room, "without the tablet")
+	tablet = reenter(t, o, ann, "tablet")
+	tablet.until("it knows that it was revoked", func() bool {
+		me, err := tablet.Me(tablet.ctx)
+		return err == nil && slices.ContainsFunc(me.Warnings, func(w chat.Error) bool { return w.Code == chat.CodeRevoked })
+	})
+	tablet.sees("Ben", chat.Here)
+	ben.say("in the open")
+	tablet.hears("in the open")
+	if slices.Contains(tablet.texts(room), "without the tablet") {
+		t.Error("it reads what was said without it")
+	}
+	for _, d := range []*desk{ann, phone} {
+		d.until("it is listed as revoked", func() bool {
+			list := d.devices()
+			return len(list) == 3 && list[2].Revoked && list[2].Device == gone
+		})
+	}
 }
