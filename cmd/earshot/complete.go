@@ -45,16 +45,13 @@ func completeRooms(ctx context.Context, c *client.Client) []string {
 	if err != nil {
 		return nil
 	}
-	count := map[string]int{}
-	for _, r := range rooms {
-		count[r.Room]++
-	}
+	names := roomNames(rooms)
 	var out []string
 	for _, r := range rooms {
 		name := cell(r.Room)
 		switch {
-		case r.Kind == chat.RoomDirect:
-		case count[r.Room] > 1:
+		case r.Kind == chat.RoomDirect || r.Left:
+		case names[r.RoomID] != name:
 			out = append(out, r.RoomID.Short()+"\t"+name)
 		default:
 			out = append(out, name, name[1:])
@@ -70,7 +67,7 @@ func completePrivateRooms(ctx context.Context, c *client.Client) []string {
 	}
 	var out []string
 	for _, r := range rooms {
-		if r.Kind == chat.RoomPrivate {
+		if r.Kind == chat.RoomPrivate && !r.Left {
 			out = append(out, cell(r.Room)[1:]+"\t"+r.RoomID.Short())
 		}
 	}

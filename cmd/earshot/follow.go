@@ -59,6 +59,7 @@ func runFollow(ctx context.Context, a *app, args []string) (err error) {
 		}
 		f.room, rooms = &room, []chat.Room{room}
 	}
+	rooms = slices.DeleteFunc(rooms, func(r chat.Room) bool { return r.Left && f.room == nil })
 	// The stream begins before history is read, so that nothing falls between.
 	events := s.Events(ctx, from)
 	defer events.Close()
@@ -280,7 +281,7 @@ func joined(e chat.RoomEvent) string {
 	case e.Joined:
 		return "You joined " + cell(e.Room)
 	}
-	return "You left " + cell(e.Room)
+	return "You are out of " + cell(e.Room)
 }
 
 // related says what has become of a relation, as far as another person had a part in

@@ -188,8 +188,12 @@ func TestFollowTellsOfPeopleAndPrivateRooms(t *testing.T) {
 	wantLine(t, all, `[0-9:]{5} Ann joined in #plan`)
 	c.node.Removed(bob, plan.RoomID)
 	wantLine(t, all, `[0-9:]{5} Bob removed Ann in #plan`)
+	wantLine(t, all, `[0-9:]{5} You are out of #plan`)
 	c.node.Compare(bob.Person)
 	wantLine(t, all, `[0-9:]{5} Bob wants to compare keys with you: earshot verify \w{6}`)
+	if out := c.ok("rooms"); !regexp.MustCompile(`(?m)^#plan +.* Bob removed you\.$`).MatchString(out) {
+		t.Errorf("rooms shows\n%s", out)
+	}
 	c.ok("forget", "Bob", "--yes")
 	wantLine(t, all, `[0-9:]{5} The chat with Bob is closed`)
 

@@ -27,15 +27,14 @@ func reads(history string) string {
 // readBy says who can read a room.
 func readBy(r chat.Room) string {
 	who := "anyone on this network"
-	switch r.Kind {
-	case chat.RoomDirect:
+	switch {
+	case r.Left:
+		return cell(r.Ended)
+	case r.Kind == chat.RoomDirect:
 		who = "you and " + cell(strings.TrimPrefix(r.Room, "@"))
-	case chat.RoomPrivate:
+	case r.Kind == chat.RoomPrivate:
 		if who = fmt.Sprintf("%d members", r.Members); r.Members == 1 {
 			who = "you alone"
-		}
-		if r.Role == "" {
-			who = "its members; you are out"
 		}
 	}
 	if r.Unreadable > 0 {

@@ -245,15 +245,19 @@ func runRooms(ctx context.Context, a *app, _ []string) error {
 }
 
 // roomNames returns how each room is called beside the others: those that share a
-// name bear the beginning of their ids.
+// name bear the beginning of their ids. A room that was left gives way to one that
+// was not, as it does when a name is looked up.
 func roomNames(rooms []chat.Room) map[chat.RoomID]string {
-	count := map[string]int{}
+	all, in := map[string]int{}, map[string]int{}
 	for _, r := range rooms {
-		count[r.Room]++
+		if all[r.Room]++; !r.Left {
+			in[r.Room]++
+		}
 	}
 	out := map[chat.RoomID]string{}
 	for _, r := range rooms {
-		if out[r.RoomID] = cell(r.Room); count[r.Room] > 1 {
+		out[r.RoomID] = cell(r.Room)
+		if in[r.Room] > 1 || r.Left && all[r.Room] > 1 {
 			out[r.RoomID] += " (" + r.RoomID.Short() + ")"
 		}
 	}
@@ -268,6 +272,9 @@ func sayRooms(ctx context.Context, c *client.Client, _, _ string) (string, error
 	var words []string
 	names := roomNames(rooms)
 	for _, r := range rooms {
+		if r.Left {
+			continue
+		}
 		words = append(words, fmt.Sprintf("%s (%d unread)", names[r.RoomID], r.Unread))
 	}
 	return strings.Join(words, ", ") + ".", nil

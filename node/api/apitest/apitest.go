@@ -29,6 +29,7 @@ type Node struct {
 	privacy     chat.Privacy
 	compared    map[chat.PersonID]*chat.Verification
 	rooms       []*room
+	left        []*room // that this person takes part in no more
 	invitations []*room // as they will be once accepted
 	devices     []chat.OwnDevice
 	pairing     *pairing
@@ -163,16 +164,23 @@ func (n *Node) join(name string) *room {
 	return n.enter(&room{Room: chat.Room{Room: name, RoomID: id, Kind: chat.RoomOpen, Open: true}})
 }
 
-// enter adds a room and tells. n.mu is held.
+// enter adds a room and tells; of one that was left, what was said is there again.
+// n.mu is held.
 func (n *Node) enter(r *room) *room {
+	if i := slices.IndexFunc(n.left, func(o *room) bool { return o.RoomID == r.RoomID }); i >= 0 {
+		r.messages = n.left[i].messages
+		n.left = slices.Delete(n.left, i, i+1)
+	}
 	n.rooms = append(n.rooms, r)
 	n.fact(r, true)
 	return r
 }
 
-// exit takes a room away and tells. n.mu is held.
-func (n *Node) exit(r *room) {
+// exit ends taking part in a room, for a reason, and tells. n.mu is held.
+func (n *Node) exit(r *room, why string) {
 	n.rooms = slices.DeleteFunc(n.rooms, func(o *room) bool { return o == r })
+	r.Left, r.Ended, r.Role = true, why, ""
+	n.left = append(n.left, r)
 	n.fact(r, false)
 }
 
@@ -189,6 +197,16 @@ func (n *Node) byRoomID(id chat.RoomID) (*room, error) {
 		}
 	}
 	return nil, chat.Errorf(chat.CodeNotJoined, "You are not in that room. Join it with `earshot room join`.")
+}
+
+// readable returns a room that this person is or was in.
+func (n *Node) readable(id chat.RoomID) (*room, error) {
+	for _, r := range n.left {
+		if r.RoomID == id {
+			return r, nil
+		}
+	}
+	return n.byRoomID(id)
 }
 
 // Me implements api.Backend, as do the methods below.
@@ -208,7 +226,7 @@ func (n *Node) Rooms(context.Context) ([]chat.Room, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var rooms []chat.Room
-	for _, r := range n.rooms {
+	for _, r := range slices.Concat(n.rooms, n.left) {
 		rooms = append(rooms, r.Room)
 	}
 	return rooms, n.fail
@@ -250,7 +268,7 @@ func (n *Node) LeaveRoom(_ context.Context, id chat.RoomID) error {
 	if r.Room.Room == chat.Lobby {
 		return chat.Errorf(chat.CodeDenied, "Everybody is in %s. Leave other rooms.", chat.Lobby)
 	}
-	n.exit(r)
+	n.exit(r, "You left.")
 	return nil
 }
 
@@ -279,7 +297,7 @@ func (n *Node) Send(_ context.Context, id chat.RoomID, text, clientID string) (c
 func (n *Node) Messages(_ context.Context, id chat.RoomID, page api.Page) ([]chat.Message, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	r, err := n.byRoomID(id)
+	r, err := n.readable(id)
 	if err != nil || n.fail != nil {
 		return nil, firstOf(n.fail, err)
 	}
@@ -318,7 +336,7 @@ func (n *Node) SetTyping(_ context.Context, id chat.RoomID, typing bool) error {
 func (n *Node) MarkRead(_ context.Context, id chat.RoomID, upTo chat.EntryID) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	r, err := n.byRoomID(id)
+	r, err := n.readable(id)
 	if err != nil || n.fail != nil {
 		return firstOf(n.fail, err)
 	}

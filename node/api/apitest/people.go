@@ -95,7 +95,8 @@ func (n *Node) befriend(who chat.PersonID) *chat.Contact {
 func (n *Node) part(who chat.PersonID, r chat.Relation) {
 	n.relate(who, r, "")
 	if d := n.directWith(who); d != nil {
-		n.exit(d)
+		p, _ := n.known(who)
+		n.exit(d, p.Name+" is no contact any more.")
 	}
 }
 

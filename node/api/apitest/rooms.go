@@ -58,8 +58,8 @@ func (n *Node) Removed(by chat.Author, id chat.RoomID) {
 		panic("apitest: " + err.Error())
 	}
 	r.members = slices.DeleteFunc(r.members, func(m chat.Member) bool { return m.Me })
-	r.Role = ""
 	n.changed(r, by.Name, "removed "+n.me.Name)
+	n.exit(r, by.Name+" removed you.")
 }
 
 func (r *room) invitation() chat.Invitation {
@@ -110,19 +110,16 @@ func (n *Node) membersOf(r *room) []chat.Member {
 
 // find returns the room that ref means, as FindRoom promises.
 func (n *Node) find(ref string) (*room, error) {
-	var rooms []*room
+	rooms := matching(n.rooms, ref)
 	var people []chat.Person
-	name, nameErr := chat.CanonicalRoomName(ref)
-	for _, r := range n.rooms {
-		if nameErr == nil && r.Room.Room == name || len(ref) >= minPrefix && strings.HasPrefix(r.RoomID.String(), strings.ToLower(ref)) {
-			rooms = append(rooms, r)
-		}
-	}
 	if who, ok := strings.CutPrefix(ref, "@"); ok || !strings.HasPrefix(ref, "#") {
 		people = n.byName(who)
 		if p, err := n.person(who); err == nil && p.Relation.Known() {
 			people = []chat.Person{p}
 		}
+	}
+	if len(rooms)+len(people) == 0 {
+		rooms = matching(n.left, ref)
 	}
 	switch {
 	case len(rooms)+len(people) > 1:
@@ -137,18 +134,26 @@ func (n *Node) find(ref string) (*room, error) {
 	return nil, chat.Errorf(chat.CodeNotFound, "There is no room %.60q here, and no contact of that name. Join it with `earshot room join`.", ref)
 }
 
+// matching returns the rooms of a name, or of an id or its beginning. A direct chat
+// has the name of its contact, until it ends.
+func matching(rooms []*room, ref string) (out []*room) {
+	name, err := chat.CanonicalRoomName(ref)
+	for _, r := range rooms {
+		if err == nil && r.Room.Room == name || r.Left && r.Room.Room == ref || len(ref) >= minPrefix && strings.HasPrefix(r.RoomID.String(), strings.ToLower(ref)) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
 // maySend reports why nothing may be said in a room.
 func (n *Node) maySend(r *room) error {
-	switch r.Kind {
-	case chat.RoomPrivate:
-		if r.Role == "" {
-			return chat.Errorf(chat.CodeNotJoined, "You are not in %s any more. Leave it, or ask to be invited again.", r.Room.Room)
-		}
-	case chat.RoomDirect:
-		for _, c := range n.contacts {
-			if c.Claimant != nil && (*r.Room.Person == c.Person.Person || *r.Room.Person == *c.Claimant) {
-				return chat.Errorf(chat.CodeHeld, "Somebody with another key goes by the name of %s, whom you have verified. Nothing is sent until you have decided: earshot verify %s", c.Name, c.Person.Person.Short())
-			}
+	if r.Kind != chat.RoomDirect {
+		return nil
+	}
+	for _, c := range n.contacts {
+		if c.Claimant != nil && (*r.Room.Person == c.Person.Person || *r.Room.Person == *c.Claimant) {
+			return chat.Errorf(chat.CodeHeld, "Somebody with another key goes by the name of %s, whom you have verified. Nothing is sent until you have decided: earshot decide %s", c.Name, c.Person.Person.Short())
 		}
 	}
 	return nil

@@ -132,8 +132,11 @@ func everyRequest(t *testing.T, n *apitest.Node, c *client.Client, network strin
 	if err := c.Leave(ctx, "#tea"); err != nil {
 		t.Error(err)
 	}
-	if _, err := c.Messages(ctx, "#tea", client.Page{}); chat.CodeOf(err) != chat.CodeNotFound {
+	if _, err := c.Send(ctx, "#tea", "again", ""); chat.CodeOf(err) != chat.CodeNotJoined {
 		t.Errorf("after leaving: %v", err)
+	}
+	if left, err := c.Messages(ctx, "#tea", client.Page{}); err != nil || len(left) != 6 {
+		t.Errorf("what was said in a room that was left: %v, %v", left, err)
 	}
 	for _, ref := range []string{"", ".", "..", "a/b", "?"} {
 		if err := c.Leave(ctx, ref); chat.CodeOf(err) != chat.CodeNotFound {

@@ -125,18 +125,19 @@ func TestTwoCompareTheirKeys(t *testing.T) {
 	if v, err := c.Verify(ctx, "Bob"); err != nil || v.State != chat.VerificationWaiting || v.Number != apitest.Number || v.QR != apitest.QR {
 		t.Fatalf("Verify: %+v, %v", v, err)
 	}
-	n.Compare(bob.Person)
 	expect(t, events, "verification")
+	n.Compare(bob.Person)
 	if v := expect(t, events, "verification").(chat.VerificationEvent); v.State != chat.VerificationCompare || len(v.Symbols) != 7 {
 		t.Errorf("got %+v", v)
 	}
 	if err := c.SayVerification(ctx, "Bob", true); err != nil {
 		t.Error(err)
 	}
-	n.Says(bob.Person, true)
+	// Each is read before the next comes: of weather, only the newest is kept.
 	if v := expect(t, events, "verification").(chat.VerificationEvent); v.State != chat.VerificationSaid {
 		t.Errorf("got %+v", v)
 	}
+	n.Says(bob.Person, true)
 	expect(t, events, "person", "contact")
 	if v := expect(t, events, "verification").(chat.VerificationEvent); v.State != chat.VerificationVerified {
 		t.Errorf("got %+v", v)
