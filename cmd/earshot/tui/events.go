@@ -38,6 +38,9 @@ func (m *model) onEvent(e chat.Event) tea.Cmd {
 	case chat.GapEvent:
 		return m.reloadAll()
 	case chat.MessageEvent:
+		if c := m.find(e.RoomID); c != nil && c.room.Unreadable > 0 { // it may be one of those
+			return tea.Batch(m.onMessage(e.Message), m.refresh())
+		}
 		return m.onMessage(e.Message)
 	case chat.RoomEvent:
 		return m.refresh()
@@ -241,7 +244,7 @@ func (m *model) onAll(r allMsg) tea.Cmd {
 		m.reload = true
 		return m.retry()
 	}
-	m.lost, m.me = "", r.me
+	m.lost, m.me, m.lookedAt = "", r.me, m.now()
 	m.warnings = slices.Clone(r.me.Warnings)
 	m.who.me = chat.Author{Person: r.me.Person, Name: r.me.Name, Device: r.me.Device}
 	m.who.meet(r.me.Person, r.me.Name)

@@ -52,6 +52,7 @@ type model struct {
 	loaded    bool         // rooms and people were read once
 	loading   bool         // they are being read
 	reload    bool         // read them again when that is done
+	lookedAt  time.Time    // when they were read last
 	syncing   int          // entries received while catching up, 0 when idle
 	quitArmed bool         // Ctrl+C was pressed once
 	ending    bool         // the user wants to quit, a message is still under way

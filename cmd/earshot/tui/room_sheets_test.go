@@ -202,7 +202,8 @@ func TestWhatCannotBeReadIsSaidAndAppearsOnceItCan(t *testing.T) {
 	r := s.m.conv().room
 	r.Unreadable = 2
 	s.f.change(r.RoomID, func(room *chat.Room) { room.Unreadable = 2 })
-	s.event(chat.RoomChangedEvent{Room: r})
+	s.f.clock = s.f.clock.Add(time.Minute)
+	s.send(tickMsg{s.m.ticks}) // no event tells how much it is
 	s.want("2 messages can't be read here (yet)")
 	s.press("/unreadable", "enter")
 	s.want("2 messages in #plan can't be read on this device", "newcomers read nothing from before")
@@ -214,7 +215,7 @@ func TestWhatCannotBeReadIsSaidAndAppearsOnceItCan(t *testing.T) {
 	s.f.said[r.RoomID] = []chat.Message{first, opened, s.f.said[r.RoomID][1]}
 	r.Unreadable = 0
 	s.f.change(r.RoomID, func(room *chat.Room) { room.Unreadable = 0 })
-	s.event(chat.RoomChangedEvent{Room: r})
+	s.event(chat.MessageEvent{Message: opened})
 	s.want("and the ropes")
 	s.wantNot("can't be read")
 }

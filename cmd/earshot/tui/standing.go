@@ -116,8 +116,12 @@ func (m *model) onRoomChanged(e chat.RoomChangedEvent) tea.Cmd {
 	if c == nil {
 		return m.refresh()
 	}
+	// An event tells of the room itself; what is in it is asked for below.
+	e.LastAt, e.Unreadable = c.room.LastAt, c.room.Unreadable
 	c.update(e.Room)
-	m.setMembers(c, e.Members)
+	if e.Members != nil {
+		m.setMembers(c, e.Members)
+	}
 	words := oneLine(safeText(e.What))
 	if e.By != "" {
 		words = shownName(e.By) + " " + words
