@@ -274,7 +274,7 @@ func (r *conversation) lastInvite() chat.EntryID {
 	return r.ops[0].ID
 }
 
-// decline turns an invitation down; where there is none any more, it only forgets it.
+// decline turns an invitation down; where it was withdrawn, nothing is left to do.
 func (e *Engine) decline(in Decline) {
 	r, err := e.private(in.Room)
 	if err != nil {

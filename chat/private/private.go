@@ -84,8 +84,8 @@ type Accept struct {
 	Ref  uint64
 }
 
-// Decline answers an invitation with no, or takes leave of one that was withdrawn. It
-// is answered with Done or Deny.
+// Decline answers an invitation with no; of one that was withdrawn it is no harm. It is
+// answered with Done or Deny.
 type Decline struct {
 	Room chat.RoomID
 	Ref  uint64
