@@ -35,6 +35,7 @@ type change struct {
 	touched []chat.RoomID // sealed rooms of which faces may have to be told
 	done    chat.RoomID   // what the post wanted is done, there
 	shared  []chat.RoomID // whom these may be named to may have changed
+	listed  bool          // somebody's devices are others now
 
 	then func() // runs in the end, whatever came of it, and not always in the loop
 }
@@ -175,6 +176,8 @@ func (w *change) end() {
 	w.submit()
 	if len(w.shared) > 0 { // only now: what follows may make changes of its own
 		c.offerShared(w.shared)
+	}
+	if w.listed || len(w.shared) > 0 {
 		c.introduce()
 	}
 }

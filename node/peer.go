@@ -290,6 +290,9 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, g greeting) {
 			return
 		}
 		c.sayHello(s)
+	} else if !c.greets(d) { // it was told before it became somebody who may not know
+		c.hangUp(d)
+		return
 	}
 	if nb.peer != nil { // it has opened another one
 		c.sync(catchup.PeerDown{Device: d})

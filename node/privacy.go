@@ -46,6 +46,9 @@ func (c *core) setDoors() {
 			blocked[id] = struct{}{}
 		}
 	}
+	for _, d := range c.own.registry.InUse() { // also one that was never met
+		own[d.Device] = struct{}{}
+	}
 	c.n.doors.set(blocked, own, c.circle.hides())
 }
 
@@ -160,6 +163,9 @@ func (c *core) greets(d chat.DeviceID) bool {
 func (c *core) ownerOf(d chat.DeviceID) (chat.PersonID, bool) {
 	if dev := c.people.devices[d]; dev != nil {
 		return dev.person.id, true
+	}
+	if c.own.registry.Standing(d) == identity.InUse {
+		return c.n.person, true
 	}
 	for who := range c.circle.chats {
 		if slices.Contains(c.private.InUse(who), d) {

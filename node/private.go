@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"maps"
 	"slices"
+	"strings"
 
 	"earshot/chat"
 	"earshot/chat/catchup"
@@ -22,6 +23,9 @@ import (
 // stateOfPrivate are the beginnings of the keys under which the engine's state is
 // stored.
 var stateOfPrivate = []string{"private/", "seal/"}
+
+// listsOfPrivate begins the keys of device lists among them.
+const listsOfPrivate = "private/list/"
 
 // loadPrivate makes the engine of what the store holds.
 func (c *core) loadPrivate(ctx context.Context) error {
@@ -137,6 +141,7 @@ func (w *change) private(ef private.Effect) {
 	c := w.c
 	switch ef := ef.(type) {
 	case private.Persist:
+		w.listed = w.listed || strings.HasPrefix(ef.Key, listsOfPrivate)
 		w.batch.State = append(w.batch.State, store.StateChange{Key: ef.Key, Value: ef.Value})
 	case private.Append:
 		w.append(ef)

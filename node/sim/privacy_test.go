@@ -302,3 +302,69 @@ func TestSettingsThatAreNoneAreRefused(t *testing.T) {
 		ann.fails(chat.CodeUsage, ann.SetPrivacy(ann.ctx, p), chat.Everyone)
 	}
 }
+
+func TestOwnDevicesMustNotLoseEachOtherWhileOneIsInvisible(t *testing.T) {
+	t.Parallel()
+	o, enter := newOffice(t)
+	ann, cleo := enter("Ann"), enter("Cleo")
+	phone := join(o, enter, ann)
+	p := visible(chat.Everyone)
+	p.Invisible = true
+	ann.must(ann.SetPrivacy(ann.ctx, p))
+	ann.sees("Cleo", chat.Gone)
+	phone.say("the phone is not invisible")
+	ann.hears("the phone is not invisible")
+	cleo.hears("the phone is not invisible")
+	me, _ := ann.Me(ann.ctx)
+	cleo.until("the laptop is gone", func() bool {
+		who, _ := cleo.knows(ann.id())
+		for _, d := range who.Devices {
+			if d.Device == me.Device && d.Presence == chat.Here {
+				return false
+			}
+		}
+		return who.Presence == chat.Here
+	})
+	// Also when the invisible one comes back, for it is it who calls the other.
+	ann = o.reboot(ann, "Ann")
+	phone.say("and again")
+	ann.hears("and again")
+}
+
+func TestARevokedDeviceMustNotBeTakenForItsPersons(t *testing.T) {
+	t.Parallel()
+	o, enter := newOffice(t)
+	ann, ben := enter("Ann"), enter("Ben")
+	phone := join(o, enter, ben)
+	befriend(ann, ben)
+	ann.must(ann.SetPrivacy(ann.ctx, visible(chat.OnlyContacts)))
+	phone.sees("Ann", chat.Here)
+	lost, err := phone.Me(phone.ctx)
+	ben.must(err)
+	ben.must(ben.RevokeDevice(ben.ctx, lost.Device))
+	phone.sees("Ann", chat.Gone)
+	phone = o.reboot(phone, "phone")
+	cleo := enter("Cleo")
+	phone.sees("Cleo", chat.Here)
+	if who, _ := phone.knows(ann.id()); who.Presence == chat.Here {
+		t.Errorf("whoever holds the revoked device sees %+v", who)
+	}
+	ben.sees("Ann", chat.Here)
+	cleo.sees("Ben", chat.Here)
+}
+
+func TestWhoSharesARoomMaySeeWhoShowsThemselvesToContacts(t *testing.T) {
+	t.Parallel()
+	_, enter := newOffice(t)
+	ann, ben, cleo := enter("Ann"), enter("Ben"), enter("Cleo")
+	befriend(ann, ben)
+	befriend(ben, cleo)
+	cleo.sees("Ann", chat.Here)
+	ann.must(ann.SetPrivacy(ann.ctx, visible(chat.OnlyContacts)))
+	cleo.sees("Ann", chat.Gone)
+	room := ben.create("plans", "")
+	ben.brings(room, ann, cleo)
+	cleo.sees("Ann", chat.Here)
+	ann.must(ann.LeaveRoom(ann.ctx, room))
+	cleo.sees("Ann", chat.Gone)
+}
