@@ -233,3 +233,52 @@ func TestTheValidatorRemembersABoundedNumber(t *testing.T) {
 		t.Error("one is forgotten too soon")
 	}
 }
+
+func TestATagThatLiesMustNotHideAnEntry(t *testing.T) {
+	n := alone(t, t.TempDir())
+	garden := chat.OpenRoom("#garden")
+	now := time.Now()
+	log := chat.LogID{ann}
+	e, err := wire.Sign(key(ann), wire.Header{
+		Log: log, Ref: garden.Ref(log), Seq: 2, Prev: chat.EntryID{1}, HLC: chat.HLCOf(now), Kind: wire.KindMessage,
+	}, wire.Marshal(wire.Message{Text: "hello"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	is := func(c *core, tag chat.RoomTag, want chat.RoomID) {
+		t.Helper()
+		if id, ok := c.roomOf(tag, &e); id != want || ok != (want != chat.RoomID{}) {
+			t.Errorf("it is for %s, %v", id.Short(), ok)
+		}
+	}
+	tags := []chat.RoomTag{garden.Tag(now), lobby.Tag(now), {}}
+	if err := n.do(t.Context(), func(c *core) {
+		for _, tag := range tags {
+			is(c, tag, chat.RoomID{}) // this node is not in that room
+		}
+		if len(c.foreign) != 1 {
+			t.Errorf("%d logs are remembered as of other rooms", len(c.foreign))
+		}
+		// A flood of logs that nobody has heard of takes no more memory than this.
+		for i := range 2 * maxForeign {
+			other := e
+			other.Log = chat.LogID{byte(i), byte(i >> 8), byte(i >> 16), 1}
+			c.roomOf(garden.Tag(now), &other)
+		}
+		if len(c.foreign) > maxForeign {
+			t.Errorf("%d logs are remembered as of other rooms", len(c.foreign))
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.JoinRoom(t.Context(), "garden"); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.do(t.Context(), func(c *core) {
+		for _, tag := range tags {
+			is(c, tag, garden)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+}

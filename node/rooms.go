@@ -77,10 +77,8 @@ func (w *change) settleInvitation(info private.Info) {
 	}
 	inv := chat.Invitation{
 		RoomID: info.Room, Room: roomName(info), By: chat.Author{Person: info.Invitation.By, Name: c.displayName(info.Invitation.By)},
-		Role: info.Invitation.Role.String(), Members: len(info.Members), History: info.History.String(), At: c.now.UTC(),
-	}
-	if had {
-		inv.At = old.At
+		Role: info.Invitation.Role.String(), Members: len(info.Members), History: info.History.String(),
+		At: minTime(info.InvitedAt.Time(), c.now).UTC(),
 	}
 	if !had || inv != old {
 		c.invitations[info.Room] = inv
@@ -292,6 +290,7 @@ func (n *Node) Invitations(ctx context.Context) ([]chat.Invitation, error) {
 	out := []chat.Invitation{}
 	err := n.do(ctx, func(c *core) {
 		for _, inv := range c.invitations {
+			inv.By.Name = c.displayName(inv.By.Person)
 			out = append(out, inv)
 		}
 	})

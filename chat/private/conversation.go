@@ -322,7 +322,8 @@ func (e *Engine) info(r *conversation) Info {
 	if m, ok := s.Member(r.me); ok {
 		info.Role = m.Role
 	} else if i, ok := s.Invitation(r.me); ok {
-		info.Invitation = &i
+		invite, _ := r.log.Op(i.Invite)
+		info.Invitation, info.InvitedAt = &i, invite.HLC
 	}
 	if i := slices.IndexFunc(s.Removed, func(o membership.Removed) bool { return o.Person == r.me }); i >= 0 {
 		info.Removed = &s.Removed[i]

@@ -306,6 +306,7 @@ type Info struct {
 	Removed     *membership.Removed // set if this person is out
 	Role        membership.Role     // this person's, 0 for who is no member
 	Invitation  *membership.Invited // that waits for this person's answer
+	InvitedAt   chat.HLC            // by the clock of who invited; 0 without Invitation
 	Entered     bool                // this device takes part
 	// Keyless are devices of the room that can't be given keys, since too little is
 	// known of them. Ascending.
