@@ -14,7 +14,7 @@
 //	source (each)   Node           Close                      loop; runs one other, while this person may be seen
 //	dial (each)     Node           5 s or Close               host, then loop
 //	peer stream     Node           the stream ends            loop; one per neighbour
-//	own stream      Node           the stream ends            loop, store; one per other own device, and one that asks
+//	own stream      Node           the stream ends            loop, store; one per other own device, one that asks, one that answers
 //	sync session    Node           both sides are done        loop, store; its reader and sender end with it
 //	restorer        Node           Close                      store, loop
 //	reopener        Node           Close                      store, loop

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/protocol"
@@ -95,8 +96,16 @@ func (n *Node) hearOwn(ctx context.Context, s *stream.Stream) {
 	n.talkOwn(ctx, s, d)
 }
 
-// talkOwn says hello and listens, until the stream ends. Both sides run it. Its
-// second goroutine, which asks, ends before it returns.
+// ownTalk is what the goroutines of one stream hand to each other. The one that
+// listens must never wait for the other side to read.
+type ownTalk struct {
+	wants   chan wire.OwnWant  // to the one that answers; capacity 1, since one question is asked at a time
+	answers chan wire.OwnTexts // to the one that asks
+	asking  atomic.Bool        // it waits for some
+}
+
+// talkOwn says hello and listens, until the stream ends. Both sides run it. Two more
+// goroutines, of which one asks and one answers, end before it returns.
 func (n *Node) talkOwn(ctx context.Context, s *stream.Stream, d chat.DeviceID) {
 	defer s.Reset(stream.ReasonDone)
 	ctx, cancel := context.WithCancel(ctx)
@@ -128,16 +137,21 @@ func (n *Node) talkOwn(ctx context.Context, s *stream.Stream, d chat.DeviceID) {
 	if err != nil {
 		return
 	}
-	answers := make(chan wire.OwnTexts)
-	wg.Go(func() {
-		if err := n.askTexts(ctx, s, link, answers); err != nil && ctx.Err() == nil {
-			n.log.Debug("asking another own device ended", "device", d.Short(), "err", err)
-			s.Reset(stream.ReasonDone)
-		}
-	})
+	t := &ownTalk{wants: make(chan wire.OwnWant, 1), answers: make(chan wire.OwnTexts)}
+	for _, work := range []func() error{
+		func() error { return n.askTexts(ctx, s, link, t) },
+		func() error { return n.answerAll(ctx, s, t) },
+	} {
+		wg.Go(func() {
+			if err := work(); err != nil && ctx.Err() == nil {
+				n.log.Debug("a stream between own devices ended", "device", d.Short(), "err", err)
+				s.Reset(stream.ReasonDone)
+			}
+		})
+	}
 	for {
 		if f, err = receiveFrame(s); err == nil {
-			err = n.heardOwn(ctx, s, d, f, answers)
+			err = n.heardOwn(ctx, d, f, t)
 		}
 		if err != nil {
 			if chat.CodeOf(err) == chat.CodeInvalid {
@@ -193,15 +207,23 @@ func (c *core) metOwn(d chat.DeviceID, s *stream.Stream, h wire.OwnHello) (*ownL
 }
 
 // heardOwn takes a frame of another device of this person's.
-func (n *Node) heardOwn(ctx context.Context, s *stream.Stream, d chat.DeviceID, f wire.Frame, answers chan<- wire.OwnTexts) error {
+func (n *Node) heardOwn(ctx context.Context, d chat.DeviceID, f wire.Frame, t *ownTalk) error {
 	switch f := f.(type) {
 	case wire.OwnContacts:
 		return n.tell(ctx, func(c *core) { c.heardContacts(d, f) })
 	case wire.OwnWant:
-		return n.answerTexts(ctx, s, f)
-	case wire.OwnTexts:
 		select {
-		case answers <- f:
+		case t.wants <- f:
+			return nil
+		default:
+			return chat.Errorf(chat.CodeInvalid, "Another device of yours asks before it was answered. Update Earshot on it.")
+		}
+	case wire.OwnTexts:
+		if !t.asking.Load() {
+			break
+		}
+		select {
+		case t.answers <- f:
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
@@ -226,7 +248,7 @@ func (c *core) lookForTexts() {
 // here: those from before this device joined, above all. It asks about each once in
 // the life of a stream. What was answered is stored, so it goes on where it was after
 // any end.
-func (n *Node) askTexts(ctx context.Context, s *stream.Stream, link *ownLink, answers <-chan wire.OwnTexts) error {
+func (n *Node) askTexts(ctx context.Context, s *stream.Stream, link *ownLink, t *ownTalk) error {
 	asked := map[chat.RoomID]uint64{} // up to which entry
 	for {
 		rooms, err := inLoop(ctx, n, func(c *core) (out []chat.RoomID, _ error) {
@@ -241,7 +263,7 @@ func (n *Node) askTexts(ctx context.Context, s *stream.Stream, link *ownLink, an
 			return err
 		}
 		for _, id := range rooms {
-			if asked[id], err = n.askRoom(ctx, s, id, asked[id], answers); err != nil {
+			if asked[id], err = n.askRoom(ctx, s, id, asked[id], t); err != nil {
 				return err
 			}
 		}
@@ -258,25 +280,26 @@ func (n *Node) askTexts(ctx context.Context, s *stream.Stream, link *ownLink, an
 
 // askRoom asks about the messages of a room behind after, and returns up to where it
 // came.
-func (n *Node) askRoom(ctx context.Context, s *stream.Stream, id chat.RoomID, after uint64, answers <-chan wire.OwnTexts) (uint64, error) {
+func (n *Node) askRoom(ctx context.Context, s *stream.Stream, id chat.RoomID, after uint64, t *ownTalk) (uint64, error) {
 	for {
 		page, next, err := n.store.UnopenedEntries(ctx, store.UnopenedQuery{Room: id, After: after, Limit: wire.MaxOwnIDs})
 		if err != nil || len(page) == 0 {
 			return after, err
 		}
 		want := wire.OwnWant{Room: id[:]}
-		closed := map[chat.EntryID]bool{}
+		closed := map[chat.EntryID]chat.PersonID{} // and whose they are
 		for i := range page {
 			if e := &page[i].Entry; e.Kind == wire.KindMessage {
 				want.IDs = append(want.IDs, e.ID[:]...)
-				closed[e.ID] = true
+				closed[e.ID] = page[i].Person
 			}
 		}
 		if len(closed) > 0 {
+			t.asking.Store(true)
 			if err := s.Send(ctx, wire.EncodeFrame(want)); err != nil {
 				return after, err
 			}
-			if err := n.takeTexts(ctx, id, closed, answers); err != nil {
+			if err := n.takeTexts(ctx, id, closed, t); err != nil {
 				return after, err
 			}
 		}
@@ -285,13 +308,13 @@ func (n *Node) askRoom(ctx context.Context, s *stream.Stream, id chat.RoomID, af
 }
 
 // takeTexts stores what is answered to one question.
-func (n *Node) takeTexts(ctx context.Context, id chat.RoomID, closed map[chat.EntryID]bool, answers <-chan wire.OwnTexts) error {
+func (n *Node) takeTexts(ctx context.Context, id chat.RoomID, closed map[chat.EntryID]chat.PersonID, t *ownTalk) error {
 	timeout := time.NewTimer(textsTimeout)
 	defer timeout.Stop()
 	for more := true; more; {
 		var got wire.OwnTexts
 		select {
-		case got = <-answers:
+		case got = <-t.answers:
 		case <-timeout.C:
 			return errors.New("no answer")
 		case <-ctx.Done():
@@ -300,13 +323,22 @@ func (n *Node) takeTexts(ctx context.Context, id chat.RoomID, closed map[chat.En
 		if chat.RoomID(got.Room) != id {
 			return errors.New("an answer about another room")
 		}
-		more = got.More
+		if more = got.More; !more {
+			t.asking.Store(false)
+		}
 		err := n.handOver(ctx, func(w *change) {
-			for _, t := range got.Texts {
-				if e := chat.EntryID(t.ID); closed[e] {
-					delete(closed, e) // else a stray answer would count twice
-					w.batch.Openings = append(w.batch.Openings, store.Opening{ID: e, Room: id, Text: chat.CleanText(t.Text)})
+			for _, said := range got.Texts {
+				e := chat.EntryID(said.ID)
+				who, asked := closed[e]
+				if !asked {
+					continue
 				}
+				delete(closed, e) // it is answered
+				o := store.Opening{ID: e, Room: id, Text: chat.CleanText(said.Text)}
+				if w.c.hidden(who) {
+					o.Text = ""
+				}
+				w.batch.Openings = append(w.batch.Openings, o)
 			}
 			w.touch(id)
 		})
@@ -315,6 +347,20 @@ func (n *Node) takeTexts(ctx context.Context, id chat.RoomID, closed map[chat.En
 		}
 	}
 	return nil
+}
+
+// answerAll answers one question after the other until ctx ends.
+func (n *Node) answerAll(ctx context.Context, s *stream.Stream, t *ownTalk) error {
+	for {
+		select {
+		case want := <-t.wants:
+			if err := n.answerTexts(ctx, s, want); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // answerTexts tells another device of this person's what messages say.
