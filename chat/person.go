@@ -72,8 +72,8 @@ const (
 // Privacy is what this person lets others see: Everyone, OnlyContacts or Nobody.
 type Privacy struct {
 	Nearby   string `json:"nearby"`   // that this person is here at all
-	Presence string `json:"presence"` // since when, and in which state
-	Read     string `json:"read"`     // how far this person has read
+	Presence string `json:"presence"` // when this person types
+	Read     string `json:"read"`     // how far this person has read, of which nobody is told yet
 	// Invisible is as if all three were Nobody.
 	Invisible bool `json:"invisible"`
 }

@@ -65,13 +65,13 @@ func privateCommands() []command {
 			name: "privacy", about: aboutPeople, args: "[nearby|presence|read WHO]", max: 2, run: runPrivacy,
 			complete: []completer{completeWords("nearby", "presence", "read"), audience},
 			short:    "Show or change who can see what of you",
-			long:     "Show what others can see of you, or change it: whether you are here at all\n(nearby), since when and in which state (presence), and how far you have read\n(read). WHO is everyone, contacts or nobody. Blocked people see nothing.",
+			long:     "Show what others can see of you, or change it: whether you are here at all\n(nearby), when you are typing (presence), and how far you have read (read), of which\nnobody is told yet in any case. WHO is everyone, contacts or nobody; with nearby\nnobody, nothing reaches you or leaves. Blocked people see nothing.",
 			example:  "  earshot privacy presence nobody",
 		},
 		{
 			name: "invisible", about: aboutPeople, args: "on|off", min: 1, max: 1, complete: []completer{completeWords("on", "off")}, run: runInvisible,
 			short: "Let nobody see you, or end that",
-			long:  "Let nobody see that you are here, whatever `earshot privacy` says, or end that.\nWhat you send arrives all the same, and tells whom it reaches that you are here.",
+			long:  "Let nobody see that you are here, whatever `earshot privacy` says, or end that.\nMeanwhile nothing reaches you and nothing leaves: what you send waits.",
 		},
 		{
 			name: "room create", args: "#ROOM", min: 1, max: 1, run: runCreate,

@@ -78,7 +78,7 @@ func runRevoke(ctx context.Context, a *app, args []string) error {
 			return err
 		}
 		name := deviceNamed(d.Label, d.Device)
-		if err := a.sure(ctx, name+" stops being your device, for good: it reads nothing that is said from now on, and nobody takes what it says for yours. What it has read stays on it."); err != nil {
+		if err := a.sure(ctx, name+" stops being your device, for good: it reads nothing that is said in private from now on, and can say nothing there. What it has read stays on it."); err != nil {
 			return err
 		}
 		return s.passOn(ctx, chat.Room{}, func() error {

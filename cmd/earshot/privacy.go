@@ -36,12 +36,12 @@ func setPrivacy(ctx context.Context, c *client.Client, what, who string) (chat.P
 func privacyFields(p chat.Privacy) [][2]string {
 	invisible := "off"
 	if p.Invisible {
-		invisible = "on: nobody sees any of this, whatever it says"
+		invisible = "on: nobody sees you, whatever stands above"
 	}
 	return [][2]string{
-		{"nearby", p.Nearby + "\t" + "that you are here at all"},
-		{"presence", p.Presence + "\t" + "since when, and in which state"},
-		{"read", p.Read + "\t" + "how far you have read"},
+		{"nearby", p.Nearby + "\t" + "that you are here; with nobody, nothing reaches you or leaves"},
+		{"presence", p.Presence + "\t" + "when you are typing"},
+		{"read", p.Read + "\t" + "how far you have read; nobody is told yet"},
 		{"invisible", invisible},
 	}
 }
@@ -94,7 +94,7 @@ func runInvisible(ctx context.Context, a *app, args []string) error {
 
 func invisibleNow(p chat.Privacy) string {
 	if p.Invisible {
-		return "You are invisible. What you send arrives all the same, and tells whom it reaches that you are here."
+		return "You are invisible: nobody sees you, nothing reaches you, and what you send waits until you end it."
 	}
 	return "You are visible, as far as `earshot privacy` says."
 }
