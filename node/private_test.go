@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"earshot/chat"
 	"earshot/chat/wire"
@@ -192,5 +193,46 @@ func TestARestartOpensNothingTwice(t *testing.T) {
 	r, err := n.FindRoom(t.Context(), "#garden")
 	if err != nil || r.RoomID != id || r.Kind != chat.RoomPrivate || r.Unreadable != 0 || r.Role != chat.RoleOwner {
 		t.Errorf("%+v (%v)", r, err)
+	}
+}
+
+func TestWhatIsToBeOpenedIsNotForgottenInARestart(t *testing.T) {
+	home := t.TempDir()
+	n := alone(t, home)
+	id := create(t, n, "garden")
+	r := reopening{room: id, device: n.device, epoch: 7}
+	if got, ok := parseReopening(r.key()); !ok || got != r {
+		t.Errorf("%+v is read back as %+v", r, got)
+	}
+	if _, ok := parseReopening(reopenState + "short"); ok {
+		t.Error("a key of another kind is taken for a reopening")
+	}
+	remembered := func() int {
+		state, err := n.store.State(t.Context(), reopenState)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(state)
+	}
+	// As if the node had ended between the commit and its reopening.
+	if err := n.handOver(t.Context(), func(w *change) {
+		w.batch.State = append(w.batch.State, store.StateChange{Key: r.key(), Value: []byte{1}})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if remembered() != 1 {
+		t.Fatal("it is not remembered")
+	}
+	if err := n.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n = alone(t, home)
+	for late := time.Now().Add(10 * time.Second); remembered() != 0; {
+		if time.Now().After(late) {
+			t.Fatal("it is never done")
+		}
+		if err := n.do(t.Context(), func(*core) {}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

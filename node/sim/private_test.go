@@ -1,8 +1,10 @@
 package sim
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -234,6 +236,53 @@ func TestTheSameActionTwiceIsOneSealedMessage(t *testing.T) {
 	ann.tells(room, "last")
 	ben.reads(room, "last")
 	if got := ben.texts(room); !slices.Equal(got, []string{"once", "last"}) {
+		t.Errorf("Ben has %q", got)
+	}
+}
+
+func TestARestoredBackupReadsWhatWasSaidSince(t *testing.T) {
+	t.Parallel()
+	o, enter := newOffice(t)
+	ann, ben := enter("Ann"), enter("Ben")
+	befriend(ann, ben)
+	room := ann.chatWith(ben.id()).RoomID
+	ann.tells(room, "before")
+	ben.reads(room, "before")
+	ben.tells(room, "so it is")
+	ann.reads(room, "so it is")
+	var backup bytes.Buffer
+	if err := ben.Backup(ben.ctx, "swordfish", &backup); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		ann.tells(room, fmt.Sprint("since ", i))
+		ben.reads(room, fmt.Sprint("since ", i))
+		ben.tells(room, fmt.Sprint("heard ", i))
+		ann.reads(room, fmt.Sprint("heard ", i))
+	}
+	o.leave(ben)
+	if err := os.RemoveAll(o.Home("Ben")); err != nil {
+		t.Fatal(err)
+	}
+	ann.tells(room, "while Ben has lost it all")
+	given := keyring.Options{Given: []byte("swordfish")}
+	if _, err := keyring.Restore(ben.ctx, o.Home("Ben"), &backup, given); err != nil {
+		t.Fatal(err)
+	}
+	if err := keyring.RemovePassphrase(ben.ctx, o.Home("Ben"), given); err != nil {
+		t.Fatal(err)
+	}
+	ben = enter("Ben")
+	ann.tells(room, "welcome back")
+	for i := range 5 {
+		ben.reads(room, fmt.Sprint("since ", i))
+	}
+	ben.reads(room, "while Ben has lost it all")
+	ben.reads(room, "welcome back")
+	ben.tells(room, "thank you")
+	ann.reads(room, "thank you")
+	// What he said himself since then, too, for his keys had not moved on.
+	if got := ben.texts(room); len(got) != 2+10+3 {
 		t.Errorf("Ben has %q", got)
 	}
 }
