@@ -147,7 +147,7 @@ func commonCommands() []command {
 		},
 		{
 			name: "demo", about: aboutTalk, run: runDemo, short: "Watch Earshot alive, with no network",
-			long: "Watch a few people come, talk, type and leave on a network that exists only in\nthis process, and talk with them. Where there is no terminal it prints what\nhappens for half a minute. Nothing of it is kept.",
+			long: "Watch a few people come, talk in the open and in private, and leave, on a network\nthat exists only in this process, and talk with them. Where there is no\nterminal it prints what happens for half a minute. Nothing of it is kept.",
 		},
 		{name: "version", about: aboutHome, run: runVersion, short: "Show the version of this program"},
 	}

@@ -20,7 +20,7 @@ const (
 	endTimeout  = 2 * time.Second  // for messages under way when the user quits (guess)
 	retryAfter  = time.Second
 	askAgain    = 50 * time.Second // for what no event tells: how much can't be read (guess)
-	pageSize    = 100 // messages: several screens (guess)
+	pageSize    = 100              // messages: several screens (guess)
 )
 
 type (

@@ -73,6 +73,9 @@ type gathering interface {
 
 // verification is how two people find out that each holds the other's true key.
 type verification interface {
+	// Verification returns the number and the code, and how far a comparison is that
+	// is under way. It asks nobody.
+	Verification(ctx context.Context, who chat.PersonID) (chat.Verification, error)
 	// StartVerification begins a comparison with somebody, or joins theirs. What
 	// follows comes as events.
 	StartVerification(ctx context.Context, who chat.PersonID) (chat.Verification, error)

@@ -116,6 +116,10 @@ func (c apiClient) DeclineInvitation(ctx context.Context, room chat.RoomID) erro
 	return c.Client.DeclineInvitation(ctx, room.String())
 }
 
+func (c apiClient) Verification(ctx context.Context, who chat.PersonID) (chat.Verification, error) {
+	return c.Client.Verification(ctx, who.String())
+}
+
 func (c apiClient) StartVerification(ctx context.Context, who chat.PersonID) (chat.Verification, error) {
 	return c.Verify(ctx, who.String())
 }

@@ -311,6 +311,45 @@ func TestOneOfManyContactsIsFoundByTyping(t *testing.T) {
 	s.want("Write to Colleague 578")
 }
 
+func TestSheetsAreClickedAndScrolledToo(t *testing.T) {
+	s := socialStage(t, 80, 24)
+	click := func(words string) {
+		t.Helper()
+		for y, line := range strings.Split(s.screen(), "\n") {
+			if strings.Contains(line, words) {
+				s.send(tea.MouseClickMsg{X: 5, Y: y, Button: tea.MouseLeft})
+				return
+			}
+		}
+		t.Fatalf("%q is not on the screen:\n%s", words, s.screen())
+	}
+	click("2 waiting")
+	click("● Eve ?")
+	click("Anyone can call themselves") // text is not for choosing
+	s.want("Eve asks to become your contact")
+	click("[d] Decline")
+	s.want1("decline Eve")
+	s.send(tea.WindowSizeMsg{Width: 60, Height: 12})
+	s.press("f1")
+	before := s.screen()
+	s.send(tea.MouseWheelMsg{Button: tea.MouseWheelDown})
+	if s.screen() == before {
+		t.Error("the wheel does not scroll a sheet")
+	}
+}
+
+func TestASignIsTheSameWithoutUnicode(t *testing.T) {
+	s := socialStage(t, 80, 24)
+	s.m.glyphs = &asciiGlyphs
+	s.to("#plan")
+	s.want("% #plan", "* Bob =", "- Carla", "* Eve ?", "| ")
+	for i, r := range s.screen() {
+		if r > 0x7F && r != 'ë' && r != '·' && r != '…' { // names and words keep their letters
+			t.Fatalf("%q stands at %d:\n%s", r, i, s.screen())
+		}
+	}
+}
+
 func TestAnAnswerThatTakesLongIsNotAskedForTwice(t *testing.T) {
 	s := socialStage(t, 80, 24)
 	s.press("f4")

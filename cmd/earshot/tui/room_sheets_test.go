@@ -226,6 +226,9 @@ func TestSymbolsAreComparedAndNotWavedThrough(t *testing.T) {
 		s.f.check = chat.Verification{State: chat.VerificationWaiting, Number: number, QR: "earshot:verify:1"}
 		s.to("@Carla")
 		s.press("/verify", "enter")
+		s.want("12345 67890", "They are asked whether they want to, now")
+		s.wantNone("verify Carla")
+		s.press("enter")
 		s.want1("verify Carla")
 		s.want("Waiting for Carla", "12345 67890")
 		v := s.f.check
@@ -265,6 +268,7 @@ func TestWhoWantsToCompareWaitsInTheTray(t *testing.T) {
 	s.press("f4")
 	s.pick("Carla")
 	s.want1("verify Carla")
+	s.wantNone("look at")
 	s.want("octopus")
 	s.event(chat.VerificationEvent{Verification: chat.Verification{Person: carla, State: chat.VerificationEnded, Reason: "Carla went away."}})
 	s.want("Carla went away.")
@@ -274,7 +278,9 @@ func TestANumberIsTypedAndRefusedInPlainWords(t *testing.T) {
 	s := socialStage(t, 80, 24)
 	s.f.check = chat.Verification{State: chat.VerificationEnded, Number: number, QR: "earshot:verify:1", Reason: "Carla is not here."}
 	s.to("@Carla")
-	s.press("/verify", "enter", "t", "enter")
+	s.press("/verify", "enter", "s")
+	s.want("Carla is not here.")
+	s.press("t", "enter")
 	s.want("Type or paste the number first")
 	s.f.fail["mark"] = chat.Errorf(chat.CodeDenied, "These digits are not Carla's. Compare them once more.")
 	s.send(tea.PasteMsg{Content: number + "\n"})

@@ -119,7 +119,7 @@ var socialScenes = map[string]func(s *stage){
 	"verify-compare": func(s *stage) {
 		s.f.check = chat.Verification{State: chat.VerificationWaiting, Number: number, QR: "earshot:verify:1"}
 		s.to("@Bob")
-		s.press("/verify", "enter")
+		s.press("/verify", "enter", "s")
 		v := s.f.check
 		v.Person, v.State, v.Symbols = s.f.author("Bob").Person, chat.VerificationCompare, symbols
 		s.event(chat.VerificationEvent{Verification: v})

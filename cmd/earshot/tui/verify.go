@@ -12,27 +12,39 @@ import (
 
 // This file is how the user makes sure of who somebody is.
 
-// openVerify begins, or joins, a comparison of keys with a contact.
+// openVerify shows the ways to make sure of a contact. Where they want to compare
+// symbols, that begins at once; otherwise nobody is told.
 func (m *model) openVerify(who chat.PersonID) tea.Cmd {
 	p := &sheet{title: "Verify " + m.who.of(who)}
 	p.build = func() content { return m.verifyContent(p, who) }
-	if v, known := m.checks[who]; known && (v.State.Over() || v.State == chat.VerificationAsked) {
+	v, known := m.checks[who]
+	if known && v.State.Over() {
 		delete(m.checks, who)
 	}
 	m.push(p)
-	return m.compare(p, who)
+	if v.State == chat.VerificationAsked {
+		return m.compare(p, who)
+	}
+	return m.check(p, who, m.client.Verification)
 }
 
-// compare asks the node for a comparison.
+// compare begins a comparison of symbols, or joins theirs.
 func (m *model) compare(p *sheet, who chat.PersonID) tea.Cmd {
+	delete(m.checks, who)
+	return m.check(p, who, m.client.StartVerification)
+}
+
+// check asks the node about a verification. Events that came meanwhile know better.
+func (m *model) check(p *sheet, who chat.PersonID, ask func(context.Context, chat.PersonID) (chat.Verification, error)) tea.Cmd {
 	var v chat.Verification
 	return m.act(p, func(ctx context.Context) (err error) {
-		v, err = m.client.StartVerification(ctx, who)
+		v, err = ask(ctx, who)
 		return err
 	}, func() tea.Cmd {
-		if old, known := m.checks[who]; !known || old.State == "" || old.State.Over() || old.State == chat.VerificationAsked || len(old.Symbols) == 0 {
-			m.checks[who] = v
+		if now, known := m.checks[who]; known && now.State != "" {
+			v.State, v.Symbols, v.Reason = now.State, now.Symbols, now.Reason
 		}
+		m.checks[who] = v
 		m.sheetTop(p)
 		return nil
 	})
@@ -42,7 +54,7 @@ func (m *model) verifyContent(p *sheet, who chat.PersonID) content {
 	v, known := m.checks[who]
 	name := m.who.of(who)
 	if !known {
-		return content{text: []para{plain("Asking the node" + m.glyphs.pending)}}
+		return content{}
 	}
 	say := func(same bool) func() tea.Cmd {
 		return func() tea.Cmd {
@@ -54,10 +66,10 @@ func (m *model) verifyContent(p *sheet, who chat.PersonID) content {
 			return m.act(p, func(ctx context.Context) error { return m.client.CancelVerification(ctx, who) }, func() tea.Cmd { m.drop(p); return nil })
 		},
 	}
-	again := item{id: "again", key: "s", label: "Compare symbols with " + name, do: func() tea.Cmd {
-		delete(m.checks, who)
-		return m.compare(p, who)
-	}}
+	again := item{
+		id: "again", key: "s", label: "Compare symbols with " + name, note: "They are asked whether they want to, now.",
+		do: func() tea.Cmd { return m.compare(p, who) },
+	}
 	switch v.State {
 	case chat.VerificationWaiting:
 		c := content{text: []para{
@@ -101,9 +113,9 @@ func (m *model) verifyContent(p *sheet, who chat.PersonID) content {
 		c.text = append(c.text, strong(safeText(v.Reason)), plain(""))
 	}
 	if m.who.verified[who] {
-		c.text = append(c.text, plain(name+" is verified "+m.glyphs.verified))
+		c.text = append(c.text, plain("You have verified "+name+" "+m.glyphs.verified), plain(""))
 	}
-	c.text = append(c.text, plain("To compare symbols both of you have to be here, side by side or in a call."))
+	c.text = append(c.text, plain("The quickest way: compare seven symbols, side by side or in a call. Both of you have to be here."))
 	c.text = append(c.text, m.otherWays(v, name)...)
 	c.items = append([]item{again}, m.otherItems(p, v, who)...)
 	return c
