@@ -516,3 +516,29 @@ func TestThreeDevicesOfOnePersonAgree(t *testing.T) {
 		})
 	}
 }
+
+func TestWhoIsSeenByContactsOnlyCanAddADeviceAllTheSame(t *testing.T) {
+	t.Parallel()
+	o, enter := newOffice(t)
+	ann := enter("Ann")
+	ann.must(ann.SetPrivacy(ann.ctx, visible(chat.Nobody)))
+	_, err := ann.AddDevice(ann.ctx)
+	ann.fails(chat.CodeInvisible, err, "invisible")
+	ann.must(ann.SetPrivacy(ann.ctx, visible(chat.OnlyContacts)))
+	phone := enter("phone")
+	ann.sees("phone", chat.Here)
+	if _, known := phone.knows(ann.id()); known {
+		t.Error("the phone sees her before it is hers")
+	}
+	code := ann.addDevice()
+	phone.joinDevice(code.Code)
+	ann.pairs(chat.PairingConfirm)
+	phone.pairs(chat.PairingConfirm)
+	phone.confirm(true)
+	ann.confirm(true)
+	ann.pairs(chat.PairingDone)
+	if phone = o.comesBack(phone, "phone"); phone.id() != ann.id() {
+		t.Error("it joined somebody else")
+	}
+	ann.until("both are here", func() bool { list := ann.devices(); return len(list) == 2 && list[1].Presence == chat.Here })
+}
