@@ -15,20 +15,17 @@ import (
 
 // FindPerson returns whom a person means: anybody by a whole id, whoever is known
 // here by at least its first 6 characters, a contact by name too.
-func (n *Node) FindPerson(ctx context.Context, who string) (out chat.Person, err error) {
-	if e := n.do(ctx, func(c *core) {
-		var id chat.PersonID
-		if id, err = c.findPerson(who); err != nil {
-			return
+func (n *Node) FindPerson(ctx context.Context, who string) (chat.Person, error) {
+	return inLoop(ctx, n, func(c *core) (chat.Person, error) {
+		id, err := c.findPerson(who)
+		if err != nil {
+			return chat.Person{}, err
 		}
-		var ok bool
-		if out, ok = c.people.person(id); !ok {
-			out = c.bare(id)
+		if p, ok := c.people.person(id); ok {
+			return p, nil
 		}
-	}); e != nil {
-		return chat.Person{}, e
-	}
-	return out, err
+		return c.bare(id), nil
+	})
 }
 
 // findPerson resolves what a person typed. A name finds contacts only.
@@ -84,13 +81,14 @@ func typedPrefix(s string) string {
 // Contacts returns everybody with whom there is a relation: first who is asking,
 // then contacts, requested and blocked, each by name.
 func (n *Node) Contacts(ctx context.Context) ([]chat.Contact, error) {
-	out := []chat.Contact{}
-	err := n.do(ctx, func(c *core) {
+	out, err := inLoop(ctx, n, func(c *core) ([]chat.Contact, error) {
+		all := []chat.Contact{}
 		for _, r := range c.circle.engine.Records() {
 			if r.Relation != contacts.Stranger {
-				out = append(out, c.contactOf(r))
+				all = append(all, c.contactOf(r))
 			}
 		}
+		return all, nil
 	})
 	rank := map[chat.Relation]int{chat.RelationAsking: 0, chat.RelationContact: 1, chat.RelationVerified: 1, chat.RelationRequested: 2, chat.RelationBlocked: 3}
 	slices.SortStableFunc(out, func(a, b chat.Contact) int {
@@ -118,12 +116,11 @@ func (n *Node) decide(ctx context.Context, in contacts.Input) error {
 
 // AddContact asks somebody to become a contact, or takes their request if they have
 // asked.
-func (n *Node) AddContact(ctx context.Context, who chat.PersonID, note string) (out chat.Contact, err error) {
+func (n *Node) AddContact(ctx context.Context, who chat.PersonID, note string) (chat.Contact, error) {
 	if err := n.decide(ctx, contacts.Add{Person: who, Note: note}); err != nil {
 		return chat.Contact{}, err
 	}
-	err = n.do(ctx, func(c *core) { out = c.contactOf(c.circle.engine.Record(who)) })
-	return out, err
+	return inLoop(ctx, n, func(c *core) (chat.Contact, error) { return c.contactOf(c.circle.engine.Record(who)), nil })
 }
 
 // AcceptContact takes a request in the tray.

@@ -60,9 +60,8 @@ func (n *Node) Me(context.Context) (chat.Me, error) {
 
 // People returns everybody this node has met or read, this person first, then
 // who is here.
-func (n *Node) People(ctx context.Context) (out []chat.Person, err error) {
-	err = n.do(ctx, func(c *core) { out = c.people.all() })
-	return out, err
+func (n *Node) People(ctx context.Context) ([]chat.Person, error) {
+	return inLoop(ctx, n, func(c *core) ([]chat.Person, error) { return c.people.all(), nil })
 }
 
 // JoinRoom enters the open room of that name, or makes it: the two are the same.

@@ -26,6 +26,8 @@ type circle struct {
 	chats   map[chat.PersonID][32]byte
 	blocked map[chat.PersonID]struct{}
 	held    map[chat.PersonID]struct{} // verified contacts whose name somebody claims
+	// warned are those of whom faces have been warned that they go by such a name.
+	warned map[chat.PersonID]struct{}
 	// unsaved are relations that the store did not take; they are tried again at
 	// retryAt.
 	unsaved map[chat.PersonID]struct{}
@@ -33,6 +35,10 @@ type circle struct {
 
 	verifications map[chat.PersonID]*verification
 }
+
+// maxWarned bounds the people whose warning is remembered, so that it is not said
+// each time they come (guess).
+const maxWarned = 1024
 
 // saveAgain is how long a relation that the store did not take waits.
 const saveAgain = 5 * time.Second
@@ -48,7 +54,7 @@ func (n *Node) newCircle(ctx context.Context, p *people) (*circle, error) {
 		engine: contacts.New(contacts.Config{
 			Key: n.keys.Device, Certificate: n.keys.Cert, Name: n.name, NewNonce: newNonce,
 		}),
-		chats: map[chat.PersonID][32]byte{}, blocked: map[chat.PersonID]struct{}{}, held: map[chat.PersonID]struct{}{},
+		chats: map[chat.PersonID][32]byte{}, blocked: map[chat.PersonID]struct{}{}, held: map[chat.PersonID]struct{}{}, warned: map[chat.PersonID]struct{}{},
 		unsaved: map[chat.PersonID]struct{}{}, verifications: map[chat.PersonID]*verification{},
 	}
 	if c.privacy, err = n.loadPrivacy(ctx); err != nil {
@@ -323,9 +329,13 @@ func (c *core) heardContactAck(who chat.PersonID, f wire.ContactAck) {
 // claimed warns of somebody who goes by the name of a verified contact. Where that
 // holds up what is sent, warnHeld says so.
 func (c *core) claimed(ef contacts.Claim) {
-	if ef.Held {
+	if _, before := c.circle.warned[ef.Claimant]; ef.Held || before {
 		return
 	}
+	if len(c.circle.warned) >= maxWarned {
+		clear(c.circle.warned)
+	}
+	c.circle.warned[ef.Claimant] = struct{}{}
 	name := c.people.remember(ef.Verified.Person, ef.Verified.Name).name
 	c.n.feed.Publish(chat.WarningEvent{Warning: chat.Error{
 		Code: chat.CodeAmbiguous,

@@ -321,9 +321,8 @@ func facePrivacy(p contacts.Privacy) chat.Privacy {
 }
 
 // Privacy returns what this person lets others see.
-func (n *Node) Privacy(ctx context.Context) (out chat.Privacy, err error) {
-	err = n.do(ctx, func(c *core) { out = facePrivacy(c.circle.privacy) })
-	return out, err
+func (n *Node) Privacy(ctx context.Context) (chat.Privacy, error) {
+	return inLoop(ctx, n, func(c *core) (chat.Privacy, error) { return facePrivacy(c.circle.privacy), nil })
 }
 
 // SetPrivacy changes what others may see. It returns when that is stored and in

@@ -277,8 +277,8 @@ func (n *Node) sendSession(ctx context.Context, s *stream.Stream, d chat.DeviceI
 			}
 			out.loaded = true
 			// Who was removed since the session began is given no more.
-			shared := false
-			if out.err = n.do(ctx, func(c *core) { shared = c.shares(job.load.Room, d) }); shared {
+			var shared bool
+			if shared, out.err = inLoop(ctx, n, func(c *core) (bool, error) { return c.shares(job.load.Room, d), nil }); shared {
 				out.entries, at, out.err = n.store.Missing(ctx, job.load.Room, job.load.Have, at, pageEntries, pageBytes)
 			}
 		}

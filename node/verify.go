@@ -66,30 +66,24 @@ func (c *core) deviceOf(who chat.PersonID) (chat.DeviceID, bool) {
 
 // Verification returns the Number and QR of a contact and, while a comparison is
 // under way, where it stands.
-func (n *Node) Verification(ctx context.Context, who chat.PersonID) (out chat.Verification, err error) {
-	if e := n.do(ctx, func(c *core) {
-		if err = c.mayVerify(who); err != nil {
-			return
+func (n *Node) Verification(ctx context.Context, who chat.PersonID) (chat.Verification, error) {
+	return inLoop(ctx, n, func(c *core) (chat.Verification, error) {
+		if err := c.mayVerify(who); err != nil {
+			return chat.Verification{}, err
 		}
 		v := c.circle.verifications[who]
 		if v == nil {
 			v = &verification{}
 		}
-		out = c.faceVerification(who, v)
-	}); e != nil {
-		return chat.Verification{}, e
-	}
-	return out, err
+		return c.faceVerification(who, v), nil
+	})
 }
 
 // StartVerification begins a live comparison with a contact, or joins the one they
 // have begun or that is under way. Somebody who is not here yields
 // VerificationEnded and a Reason; Number and QR are set all the same.
-func (n *Node) StartVerification(ctx context.Context, who chat.PersonID) (out chat.Verification, err error) {
-	if e := n.do(ctx, func(c *core) { out, err = c.startVerification(who) }); e != nil {
-		return chat.Verification{}, e
-	}
-	return out, err
+func (n *Node) StartVerification(ctx context.Context, who chat.PersonID) (chat.Verification, error) {
+	return inLoop(ctx, n, func(c *core) (chat.Verification, error) { return c.startVerification(who) })
 }
 
 func (c *core) startVerification(who chat.PersonID) (chat.Verification, error) {
@@ -217,10 +211,13 @@ func (c *core) askedToVerify(d chat.DeviceID, who chat.PersonID, v *verification
 }
 
 // SayVerification says whether both see the same symbols.
-func (n *Node) SayVerification(ctx context.Context, who chat.PersonID, same bool) (err error) {
-	if e := n.do(ctx, func(c *core) { err = c.sayVerification(who, same) }); e != nil {
-		return e
-	}
+func (n *Node) SayVerification(ctx context.Context, who chat.PersonID, same bool) error {
+	return n.attempt(ctx, func(c *core) error { return c.sayVerification(who, same) })
+}
+
+// attempt runs f in the loop and returns what it does.
+func (n *Node) attempt(ctx context.Context, f func(*core) error) error {
+	_, err := inLoop(ctx, n, func(c *core) (struct{}, error) { return struct{}{}, f(c) })
 	return err
 }
 
@@ -250,29 +247,22 @@ func (c *core) sayVerification(who chat.PersonID, same bool) error {
 const differentKeys = "The symbols are not the same: somebody may sit between you and read along. Write nothing private, and compare again in person, or by the 60-digit number over another way that you trust."
 
 // CancelVerification calls a comparison off.
-func (n *Node) CancelVerification(ctx context.Context, who chat.PersonID) (err error) {
-	if e := n.do(ctx, func(c *core) {
+func (n *Node) CancelVerification(ctx context.Context, who chat.PersonID) error {
+	return n.attempt(ctx, func(c *core) error {
 		v := c.circle.verifications[who]
 		if v == nil {
-			err = chat.Errorf(chat.CodeNotFound, "No verification with %s is under way. There is nothing to call off.", c.displayName(who))
-			return
+			return chat.Errorf(chat.CodeNotFound, "No verification with %s is under way. There is nothing to call off.", c.displayName(who))
 		}
 		c.sendVerify(v.device, endOfVerification)
 		c.overVerification(who, v, chat.VerificationEnded, "You have called it off.")
-	}); e != nil {
-		return e
-	}
-	return err
+		return nil
+	})
 }
 
 // MarkVerified takes evidence from the other person's device: the 60 digits, or the
 // text of their QR code. Evidence that does not fit has chat.CodeDenied.
 func (n *Node) MarkVerified(ctx context.Context, who chat.PersonID, evidence string) error {
-	var err error
-	if e := n.do(ctx, func(c *core) { err = c.checkEvidence(who, evidence) }); e != nil {
-		return e
-	}
-	if err != nil {
+	if err := n.attempt(ctx, func(c *core) error { return c.checkEvidence(who, evidence) }); err != nil {
 		return err
 	}
 	return n.decide(ctx, contacts.Verify{Person: who})

@@ -6,7 +6,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -147,4 +149,30 @@ func freePort(t testing.TB) int {
 	}
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port
+}
+
+// Nobody learns by calling who is at a port whose host is hidden, and it calls whom
+// it likes.
+func TestAHiddenHostMustNotAnswerACall(t *testing.T) {
+	var hidden atomic.Bool
+	a := start(t, func(c *Config) { c.Hidden = hidden.Load })
+	b := start(t, nil)
+	hidden.Store(true)
+	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", a.Port()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	if _, err := conn.Write([]byte("\x13/multistream/1.0.0\n")); err == nil {
+		said, err := io.ReadAll(conn)
+		var late net.Error
+		if len(said) > 0 || errors.As(err, &late) && late.Timeout() {
+			t.Errorf("it said %q (%v)", said, err)
+		}
+	}
+	if err := b.Dial(t.Context(), a.Device(), a.Addrs()); err == nil {
+		t.Error("it was reached")
+	}
+	dial(t, a, b)
 }
