@@ -11,7 +11,6 @@ import (
 
 	"earshot/chat"
 	"earshot/node/api/apitest"
-	"earshot/node/api/client"
 )
 
 // seat is somebody at a terminal on a home of their own.
@@ -208,7 +207,7 @@ func TestTwoPeopleSeeTheSameSymbols(t *testing.T) {
 	t.Setenv("EARSHOT_KEYRING", "off")
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	meet := func(name string) (*seat, *client.Client, chat.PersonID) {
+	meet := func(name string) (*seat, *session, chat.PersonID) {
 		s := &seat{terminal: newTerminal(t), home: filepath.Join(t.TempDir(), name), start: startTestNode}
 		a := &app{in: strings.NewReader(""), p: newPrinter(&bytes.Buffer{}, &bytes.Buffer{}), start: s.start, home: s.home}
 		a.opt.name = name
@@ -221,20 +220,20 @@ func TestTwoPeopleSeeTheSameSymbols(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return s, session.Client, me.Person
+		return s, session, me.Person
 	}
 	ann, annNode, annID := meet("Ann")
 	bob, bobNode, bobID := meet("Bob")
-	until(t, ctx, annNode, func(e chat.Event) bool {
+	until(t, ctx, annNode.Client, func(e chat.Event) bool {
 		p, ok := e.(chat.PersonEvent)
 		return ok && p.Person.Person == bobID && p.Presence == chat.Here
 	}, func() {})
-	until(t, ctx, bobNode, func(e chat.Event) bool { _, ok := e.(chat.TrayEvent); return ok }, func() {
+	until(t, ctx, bobNode.Client, func(e chat.Event) bool { _, ok := e.(chat.TrayEvent); return ok }, func() {
 		if _, err := annNode.Add(ctx, bobID.String(), ""); err != nil {
 			t.Fatal(err)
 		}
 	})
-	until(t, ctx, annNode, func(e chat.Event) bool {
+	until(t, ctx, annNode.Client, func(e chat.Event) bool {
 		c, ok := e.(chat.ContactEvent)
 		return ok && c.Relation == chat.RelationContact
 	}, func() {
@@ -243,9 +242,13 @@ func TestTwoPeopleSeeTheSameSymbols(t *testing.T) {
 		}
 	})
 
-	annCode := ann.run(ctx, "verify", "Bob")
-	ann.expect(t, "Waiting for Bob")
+	// Bob's command has to start a node of its own, Ann's has one.
+	if err := bobNode.Close(); err != nil {
+		t.Fatal(err)
+	}
 	bobCode := bob.run(ctx, "verify", "Ann")
+	bob.expect(t, "Waiting for Ann")
+	annCode := ann.run(ctx, "verify", "Bob")
 	symbols := regexp.MustCompile(`(?m)^  (\S+ [a-z]+)\r$`)
 	var seen [2]string
 	for i, s := range []*seat{ann, bob} {

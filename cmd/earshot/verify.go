@@ -123,6 +123,9 @@ func (c *comparing) run(ctx context.Context) (err error) {
 	}()
 	watch := watchEvents(ctx, c.s.Client)
 	defer watch.stop()
+	if c.s.mine() != nil { // it has just started
+		watch.meet(ctx, c.who.Person)
+	}
 	v, err := c.s.Verify(ctx, c.id())
 	if err != nil {
 		return err
@@ -243,6 +246,22 @@ func watchEvents(ctx context.Context, c *client.Client) *watch {
 	}()
 	<-began
 	return w
+}
+
+// meet waits until somebody is here, lookRound at most.
+func (w *watch) meet(ctx context.Context, who chat.PersonID) {
+	ctx, cancel := context.WithTimeout(ctx, lookRound)
+	defer cancel()
+	for {
+		select {
+		case e, ok := <-w.events:
+			if p, is := e.(chat.PersonEvent); !ok || is && p.Person.Person == who && p.Presence == chat.Here {
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func (w *watch) stop() {
