@@ -9,6 +9,7 @@ import (
 	"earshot/chat"
 	"earshot/chat/catchup"
 	"earshot/chat/room"
+	"earshot/chat/wire"
 	"earshot/node/store"
 	"earshot/node/stream"
 )
@@ -238,9 +239,7 @@ func (w *change) concerned() (out []chat.RoomID) {
 func (w *change) tell(cursors []chat.Cursor) {
 	n := w.c.n
 	w.tellFacts(cursors)
-	for _, ev := range w.weather {
-		n.feed.Publish(ev)
-	}
+	w.tellWeather()
 	for _, a := range w.alarms {
 		n.warn(a)
 	}
@@ -263,6 +262,33 @@ func (w *change) tell(cursors []chat.Cursor) {
 	}
 	for _, r := range w.again {
 		n.reopenings.add(r)
+	}
+}
+
+// tellWeather publishes the rest, and has faces told of what can be read now, or not.
+func (w *change) tellWeather() {
+	n := w.c.n
+	for _, ev := range w.weather {
+		if changed, ok := ev.(chat.RoomChangedEvent); ok { // with what only the store counts
+			rows, err := n.store.Rooms(n.ctx)
+			if at := slices.IndexFunc(rows, func(r store.RoomRow) bool { return r.Room == changed.RoomID }); err == nil && at >= 0 {
+				r := &rows[at]
+				changed.Unread, changed.Unreadable, changed.LastAt, changed.ReadUpTo = r.Unread, r.Unreadable, r.LastAt, r.ReadUpTo
+			}
+			ev = changed
+		}
+		n.feed.Publish(ev)
+	}
+	for i := range w.batch.Records {
+		if r := &w.batch.Records[i]; r.Unopened && !r.Quiet && r.Entry.Kind == wire.KindMessage {
+			n.reopenings.add(reopening{room: r.Room, counts: true})
+		}
+	}
+	for i := range w.batch.Openings {
+		n.reopenings.add(reopening{room: w.batch.Openings[i].Room, counts: true})
+	}
+	for i := range w.batch.Unopened {
+		n.reopenings.add(reopening{room: w.batch.Unopened[i].Room, counts: true})
 	}
 }
 

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -233,6 +234,37 @@ func TestWhatIsToBeOpenedIsNotForgottenInARestart(t *testing.T) {
 		}
 		if err := n.do(t.Context(), func(*core) {}); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+func TestFacesAreToldWhatCanBeReadNow(t *testing.T) {
+	n := alone(t, t.TempDir())
+	id := create(t, n, "garden")
+	if _, err := n.Send(t.Context(), id, "hello", ""); err != nil {
+		t.Fatal(err)
+	}
+	sub := n.Feed().Subscribe(n.Feed().Newest(), n.Facts)
+	defer sub.Close()
+	if err := n.handOver(t.Context(), func(w *change) {
+		w.batch.Openings = append(w.batch.Openings, store.Opening{Room: id})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for {
+		events, err := sub.Next(ctx)
+		if err != nil {
+			t.Fatal("nothing was told: ", err)
+		}
+		for _, ev := range events {
+			if r, ok := ev.(chat.RoomChangedEvent); ok {
+				if r.RoomID != id || r.LastAt.IsZero() || r.Room.Room != "#garden" || len(r.Members) != 1 || r.What != "" {
+					t.Errorf("%+v", r)
+				}
+				return
+			}
 		}
 	}
 }

@@ -21,6 +21,8 @@ type reopening struct {
 	device  chat.DeviceID // whose; zero: everybody's
 	epoch   uint64        // 0: all
 	waiting bool          // only those that wait for a key
+	// counts, instead, has faces told how many can't be read now.
+	counts bool
 }
 
 // reopenState begins the keys of the state that remembers reopenings from the
@@ -61,7 +63,7 @@ const maxReopenings = 4096
 func (q *reopenings) add(r reopening) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.queue) < maxReopenings {
+	if len(q.queue) < maxReopenings && !slices.Contains(q.queue, r) {
 		q.queue = append(q.queue, r)
 	}
 	select {
@@ -106,8 +108,11 @@ func (n *Node) reopenAll(ctx context.Context) {
 // reopen reads a page, hands it over, and reads the next one when what came of it
 // is stored.
 func (n *Node) reopen(ctx context.Context, r reopening) error {
-	if r == (reopening{}) {
+	switch {
+	case r == (reopening{}):
 		return n.recall(ctx)
+	case r.counts:
+		return n.showCounts(ctx, r.room)
 	}
 	q := store.UnopenedQuery{Room: r.room, Waiting: r.waiting, Limit: reopenPage}
 	if !r.device.IsZero() {
@@ -150,6 +155,22 @@ func (n *Node) recall(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// showCounts tells faces how much of a room is unread and can't be read.
+func (n *Node) showCounts(ctx context.Context, id chat.RoomID) error {
+	rows, err := n.store.Rooms(ctx)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(rows, func(r store.RoomRow) bool { return r.Room == id })
+	if at < 0 {
+		return nil
+	}
+	return n.do(ctx, func(c *core) {
+		info, _ := c.private.Info(id)
+		n.feed.Publish(chat.RoomChangedEvent{Room: c.faceRoom(rows[at]), Members: c.members(info)})
+	})
 }
 
 // handOver has the loop make a change, and waits until it is stored or has failed.
