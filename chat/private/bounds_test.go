@@ -52,6 +52,35 @@ func TestOnePersonsInvitationsAreBounded(t *testing.T) {
 	}
 }
 
+// A contact invites and withdraws without end, each time to a room of other people.
+func TestInvitationsThatWereWithdrawnLeaveNobodyBehind(t *testing.T) {
+	w := newWorld(t, 1)
+	ann, bob := w.add("ann", ""), w.add("bob", "")
+	w.mesh()
+	bob.knows[ann.id()] = true
+	w.play(time.Second)
+	const each, more = 5, 4
+	for i := range chat.MaxInvitations + more {
+		id := ann.found(fmt.Sprint("room ", i), membership.HistoryNone)
+		for j := range each {
+			must(t, ann.change(id, membership.Invite{Person: chat.PersonID{1, byte(i), byte(j)}, Role: membership.RoleMember}))
+		}
+		must(t, ann.change(id, membership.Invite{Person: bob.id(), Role: membership.RoleMember}))
+		w.play(time.Second)
+		if bob.infos[id].Invitation == nil {
+			t.Fatal("bob was not invited")
+		}
+		must(t, ann.change(id, membership.Remove{Person: bob.id()}))
+		w.play(time.Second)
+	}
+	if got := len(bob.people); got > chat.MaxInvitations*each+2 {
+		t.Errorf("%d people are remembered", got)
+	}
+	if _, known := bob.PersonOf(ann.dev()); !known {
+		t.Error("ann, who is here, is not known any more")
+	}
+}
+
 func TestRoomsThatAreOnlySpokenOfAreBounded(t *testing.T) {
 	w := newWorld(t, 1)
 	ann := w.add("ann", "")

@@ -3,7 +3,6 @@ package private
 import (
 	"bytes"
 	"crypto/sha256"
-	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -411,6 +410,9 @@ func (e *Engine) forget(r *conversation) {
 	for _, p := range e.connected {
 		delete(p.rooms, r.id)
 	}
+	if !r.direct() { // who invites without end must not fill this home with people
+		e.dropUnconcerned()
+	}
 	e.emit(Changed{Info: Info{Room: r.id}})
 }
 
@@ -453,15 +455,25 @@ func (e *Engine) dropUnconcerned() {
 			concerned[o.Person] = true
 		}
 	}
-	for _, who := range sortedPeople(maps.Clone(e.people)) {
-		if concerned[who] {
+	for _, who := range sortedPeople(e.people) {
+		p := e.people[who]
+		if !p.kept || concerned[who] {
 			continue
 		}
-		p := e.people[who]
+		here := false
 		for _, d := range sortedDevices(p.devices) {
-			e.dropDevice(p.devices[d])
+			e.persist(deviceKey(d), nil)
+			here = here || e.connected[d] != nil
 		}
-		e.persist(listKey(who), nil)
+		if p.registry != nil {
+			e.persist(listKey(who), nil)
+		}
+		if p.kept = false; here {
+			continue // a stranger now, like others who are here
+		}
+		for d := range p.devices {
+			delete(e.devices, d)
+		}
 		delete(e.people, who)
 	}
 }
