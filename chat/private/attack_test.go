@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"earshot/chat"
+	"earshot/chat/identity"
 	"earshot/chat/membership"
 	"earshot/chat/wire"
 )
@@ -313,5 +314,33 @@ func TestAnOperationFromTheFarFutureWaitsForItsDay(t *testing.T) {
 	// And it carries nobody's clock.
 	if o.bob.rooms[o.id].clock > chat.HLCOf(o.now.Add(chat.MaxFuture)) {
 		t.Error("bob's clock goes along")
+	}
+}
+
+// Bob's list names cleo's device as one of his own.
+func TestAnAccomplicesListDoesNotKeepARemovedDeviceIn(t *testing.T) {
+	o := newOffice(t, membership.HistoryNone)
+	o.ann.mustSay(o.id, "before")
+	o.rest()
+	list, err := identity.NewRegistry(o.bob.cert.Root).Sign(keyOf("person of bob"), o.now, []identity.ListedDevice{
+		{Device: o.bob.dev(), Prekey: o.bob.Prekey()}, {Device: o.cleo.dev(), Prekey: o.cleo.Prekey()},
+	})
+	must(t, err)
+	o.ann.hears(o.bob, wire.Devices{List: list.Bytes()})
+	o.rest()
+	must(t, o.ann.change(o.id, membership.Remove{Person: o.cleo.id()}))
+	o.rest()
+	after := o.ann.mustSay(o.id, "after")
+	o.rest()
+	for _, a := range o.ann.records[o.id] {
+		o.cleo.do(Receive{Room: o.id, Authored: a})
+	}
+	for _, d := range o.ann.rooms[o.id].recipients {
+		if d.Certificate.Device == o.cleo.dev() {
+			t.Error("cleo's device is given keys")
+		}
+	}
+	if o.bob.read[after] == "" {
+		t.Errorf("bob: %s", o.bob.closed(after))
 	}
 }

@@ -170,10 +170,10 @@ func (e *Engine) shareWith(r *conversation) {
 		}
 		h.Write(hash[:])
 		for _, id := range e.InUse(who) {
-			d := e.devices[id]
 			if id == e.device {
 				continue
 			}
+			d := e.deviceOf(who, id)
 			if d == nil || d.prekey.IsZero() {
 				r.keyless = append(r.keyless, id)
 			}

@@ -387,9 +387,18 @@ func (e *Engine) meet(in Met) {
 // reachable reports whether somebody has a device that can be given keys.
 func (e *Engine) reachable(who chat.PersonID) bool {
 	return slices.ContainsFunc(e.InUse(who), func(id chat.DeviceID) bool {
-		d := e.devices[id]
+		d := e.deviceOf(who, id)
 		return d != nil && !d.prekey.IsZero()
 	})
+}
+
+// deviceOf returns a device that somebody's list names, nil if it has not shown that
+// it is theirs: else a member could keep one in the room whose person was removed.
+func (e *Engine) deviceOf(who chat.PersonID, id chat.DeviceID) *device {
+	if p := e.people[who]; p != nil {
+		return p.devices[id]
+	}
+	return nil
 }
 
 func compareDevices(a, b chat.DeviceID) int { return bytes.Compare(a[:], b[:]) }
