@@ -1,9 +1,11 @@
 package sim
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"earshot/chat"
@@ -414,5 +416,40 @@ func TestARestartAtAnyPointLosesNothing(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestAllSpeakingAtOnceLosesNothing(t *testing.T) {
+	t.Parallel()
+	const each = 100
+	_, enter := newOffice(t)
+	ann, ben, cleo, dan := enter("Ann"), enter("Ben"), enter("Cleo"), enter("Dan")
+	all := []*desk{ann, ben, cleo, dan}
+	for _, d := range all[1:] {
+		befriend(ann, d)
+	}
+	room := ann.create("garden", "")
+	ann.brings(room, ben, cleo, dan)
+	for _, d := range all {
+		for _, other := range all {
+			d.until(other.Name()+" is in", func() bool { return d.has(room, other.id()) })
+		}
+	}
+	var wg sync.WaitGroup
+	for _, d := range all { // each with keys that nobody has yet
+		wg.Go(func() {
+			for i := range each {
+				if _, err := d.Send(d.ctx, room, fmt.Sprint(d.Name(), " ", i), ""); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for _, d := range all {
+		d.until("has it all", func() bool { return len(d.texts(room)) == len(all)*each })
+		if r, err := d.FindRoom(d.ctx, "#garden"); err != nil || r.Unreadable != 0 || r.Members != len(all) {
+			t.Errorf("%s has %+v (%v)", d.Name(), r, err)
+		}
 	}
 }
