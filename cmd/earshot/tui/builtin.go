@@ -20,7 +20,7 @@ func (m *model) builtin(c *conversation, name, args string) (do func() tea.Cmd, 
 		return m.aboutPerson(c, name, args)
 	case "invite", "members", "remove", "role", "rename", "topic":
 		return m.aboutRoom(c, name, args)
-	case "requests":
+	case "requests", "invitations":
 		return sheet(m.openTray), ""
 	case "contacts":
 		return sheet(m.openContacts), ""
@@ -79,9 +79,12 @@ func (m *model) aboutPerson(c *conversation, name, args string) (func() tea.Cmd,
 		return func() tea.Cmd { return m.findPerson(args, do) }, ""
 	case !with.IsZero():
 		return func() tea.Cmd { return do(with) }, ""
-	case name == "chat" || name == "verify" || name == "forget" || name == "person":
+	}
+	if title := map[string]string{
+		"chat": "Write to a contact", "verify": "Verify a contact", "forget": "Forget a contact", "person": "About a contact",
+	}[name]; title != "" {
 		return func() tea.Cmd {
-			m.pickContact("/"+name, "Whom?", nil, do)
+			m.pickContact(title, "Whom?", nil, do)
 			return nil
 		}, ""
 	}

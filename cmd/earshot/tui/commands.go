@@ -17,6 +17,7 @@ var builtins = []Command{
 	{Name: "chat", Args: "PERSON", Help: "write to a contact"},
 	{Name: "add", Args: "PERSON", Help: "ask somebody to become a contact"},
 	{Name: "requests", Help: "show what waits for you: requests and invitations"},
+	{Name: "invitations", Help: "the same as /requests"},
 	{Name: "contacts", Help: "show your contacts, and whom you have asked or blocked"},
 	{Name: "person", Args: "PERSON", Help: "show who somebody is: accept, verify, forget, block"},
 	{Name: "verify", Args: "[PERSON]", Help: "make sure that a contact is who they say"},

@@ -55,8 +55,8 @@ var digits = [10][5]string{
 // bigDigits draws a code of digits large enough to be read across a table; a code
 // of anything else, or a window too narrow, gets it in ordinary size.
 func (m *model) bigDigits(code string) []string {
-	code = safeText(code)
-	plainly := []string{"    " + styleBold.Styled(code)}
+	code = oneLine(safeText(code))
+	plainly := []string{"    " + styleBold.Styled(m.meter.cut(code, m.width-8))}
 	lines := make([]string, 5)
 	for i, r := range code {
 		gap := "  "

@@ -131,7 +131,7 @@ func (m *model) symbolLines(symbols []string) []string {
 		if !ok {
 			picture, word = "", s
 		}
-		lines = append(lines, fmt.Sprintf("  %d   %s %s", i+1, m.meter.fit(picture, 3), styleBold.Styled(word)))
+		lines = append(lines, fmt.Sprintf("  %d   %s %s", i+1, m.meter.fit(picture, 3), styleBold.Styled(m.meter.cut(word, m.width-16))))
 	}
 	return lines
 }
@@ -143,20 +143,20 @@ func (m *model) otherWays(v chat.Verification, name string) []para {
 	}
 	text := []para{
 		plain(""), strong("Or compare this number, by any way on which you know it is " + name + ":"),
-		{drawn: numberLines(v.Number, m.width-6)},
+		{drawn: m.numberLines(v.Number, m.width-6)},
 		faint("It is the same on both devices, always. To compare it here, choose below and type or paste theirs."),
 	}
 	return text
 }
 
 // numberLines breaks a number of groups into lines of whole groups, four to a line.
-func numberLines(number string, width int) []string {
+func (m *model) numberLines(number string, width int) []string {
 	groups := strings.Fields(safeText(number))
 	per := max(1, min(4, (width-2)/6))
 	var lines []string
 	for len(groups) > 0 {
 		n := min(per, len(groups))
-		lines = append(lines, "  "+styleBold.Styled(strings.Join(groups[:n], " ")))
+		lines = append(lines, "  "+styleBold.Styled(m.meter.cut(strings.Join(groups[:n], " "), width-2)))
 		groups = groups[n:]
 	}
 	return lines
