@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"time"
 
 	"earshot/chat"
 	"earshot/chat/identity"
@@ -28,6 +29,7 @@ const (
 type own struct {
 	registry *identity.Registry
 	signing  bool          // a list is on its way to the disk
+	namedAt  time.Time     // since when this person is called what they are
 	root     chat.DeviceID // holds the root key; zero while that is not known
 	welcomes map[chat.DeviceID]identity.Certificate
 	links    map[chat.DeviceID]*ownLink
@@ -37,7 +39,7 @@ type own struct {
 // before it joined another is left alone.
 func (n *Node) newOwn(ctx context.Context) (*own, *promised, error) {
 	o := &own{
-		registry: identity.NewRegistry(n.keys.Cert.Root), welcomes: map[chat.DeviceID]identity.Certificate{}, links: map[chat.DeviceID]*ownLink{},
+		registry: identity.NewRegistry(n.keys.Cert.Root), namedAt: n.keys.NamedAt, welcomes: map[chat.DeviceID]identity.Certificate{}, links: map[chat.DeviceID]*ownLink{},
 	}
 	if n.keys.Root != nil {
 		o.root = n.device

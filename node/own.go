@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,9 +11,13 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 
 	"earshot/chat"
+	"earshot/chat/contacts"
 	"earshot/chat/identity"
+	"earshot/chat/private"
+	"earshot/chat/room"
 	"earshot/chat/wire"
 	"earshot/node/host"
+	"earshot/node/keyring"
 	"earshot/node/store"
 	"earshot/node/stream"
 )
@@ -173,7 +178,11 @@ func (n *Node) opens(d chat.DeviceID) bool {
 
 func (c *core) ownHello() wire.OwnHello {
 	sum := c.contactsSum()
-	return wire.OwnHello{Root: c.n.keys.Root != nil, List: c.own.registry.List().Bytes(), Contacts: sum[:]}
+	h := wire.OwnHello{Root: c.n.keys.Root != nil, List: c.own.registry.List().Bytes(), Contacts: sum[:], Name: c.n.Name()}
+	if at := c.own.namedAt; !at.IsZero() {
+		h.NamedAt = uint64(max(0, at.Unix()))
+	}
+	return h
 }
 
 // metOwn: another device of this person's has said hello on its stream.
@@ -200,10 +209,35 @@ func (c *core) metOwn(d chat.DeviceID, s *stream.Stream, h wire.OwnHello) (*ownL
 		c.own.root = d
 		c.n.store.Commit(store.Batch{State: []store.StateChange{{Key: stateRoot, Value: d[:]}}}, nil)
 	}
+	if at := time.Unix(int64(h.NamedAt), 0); h.NamedAt > 0 && at.After(c.own.namedAt) && !at.After(c.now.Add(chat.MaxFuture)) {
+		c.renameSelf(chat.CleanName(h.Name), at)
+	}
 	if sum := c.contactsSum(); string(sum[:]) != string(h.Contacts) {
 		c.sayContacts(s)
 	}
 	return link, nil
+}
+
+// renameSelf takes what this person calls themselves from another device of theirs.
+func (c *core) renameSelf(name string, at time.Time) {
+	n := c.n
+	c.own.namedAt = at
+	n.spawn(func(context.Context) {
+		if err := keyring.SetName(n.cfg.Home, n.keys, name, at); err != nil {
+			n.rarely("name", slog.LevelError, "storing the new name failed", "err", err)
+		}
+	})
+	n.mu.Lock()
+	same := n.name == name
+	n.name = name
+	n.mu.Unlock()
+	if same {
+		return
+	}
+	c.meet(n.device, n.person, name, c.now)
+	c.room(room.Rename{Name: name})
+	c.seal(private.Rename{Name: name})
+	c.contact(contacts.Rename{Name: name}, nil)
 }
 
 // heardOwn takes a frame of another device of this person's.

@@ -19,6 +19,9 @@ const (
 	// them, in bytes: its own message takes up to MaxContact, namesakes 20 each.
 	MaxOwnRecords = 64
 	MaxOwnRecord  = 8 << 10
+	// maxNamedAt bounds the time of a name, in seconds since 1970: the end of the
+	// year 9999.
+	maxNamedAt = 253402300799
 	// MaxOwnIDs bounds the entries asked for at one time.
 	MaxOwnIDs = 256
 )
@@ -44,6 +47,10 @@ type OwnHello struct {
 	// Contacts sums up what the sender knows of other people, in 32 bytes: who has
 	// the same needs none of it.
 	Contacts []byte `cbor:"3,keyasint"`
+	// Name is what the person calls themselves since NamedAt, in seconds since 1970
+	// (0: nobody said when). The later one counts on all devices.
+	Name    string `cbor:"4,keyasint,omitempty"`
+	NamedAt uint64 `cbor:"5,keyasint,omitempty"`
 }
 
 // OwnContacts carries relations to other people, each in its stored form.
@@ -90,7 +97,10 @@ func decodeOwn(t FrameType, body []byte) (Frame, error) {
 		if err == nil && f.List != nil {
 			err = between(f.List, 1, MaxDeviceList, "device list")
 		}
-		return f, first(err, exactly(f.Contacts, 32, "sum of contacts"))
+		if err == nil && f.NamedAt > maxNamedAt {
+			err = invalid("a name of the second %d", f.NamedAt)
+		}
+		return f, first(err, exactly(f.Contacts, 32, "sum of contacts"), checkString(f.Name, chat.MaxName, "name"))
 	case TypeOwnContacts:
 		f, err := decodeAs[OwnContacts](body)
 		return f, first(err, checkRecords(f.Records))

@@ -13,7 +13,7 @@ func ownFrames() map[string]Frame {
 	return map[string]Frame{
 		"code-shown":     CodeShown{Shown: true},
 		"confirm":        Confirm{Yes: true},
-		"own-hello":      OwnHello{Root: true, List: []byte("a device list"), Contacts: fill(32, 0xcc)},
+		"own-hello":      OwnHello{Root: true, List: []byte("a device list"), Contacts: fill(32, 0xcc), Name: "Alice", NamedAt: 1_767_225_600},
 		"own-hello-bare": OwnHello{Contacts: fill(32, 0xcc)},
 		"own-contacts":   OwnContacts{Records: [][]byte{[]byte("a record"), []byte("another")}},
 		"own-want":       OwnWant{Room: fill(32, 1), IDs: fill(64, 2)},
@@ -49,6 +49,8 @@ func TestFramesBetweenOwnDevicesThatBreakTheRulesAreRefused(t *testing.T) {
 	for i, f := range []Frame{
 		OwnHello{Contacts: fill(31, 1)},
 		OwnHello{Contacts: fill(32, 1), List: fill(MaxDeviceList+1, 1)},
+		OwnHello{Contacts: fill(32, 1), Name: strings.Repeat("x", chat.MaxName+1)},
+		OwnHello{Contacts: fill(32, 1), NamedAt: maxNamedAt + 1},
 		OwnContacts{Records: [][]byte{}},
 		OwnContacts{Records: many(MaxOwnRecords+1, 1)},
 		OwnContacts{Records: many(1, 0)},

@@ -127,3 +127,20 @@ func TestLogsOfBeforeAreNeverGoneOnWithAfterStartingOver(t *testing.T) {
 		t.Errorf("mark %d, unclean %v", l.Mark(), l.Unclean())
 	}
 }
+
+func TestANameIsKeptWithTheTimeItWasChosen(t *testing.T) {
+	home, keys := newHome(t, Options{})
+	if !keys.NamedAt.IsZero() {
+		t.Error("somebody chose the operating system's name")
+	}
+	at := time.Unix(1_800_000_000, 0)
+	if err := SetName(home, keys, "Ann", at); err != nil {
+		t.Fatal(err)
+	}
+	if got := load(t, home, "Ann"); got.Name != "Ann" || !got.NamedAt.Equal(at) { // the same again is no choice
+		t.Errorf("%q since %v", got.Name, got.NamedAt)
+	}
+	if got := load(t, home, "Annabel"); got.Name != "Annabel" || got.NamedAt.IsZero() || got.NamedAt.Equal(at) {
+		t.Errorf("%q since %v", got.Name, got.NamedAt)
+	}
+}

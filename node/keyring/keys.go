@@ -32,6 +32,8 @@ type Keys struct {
 	Device ed25519.PrivateKey
 	Cert   identity.Certificate // of Device by the root, verified
 	Name   string               // what the person calls themselves; clean and not empty
+	// NamedAt is since when, in whole seconds; zero if it was not said when.
+	NamedAt time.Time
 	// History is the key that the history is encrypted under.
 	History []byte
 
@@ -49,6 +51,14 @@ type keysJSON struct {
 
 type profileJSON struct {
 	Name string `json:"name"`
+	At   int64  `json:"at,omitempty"` // seconds since 1970
+}
+
+func (p profileJSON) at() time.Time {
+	if p.At == 0 {
+		return time.Time{}
+	}
+	return time.Unix(p.At, 0)
 }
 
 // PassphraseVariable is the environment variable that names a file with the
@@ -110,7 +120,8 @@ func Load(ctx context.Context, home string, opt Options) (Keys, error) {
 		return Keys{}, damaged(home, keysName, err)
 	}
 	keys.History, keys.secret = s.derive(domainHistory), s
-	keys.Name, err = loadName(home, opt.Name, &s)
+	profile, err := loadName(home, opt.Name, &s)
+	keys.Name, keys.NamedAt = profile.Name, profile.at()
 	return keys, err
 }
 
@@ -242,11 +253,7 @@ func Adopt(home string, keys Keys, cert identity.Certificate, name string) error
 	if err != nil {
 		return err
 	}
-	profile, err := json.Marshal(profileJSON{Name: chat.CleanName(name)})
-	if err != nil {
-		return err
-	}
-	if err := writeSealed(home, profileName, keys.secret.derive(domainProfile), profile); err != nil {
+	if err := writeName(home, profileJSON{Name: chat.CleanName(name)}, &keys.secret); err != nil {
 		return err
 	}
 	return writeSealed(home, keysName, keys.secret.derive(domainKeys), plain)
@@ -288,17 +295,17 @@ func makeKeys(home string, s *secret) (plain []byte, err error) {
 
 // loadName returns the stored name, after storing the given one or, at first, the
 // operating system's.
-func loadName(home, given string, s *secret) (string, error) {
+func loadName(home, given string, s *secret) (profileJSON, error) {
 	b, err := readSealed(home, profileName, s.derive(domainProfile))
 	var stored profileJSON
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case given != "" && chat.CodeOf(err) == chat.CodeHomeBroken: // is replaced
 	case err != nil:
-		return "", chat.Wrap(chat.CodeOf(err), err, err.Error(), "Or give a name with --name.")
+		return profileJSON{}, chat.Wrap(chat.CodeOf(err), err, err.Error(), "Or give a name with --name.")
 	default:
 		if err := json.Unmarshal(b, &stored); err != nil && given == "" {
-			return "", chat.Wrap(chat.CodeHomeBroken, err, "The name in "+filepath.Join(home, profileName)+" can't be read.",
+			return profileJSON{}, chat.Wrap(chat.CodeHomeBroken, err, "The name in "+filepath.Join(home, profileName)+" can't be read.",
 				"Give a name with --name, or move the file away to take the operating system's name for you.")
 		}
 	}
@@ -311,10 +318,25 @@ func loadName(home, given string, s *secret) (string, error) {
 	}
 	name = chat.CleanName(name)
 	if name == stored.Name {
-		return name, nil
+		return stored, nil
 	}
-	if b, err = json.Marshal(profileJSON{Name: name}); err != nil {
-		return "", err
+	next := profileJSON{Name: name}
+	if given != "" || stored.Name != "" { // else nobody has said it yet
+		next.At = time.Now().Unix()
 	}
-	return name, writeSealed(home, profileName, s.derive(domainProfile), b)
+	return next, writeName(home, next, s)
+}
+
+func writeName(home string, p profileJSON, s *secret) error {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	return writeSealed(home, profileName, s.derive(domainProfile), b)
+}
+
+// SetName stores what the person calls themselves since a moment, in a home whose
+// lock the caller holds and whose keys Load returned.
+func SetName(home string, keys Keys, name string, since time.Time) error {
+	return writeName(home, profileJSON{Name: chat.CleanName(name), At: since.Unix()}, &keys.secret)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"earshot/chat"
 	"earshot/node/api"
@@ -541,4 +542,30 @@ func TestWhoIsSeenByContactsOnlyCanAddADeviceAllTheSame(t *testing.T) {
 		t.Error("it joined somebody else")
 	}
 	ann.until("both are here", func() bool { list := ann.devices(); return len(list) == 2 && list[1].Presence == chat.Here })
+}
+
+func TestANameChosenOnOneDeviceCountsOnAll(t *testing.T) {
+	t.Parallel()
+	o, enter := newOffice(t)
+	ann, ben := enter("Ann"), enter("Ben")
+	phone := join(o, enter, ann)
+	// Names count by the second in which they were chosen.
+	chosen := time.Now().Truncate(time.Second).Add(time.Second)
+	ann.until("a second has passed", func() bool { return time.Now().After(chosen) })
+	o.leave(ann)
+	n, err := o.enter(phone.ctx, "Ann", "Annabel")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ann = watch(t, phone.ctx, n)
+	phone.until("it has heard her new name", func() bool { return phone.Name() == "Annabel" })
+	ben.sees("Annabel", chat.Here)
+	phone = o.reboot(phone, "phone")
+	if phone.Name() != "Annabel" {
+		t.Errorf("after a restart it calls her %q", phone.Name())
+	}
+	phone.say("it's me")
+	if m := ben.hears("it's me"); m.From.Name != "Annabel" || m.From.Person != ann.id() {
+		t.Errorf("Ben hears %+v", m.From)
+	}
 }
