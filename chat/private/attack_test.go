@@ -344,3 +344,37 @@ func TestAnAccomplicesListDoesNotKeepARemovedDeviceIn(t *testing.T) {
 		t.Errorf("bob: %s", o.bob.closed(after))
 	}
 }
+
+// Cleo's device says that it is eve's now, whom nobody has blocked, before the key of
+// what it has said comes.
+func TestADeviceThatGoesOverDoesNotTakeWhatItSaidAlong(t *testing.T) {
+	for _, waits := range []bool{false, true} {
+		o := newOffice(t, membership.HistoryNone)
+		o.cleo.restart() // the next epoch is a new one
+		o.rest()
+		o.cleo.cut(o.ann)
+		o.play(time.Second)
+		en := o.cleo.mustSay(o.id, "from cleo")
+		log := slices.Clone(o.cleo.records[o.id])
+		if waits { // the message first, then the share that it needs
+			o.ann.do(Receive{Room: o.id, Authored: log[len(log)-1]})
+		}
+		eve, err := identity.Sign(keyOf("person of eve"), o.cleo.dev(), o.now.Add(time.Hour), "")
+		must(t, err)
+		o.ann.do(Met{Certificate: eve})
+		found := false
+		for _, a := range log {
+			o.ann.do(Receive{Room: o.id, Authored: a})
+			for _, f := range o.ann.effects {
+				if f, ok := f.(Opened); ok && f.ID == en {
+					if found = true; f.Show && f.Person != o.cleo.id() {
+						t.Errorf("waited %v: it is shown as %s's", waits, f.Person.Short())
+					}
+				}
+			}
+		}
+		if !found {
+			t.Errorf("waited %v: it was never opened", waits)
+		}
+	}
+}

@@ -329,7 +329,7 @@ type Engine struct {
 	dirty     map[chat.RoomID]bool  // to be looked at anew
 	toldBy    map[chat.RoomID]bool  // a device list, in the input at hand
 	early     map[chat.EntryID]bool // BeforeJoining, and waiting all the same
-	at        *wire.Entry           // that is being received
+	at        *Authored             // what is being received
 	later     []func()              // what an entry that was opened says, behind the effects of opening it
 	published bool                  // the prekey is another one than the rooms were told
 	dueAt     time.Time             // when something of this engine's own is due, zero if nothing is

@@ -67,7 +67,7 @@ func (e *Engine) reason(room chat.RoomID, id chat.EntryID, why seal.Reason) seal
 		return why
 	}
 	r := e.rooms[room]
-	early := e.early[id] || e.at != nil && e.at.ID == id && r != nil && e.at.HLC < r.from
+	early := e.early[id] || e.at != nil && e.at.Entry.ID == id && r != nil && e.at.Entry.HLC < r.from
 	if !early {
 		return why
 	}
@@ -189,7 +189,7 @@ func (e *Engine) receive(room chat.RoomID, a Authored) {
 			return
 		}
 	}
-	e.at = en
+	e.at = &a
 	e.run(seal.Receive{Room: r.id, Entry: *en}, nil)
 	e.at = nil
 }
@@ -229,12 +229,22 @@ func (e *Engine) hides(r *conversation, a Authored) seal.Reason {
 	return ""
 }
 
+// authorOf returns whose an entry is that was opened. What waited for its key is its
+// device's, unless the device has gone over to somebody who was never in the room:
+// then whose it was is not known any more, and it is not shown.
+func (e *Engine) authorOf(f seal.Opened) (who chat.PersonID, ok bool) {
+	if e.at != nil && e.at.Entry.ID == f.ID {
+		return e.at.Person, true
+	}
+	who, _ = e.PersonOf(f.Device)
+	return who, e.MayWrite(f.Room, who)
+}
+
 // opened passes on what an entry says, and takes what it tells this device.
 func (e *Engine) opened(f seal.Opened) {
 	delete(e.early, f.ID)
-	who, _ := e.PersonOf(f.Device)
-	o := Opened{Room: f.Room, ID: f.ID, Device: f.Device, Person: who, Kind: f.Kind, Plaintext: f.Plaintext, Show: showsText(f.Kind)}
-	e.emit(o)
+	who, show := e.authorOf(f)
+	e.emit(Opened{Room: f.Room, ID: f.ID, Device: f.Device, Person: who, Kind: f.Kind, Plaintext: f.Plaintext, Show: show && showsText(f.Kind)})
 	if f.Device == e.device {
 		return
 	}
