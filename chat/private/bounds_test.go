@@ -216,6 +216,28 @@ func TestOneDeviceIsAskedForOperationsOnceASecond(t *testing.T) {
 	}
 }
 
+func TestOneDeviceIsToldAllOperationsOnceASecond(t *testing.T) {
+	o := newOffice(t, membership.HistoryNone)
+	o.play(2 * time.Second)
+	answered := 0
+	for range 100 {
+		answered += len(o.ann.hears(o.bob, wire.OpsWant{Room: o.id[:]}))
+	}
+	if answered != 1 {
+		t.Errorf("answered %d times", answered)
+	}
+	answered = 0
+	o.watch = func(from, to *node, f wire.Frame) {
+		if _, ok := f.(wire.Ops); ok && from == o.ann && to == o.bob {
+			answered++
+		}
+	}
+	o.play(10 * time.Second)
+	if answered != 1 {
+		t.Errorf("answered %d times later", answered)
+	}
+}
+
 func TestAnswersAboutThePastAreBounded(t *testing.T) {
 	o := newOffice(t, membership.HistoryAll)
 	o.play(2 * time.Minute)

@@ -13,11 +13,13 @@ import (
 // exchange is what passed between this device and a connected one about the operations
 // of a room.
 type exchange struct {
-	heard, told [32]byte  // roots: theirs and, as they were told, this device's; zero before
-	spoke       bool      // they know the room: they said something of it
-	introduce   time.Time // when they are told all if they have not spoken; zero for never
-	wantAt      time.Time // when they were last asked
-	wantAgain   bool      // and are to be asked again
+	heard, told [32]byte      // roots: theirs and, as they were told, this device's; zero before
+	spoke       bool          // they know the room: they said something of it
+	introduce   time.Time     // when they are told all if they have not spoken; zero for never
+	wantAt      time.Time     // when they were last asked
+	wantAgain   bool          // and are to be asked again
+	answeredAt  time.Time     // when they were last answered
+	asked       *wire.OpsWant // since, to be answered later; nil for nothing
 	history     historyState
 }
 
@@ -37,7 +39,8 @@ const (
 	// device takes it that they do not know that it is in (guess: two round trips
 	// of the slowest link, and a busy loop).
 	introduceAfter = 2 * time.Second
-	// wantEvery bounds how often one device is asked for the operations of one room.
+	// wantEvery bounds how often one device is asked for the operations of one room,
+	// and answered: all of them are megabytes.
 	wantEvery = time.Second
 	// offerLife is how long an invitation may take to arrive.
 	offerLife = time.Minute
@@ -282,7 +285,14 @@ func (e *Engine) opsWant(from chat.DeviceID, p *peer, f wire.OpsWant) {
 	if len(ops) == 0 {
 		return
 	}
-	p.exchange(r.id).spoke = true
+	x := p.exchange(r.id)
+	x.spoke = true
+	if again := x.answeredAt.Add(wantEvery); !x.answeredAt.IsZero() && e.now.Before(again) && !e.now.Before(x.answeredAt) {
+		x.asked = &f
+		e.due(again)
+		return
+	}
+	x.answeredAt, x.asked = e.now, nil
 	have := map[[wire.OpPrefix]byte]bool{}
 	for i := 0; i < len(f.Have); i += wire.OpPrefix {
 		have[[wire.OpPrefix]byte(f.Have[i:])] = true
@@ -377,6 +387,9 @@ func (e *Engine) tick() {
 
 func (e *Engine) tickExchange(to chat.DeviceID, p *peer, r *conversation) {
 	x := p.exchange(r.id)
+	if x.asked != nil {
+		e.opsWant(to, p, *x.asked)
+	}
 	switch {
 	case !x.wantAgain:
 	case e.now.Before(x.wantAt.Add(wantEvery)):
