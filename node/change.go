@@ -188,6 +188,12 @@ func (w *change) end() {
 func (w *change) submit() {
 	b := &w.batch
 	if len(b.Records)+len(b.Openings)+len(b.Unopened)+len(b.State)+len(b.Rooms) == 0 && (w.life == nil || w.life.pending.Load() == 0) {
+		if w.life != nil {
+			if err := w.life.guard(); err != nil { // it speaks of what was not stored
+				w.refused(err)
+				return
+			}
+		}
 		w.tell(nil)
 		if w.then != nil {
 			w.then()
@@ -199,6 +205,16 @@ func (w *change) submit() {
 		b.Guard = w.life.guard
 	}
 	w.c.n.store.Commit(*b, w.stored)
+}
+
+// refused ends a change of an engine that is about to be made anew.
+func (w *change) refused(err error) {
+	if w.post != nil {
+		w.c.n.posted(w.post, chat.Message{}, err)
+	}
+	if w.then != nil {
+		w.then()
+	}
 }
 
 // stored is told by the store what came of the change.

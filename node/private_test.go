@@ -108,6 +108,24 @@ func TestAFailedWriteUsesNoKeyTwice(t *testing.T) {
 	}
 }
 
+// Of an engine that holds what was not stored nothing is said, not even what there is
+// nothing to store of: the acknowledgement of a key would be for a lost one.
+func TestAnEngineThatWasNotStoredSaysNothing(t *testing.T) {
+	n := alone(t, t.TempDir())
+	id := create(t, n, "garden")
+	full := chat.Errorf(chat.CodeDiskFull, "The disk is full. Make room, and send it again.")
+	refuseNext(t, n, full)
+	says := func() error { return n.handOver(t.Context(), func(w *change) { w.life = w.c.life }) }
+	if err := says(); chat.CodeOf(err) != chat.CodeDiskFull {
+		t.Errorf("it is said all the same: %v", err)
+	}
+	if _, err := n.Send(t.Context(), id, "lost", ""); chat.CodeOf(err) != chat.CodeDiskFull {
+		t.Errorf("said: %v", err)
+	}
+	for says() != nil { // until it has been made anew
+	}
+}
+
 func TestWhatWasQueuedBehindAFailedWriteIsNotStored(t *testing.T) {
 	n := alone(t, t.TempDir())
 	id := create(t, n, "garden")
