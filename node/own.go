@@ -145,7 +145,7 @@ func (n *Node) talkOwn(ctx context.Context, s *stream.Stream, d chat.DeviceID) {
 	t := &ownTalk{wants: make(chan wire.OwnWant, 1), answers: make(chan wire.OwnTexts)}
 	for _, work := range []func() error{
 		func() error { return n.askTexts(ctx, s, link, t) },
-		func() error { return n.answerAll(ctx, s, t) },
+		func() error { return n.answerAll(ctx, s, d, t) },
 	} {
 		wg.Go(func() {
 			if err := work(); err != nil && ctx.Err() == nil {
@@ -244,7 +244,11 @@ func (c *core) renameSelf(name string, at time.Time) {
 func (n *Node) heardOwn(ctx context.Context, d chat.DeviceID, f wire.Frame, t *ownTalk) error {
 	switch f := f.(type) {
 	case wire.OwnContacts:
-		return n.tell(ctx, func(c *core) { c.heardContacts(d, f) })
+		return n.tell(ctx, func(c *core) {
+			if c.ofOwn(d) { // it may have been revoked while the frame was on its way
+				c.heardContacts(d, f)
+			}
+		})
 	case wire.OwnWant:
 		select {
 		case t.wants <- f:
@@ -384,11 +388,19 @@ func (n *Node) takeTexts(ctx context.Context, id chat.RoomID, closed map[chat.En
 }
 
 // answerAll answers one question after the other until ctx ends.
-func (n *Node) answerAll(ctx context.Context, s *stream.Stream, t *ownTalk) error {
+func (n *Node) answerAll(ctx context.Context, s *stream.Stream, d chat.DeviceID, t *ownTalk) error {
 	for {
 		select {
 		case want := <-t.wants:
-			if err := n.answerTexts(ctx, s, want); err != nil {
+			// It may have been revoked while the question was on its way.
+			own, err := inLoop(ctx, n, func(c *core) (bool, error) { return c.ofOwn(d), nil })
+			if err == nil && !own {
+				err = errNotOwn()
+			}
+			if err == nil {
+				err = n.answerTexts(ctx, s, want)
+			}
+			if err != nil {
 				return err
 			}
 		case <-ctx.Done():

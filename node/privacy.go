@@ -175,11 +175,10 @@ func (c *core) ownerOf(d chat.DeviceID) (chat.PersonID, bool) {
 	return chat.PersonID{}, false
 }
 
-// revokedBy reports whether a person's device list says that a device is theirs no
+// revokedBy reports whether a list of a person's devices says that one is theirs no
 // more: whoever holds it now is a stranger.
 func (c *core) revokedBy(who chat.PersonID, d chat.DeviceID) bool {
-	list, ok := c.private.List(who)
-	return ok && slices.Contains(list.Revoked, d)
+	return c.private.Revoked(who, d)
 }
 
 // sharesSealed reports whether a device is in a sealed room of this person's.

@@ -358,6 +358,10 @@ func (e *Engine) List(who chat.PersonID) (identity.DeviceList, bool) {
 	return p.registry.List(), true
 }
 
+// Revoked reports whether any list of a person's that has come, also one that another
+// contradicts, revokes a device.
+func (e *Engine) Revoked(who chat.PersonID, d chat.DeviceID) bool { return e.revoked(who, d) }
+
 // PersonOf returns whose a device is; false for one that is not known.
 func (e *Engine) PersonOf(device chat.DeviceID) (chat.PersonID, bool) {
 	d := e.devices[device]
