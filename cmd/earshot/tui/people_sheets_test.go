@@ -53,13 +53,9 @@ func TestChoosingAContactOpensTheChat(t *testing.T) {
 	s.want("Write to Nora")
 }
 
-func TestTheSideColumnIsWalkedByKeyAndByLetter(t *testing.T) {
+func TestTheSideColumnIsWalkedAndSwallowsNoWord(t *testing.T) {
 	s := socialStage(t, 80, 24)
-	s.press("f2", "d")
-	if line := s.cursorLine(); !strings.Contains(line, "Dan") {
-		t.Fatalf("d goes to %q", line)
-	}
-	s.press("end", "down")
+	s.press("f2", "end", "down")
 	if line := s.cursorLine(); !strings.Contains(line, "waiting") {
 		t.Fatalf("below the last is %q", line)
 	}
@@ -67,8 +63,11 @@ func TestTheSideColumnIsWalkedByKeyAndByLetter(t *testing.T) {
 	if line := s.cursorLine(); !strings.Contains(line, "Eve") {
 		t.Fatalf("above the first is %q", line)
 	}
-	s.press("esc", "typed")
+	s.press("typed")
 	s.want("› typed")
+	s.press("f2")
+	s.send(tea.PasteMsg{Content: " and pasted"})
+	s.want("› typed and pasted")
 }
 
 func TestAStrangerIsAskedWithANoteThatIsNotTooLong(t *testing.T) {

@@ -303,31 +303,16 @@ func (m *model) onSideKey(k tea.KeyPressMsg) tea.Cmd {
 	case "enter":
 		return m.choose(rows[at])
 	default:
-		at = m.findSide(rows, at, fold(k.Text))
+		if c := m.conv(); c != nil && k.Text != "" {
+			// Who begins to write means the conversation that is open: what is lost
+			// here, its end would be said in whatever Enter opens.
+			m.side.on, m.roster = false, false
+			return m.onInputKey(c, k)
+		}
+		return nil
 	}
 	m.side.at = rows[(at+len(rows))%len(rows)]
 	return nil
-}
-
-// findSide returns the next row whose name begins with what was typed.
-func (m *model) findSide(rows []sideRow, at int, letter string) int {
-	if letter == "" {
-		return at
-	}
-	for i := 1; i <= len(rows); i++ {
-		r := rows[(at+i)%len(rows)]
-		name := m.who.called[r.person].folded
-		if r.conv != nil && r.person.IsZero() {
-			name = fold(r.conv.room.Room)
-			if letter != "#" {
-				name = strings.TrimPrefix(name, "#")
-			}
-		}
-		if strings.HasPrefix(name, letter) {
-			return (at + i) % len(rows)
-		}
-	}
-	return at
 }
 
 // choose does what a row of the side column is for.

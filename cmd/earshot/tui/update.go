@@ -374,9 +374,10 @@ func (m *model) onPaste(text string) tea.Cmd {
 		}
 		return nil
 	}
-	if c == nil || m.side.on {
+	if c == nil {
 		return nil
 	}
+	m.side.on, m.roster = false, false
 	if words, _ := m.barred(c); words != "" {
 		return nil
 	}
