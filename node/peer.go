@@ -270,6 +270,7 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, g greeting) {
 		return
 	}
 	known := c.people.devices[d] != nil
+	c.leaves(d, who)
 	news := c.people.move(d, who)
 	news = c.people.meet(d, who, chat.CleanName(g.hello.Name), c.now) || news
 	dev := c.people.devices[d]
@@ -314,6 +315,18 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, g greeting) {
 	c.metDevice(nb)
 	c.contact(contacts.Met{Person: who, Device: d, Name: dev.person.name}, nil)
 	c.metForDevices(nb)
+}
+
+// leaves ends what is under way with whoever a device was of, if it shows that it is
+// somebody else's now.
+func (c *core) leaves(d chat.DeviceID, who chat.PersonID) {
+	dev := c.people.devices[d]
+	if dev == nil || dev.person.id == who {
+		return
+	}
+	c.contact(contacts.Left{Person: dev.person.id, Device: d}, nil)
+	c.endVerificationWith(d, "This device is somebody else's now. Start again with another one of theirs.")
+	c.stopTyping(dev.person.id)
 }
 
 // leftOff: nothing can be sent to a device now.

@@ -236,3 +236,44 @@ func readFrames(raw network.Stream) (out []proto.Frame) {
 		out = append(out, f)
 	}
 }
+
+// A contact's device says, in the middle of a comparison, that it is somebody else's.
+func TestADeviceThatGoesOverMustNotTakeAComparisonAlong(t *testing.T) {
+	s := besiege(t)
+	x := s.stranger(nil)
+	who := x.person()
+	raw := x.open(peerProtocol)
+	say := func(f proto.Frame) {
+		t.Helper()
+		if _, err := raw.Write(frames(f)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say(x.hello())
+	say(proto.Contact{Message: x.request("Mallory", "")})
+	s.until("they have asked", func() bool { return len(s.ann.tray()) == 1 })
+	s.ann.must(s.ann.AcceptContact(s.ann.ctx, who))
+	say(proto.Verify{Message: proto.Marshal(struct {
+		Version uint8  `cbor:"1,keyasint"`
+		Commit  []byte `cbor:"2,keyasint"`
+	}{1, garbage(32)})})
+	s.until("they want to compare", func() bool {
+		v, err := s.ann.Verification(s.ann.ctx, who)
+		return err == nil && v.State == chat.VerificationAsked
+	})
+	cert, err := identity.Sign(newKey(), deviceOf(x.key), time.Now(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.cert = cert
+	x.openAndSend(peerProtocol, frames(x.hello()))
+	s.until("the device is another's", func() bool {
+		p, err := s.ann.FindPerson(s.ann.ctx, x.person().String())
+		return err == nil && p.Presence == chat.Here
+	})
+	if v, err := s.ann.StartVerification(s.ann.ctx, who); err != nil || v.State != chat.VerificationEnded {
+		t.Errorf("Ann compares with another key: %+v (%v)", v, err)
+	}
+	x.vanish()
+	s.withstood()
+}
