@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"earshot/chat"
@@ -314,9 +315,7 @@ func (e *Engine) info(r *conversation) Info {
 	if s.Name != "" {
 		info.Name = chat.CleanName(s.Name)
 	}
-	if s.Topic != "" {
-		info.Topic = chat.CleanName(s.Topic)
-	}
+	info.Topic = strings.Join(strings.Fields(chat.CleanText(s.Topic)), " ")
 	info.Members, info.Invited = slices.Clone(s.Members), slices.Clone(s.Invited)
 	if m, ok := s.Member(r.me); ok {
 		info.Role = m.Role

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -243,5 +244,16 @@ func TestANewcomerLearnsTheNamesOfWhoSpeaks(t *testing.T) {
 	}
 	if !named {
 		t.Error("a new name is not said")
+	}
+}
+
+func TestNameAndTopicAreShownWholeAndOnOneLine(t *testing.T) {
+	o := newOffice(t, membership.HistoryNone)
+	name, topic := "of\u202efice\x1b[2J", strings.TrimSpace(strings.Repeat("long words ", chat.MaxTopic/12))
+	said := topic + "\n\u200bx"
+	must(t, o.ann.change(o.id, membership.Set{Name: &name, Topic: &said}))
+	o.rest()
+	if i := o.bob.infos[o.id]; i.Name != "office[2J" || i.Topic != topic+" x" {
+		t.Errorf("%q, %q", i.Name, i.Topic)
 	}
 }
