@@ -41,6 +41,10 @@ const (
 	// MaxLogsPerDevice bounds the logs of one device in one room: a restored
 	// backup starts a new log, nobody does so hundreds of times (guess).
 	MaxLogsPerDevice = 64
+	// MaxLogsPerPerson bounds the logs of one person in a sealed room: no member, or
+	// who was one, is to take all of MaxLogsPerRoom (guess: 16 devices, restored 16
+	// times each).
+	MaxLogsPerPerson = 256
 	// MaxLogsPerRoom bounds the logs of an open room (guess): identities are
 	// free, so a stranger could otherwise invent logs without end.
 	MaxLogsPerRoom = 4096

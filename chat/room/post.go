@@ -133,6 +133,7 @@ func (e *Engine) open(now time.Time, r *state) ([]Record, error) {
 	}
 	r.logs[id] = r.own
 	r.devices[e.device]++
+	r.people[e.cfg.Person]++
 	rec.Name = name
 	return []Record{rec}, nil
 }

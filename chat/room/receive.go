@@ -210,7 +210,8 @@ func (e *Engine) begin(now time.Time, r *state, w *waiting, rec Record) (Record,
 	if err != nil || device != en.Device {
 		return rec, false, refuse(w.guilty(), "a log whose certificate is not its author's")
 	}
-	if r.sealed && e.cfg.Writer != nil && !e.cfg.Writer(r.id, person) {
+	// A member can certify any number of devices; in an open room persons are free, too.
+	if r.sealed && (r.people[person] >= chat.MaxLogsPerPerson || e.cfg.Writer != nil && !e.cfg.Writer(r.id, person)) {
 		e.bar(r, en.Log)
 		return rec, false, nil
 	}
@@ -218,6 +219,7 @@ func (e *Engine) begin(now time.Time, r *state, w *waiting, rec Record) (Record,
 	l := &log{Log: Log{Log: en.Log, Device: en.Device, Person: person}, ref: en.Ref}
 	r.logs[en.Log] = l
 	r.devices[en.Device]++
+	r.people[person]++
 	for at := range r.pending[en.Log] {
 		if at.device != en.Device { // squatters, who could not be told before
 			e.drop(r, en.Log, at)

@@ -199,6 +199,7 @@ type state struct {
 	// their first entry is not waited for.
 	barred  map[chat.LogID]struct{}
 	devices map[chat.DeviceID]int // logs of each
+	people  map[chat.PersonID]int // likewise
 	own     *log                  // the log this device appends to, nil until it speaks
 	seen    chat.HLC              // highest, of clocks that were not ahead
 	// fresh holds the logs of others that moved since this device last spoke.
@@ -273,7 +274,7 @@ func (e *Engine) room(id chat.RoomID) *state {
 	r := e.rooms[id]
 	if r == nil {
 		r = &state{
-			id: id, logs: map[chat.LogID]*log{}, devices: map[chat.DeviceID]int{},
+			id: id, logs: map[chat.LogID]*log{}, devices: map[chat.DeviceID]int{}, people: map[chat.PersonID]int{},
 			fresh: map[chat.LogID]struct{}{}, pending: map[chat.LogID]map[slot]waiting{},
 			blocked: map[chat.LogID]map[chat.LogID]struct{}{}, barred: map[chat.LogID]struct{}{},
 		}
@@ -304,6 +305,7 @@ func (e *Engine) restore(now time.Time, in Restore) {
 	r.entered, r.rootValid, r.own, r.seen = entered, false, nil, 0
 	r.logs = make(map[chat.LogID]*log, len(in.Logs))
 	clear(r.devices)
+	clear(r.people)
 	clear(r.fresh)
 	for _, l := range in.Logs {
 		held := &log{Log: l, ref: in.Room.Ref(l.Log)}
@@ -312,6 +314,7 @@ func (e *Engine) restore(now time.Time, in Restore) {
 		}
 		r.logs[l.Log] = held
 		r.devices[l.Device]++
+		r.people[l.Person]++
 		if e.mayContinue(now, held) && (r.own == nil || l.HLC > r.own.HLC) {
 			r.own = held
 		}

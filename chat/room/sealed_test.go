@@ -3,6 +3,7 @@ package room
 import (
 	"bytes"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -175,6 +176,29 @@ func TestLogsOfOutsidersCostLittle(t *testing.T) {
 	}
 	bob.do(noon, Exit{Room: lobby})
 	want(t, "barred after leaving", len(r.barred), 0)
+}
+
+// A member makes logs without end, of ever other devices.
+func TestOneMemberCannotFillASealedRoomWithLogs(t *testing.T) {
+	alice, bob := enter(t, "alice", "alice", "mallory"), enter(t, "bob", "alice", "mallory")
+	mallory := personOf("mallory")
+	for i := range chat.MaxLogsPerPerson + 100 {
+		name, salt := fmt.Sprint("mallory ", i), [wire.SaltSize]byte{1}
+		d := deviceOf(name)
+		log := chat.NewLogID(d, salt[:])
+		h := wire.Header{Log: log, Ref: lobby.Ref(log), Seq: 1, HLC: chat.HLCOf(noon), Kind: wire.KindOpen}
+		bob.hears(noon, forge(t, name, h, wire.Open{Certificate: append(mallory[:], d[:]...), Salt: salt[:]}))
+	}
+	want(t, "logs", len(bob.Frontier(lobby)), chat.MaxLogsPerPerson)
+	want(t, "nobody is blamed", len(bob.refuse), 0)
+	want(t, "another member's", len(bob.hears(noon, alice.appends(noon, wire.KindMessage, 7, "hello")...)), 2)
+	// After a restart likewise.
+	var logs []Log
+	for _, l := range bob.rooms[lobby].logs {
+		logs = append(logs, l.Log)
+	}
+	bob.do(noon, Restore{Room: lobby, Logs: logs})
+	want(t, "counted again", bob.rooms[lobby].people[mallory], chat.MaxLogsPerPerson)
 }
 
 // What an open room's entry says is read as ever beside a sealed room.
