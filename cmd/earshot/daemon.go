@@ -40,13 +40,13 @@ func runDaemon(ctx context.Context, a *app, _ []string) (err error) {
 		if err := s.ready(ctx); err != nil {
 			return err
 		}
-		own := s.mine().node
+		own := s.mine()
 		select {
 		case <-ctx.Done():
 			return nil // asked to stop: that is how a daemon ends well
-		case <-own.Done():
+		case <-own.ended: // with its server, which would answer for it otherwise
 		}
-		if !own.Adopted() {
+		if !own.node.Adopted() {
 			return chat.Errorf(chat.CodeInternal, "The node ended by itself. Start it again with --log-level debug and report what it says.")
 		}
 		c, err := s.reach(ctx)
