@@ -120,14 +120,6 @@ func (s *station) in(id string, other *station) bool {
 	return slices.ContainsFunc(all.Members, func(m member) bool { return m.Person == other.person && !m.Invited })
 }
 
-// has reports whether a room is among this person's.
-func (s *station) has(id string) bool {
-	s.t.Helper()
-	var all struct{ Rooms []room }
-	s.api(http.MethodGet, "/rooms", nil, &all)
-	return slices.ContainsFunc(all.Rooms, func(r room) bool { return r.RoomID == id })
-}
-
 // says says something in a room, and returns the message's id.
 func (s *station) says(id, text string) string {
 	s.t.Helper()
