@@ -266,6 +266,7 @@ func (c *core) settleDoors(r contacts.Record) {
 		}
 		c.setDoors()
 		c.seekAgain(r.Person)
+		c.invitationsOf(r.Person)
 	}
 	c.introduce()
 }

@@ -68,7 +68,7 @@ func roomName(info private.Info) string {
 func (w *change) settleInvitation(info private.Info) {
 	c := w.c
 	old, had := c.invitations[info.Room]
-	if info.Invitation == nil {
+	if info.Invitation == nil || c.hidden(info.Invitation.By) {
 		if had {
 			delete(c.invitations, info.Room)
 			w.weather = append(w.weather, chat.InvitationEvent{Invitation: old, Gone: true})
@@ -84,6 +84,21 @@ func (w *change) settleInvitation(info private.Info) {
 		c.invitations[info.Room] = inv
 		w.weather = append(w.weather, chat.InvitationEvent{Invitation: inv})
 	}
+}
+
+// invitationsOf shows the invitations by somebody, or no more, after they were blocked
+// or unblocked.
+func (c *core) invitationsOf(who chat.PersonID) {
+	if !c.started {
+		return
+	}
+	w := c.begin(nil)
+	for _, info := range c.private.Infos() {
+		if i := info.Invitation; i != nil && i.By == who {
+			w.touch(info.Room)
+		}
+	}
+	w.end()
 }
 
 // difference says in a sentence's end what has changed in a room; "" for nothing that

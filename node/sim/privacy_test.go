@@ -368,3 +368,15 @@ func TestWhoSharesARoomMaySeeWhoShowsThemselvesToContacts(t *testing.T) {
 	ann.must(ann.LeaveRoom(ann.ctx, room))
 	cleo.sees("Ann", chat.Gone)
 }
+
+func TestAnInvitationBySomebodyBlockedMustNotBeShown(t *testing.T) {
+	t.Parallel()
+	_, ann, ben, _ := friends(t)
+	room := ann.create("garden", "")
+	ann.must(ann.Invite(ann.ctx, room, ben.id(), ""))
+	ben.until("invited", func() bool { return ben.invited(room) })
+	ben.must(ben.BlockPerson(ben.ctx, ann.id()))
+	ben.until("not shown any more", func() bool { return !ben.invited(room) })
+	ben.must(ben.UnblockPerson(ben.ctx, ann.id()))
+	ben.until("shown again", func() bool { return ben.invited(room) })
+}
