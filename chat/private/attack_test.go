@@ -195,6 +195,31 @@ func TestAnOutsiderCannotFillTheLogOfARoom(t *testing.T) {
 	}
 }
 
+func TestAnOutsidersOperationsAreNotCheckedWithoutEnd(t *testing.T) {
+	o := newOffice(t, membership.HistoryNone)
+	heads := o.ann.rooms[o.id].log.Heads(o.ann.id())
+	sign := func(n *node, i int, b membership.Body) []byte {
+		op, err := SignOperation(keyOf(n.name), n.cert, o.id, chat.HLCOf(o.now)+chat.HLC(i), heads, b)
+		must(t, err)
+		return op.Bytes()
+	}
+	good := sign(o.ann, 0, membership.Invite{Person: o.dan.id(), Role: membership.RoleMember})
+	f := wire.Ops{Room: o.id[:]}
+	for i := range maxIdleOffers {
+		f.Ops = append(f.Ops, sign(o.dan, i, membership.Leave{}))
+	}
+	f.Ops = append(f.Ops, good)
+	held := len(o.bob.rooms[o.id].ops)
+	o.bob.hears(o.dan, f)
+	if len(o.bob.rooms[o.id].ops) != held {
+		t.Error("what stands behind much that has no effect is looked at")
+	}
+	o.bob.hears(o.dan, wire.Ops{Room: o.id[:], Ops: f.Ops[1:]})
+	if len(o.bob.rooms[o.id].ops) != held+1 {
+		t.Error("what has an effect is not taken")
+	}
+}
+
 // A newcomer whom only some members know of makes themselves known to the others.
 func TestANewcomerWhomAMemberDoesNotKnowOfIntroducesThemselves(t *testing.T) {
 	o := newOffice(t, membership.HistoryNone)

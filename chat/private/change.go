@@ -15,8 +15,11 @@ import (
 // is, or was, in the room; of anybody else only what has an effect is taken. It reports
 // whether something that these build on is not here.
 func (e *Engine) takeOps(r *conversation, raw [][]byte, from chat.DeviceID, entitled bool) (missing bool) {
-	held := len(r.ops)
+	held, idle := len(r.ops), 0
 	for _, b := range raw {
+		if idle == maxIdleOffers {
+			break
+		}
 		o, err := ParseOperation(b)
 		if err == nil && o.Room != r.id {
 			err = invalid("a membership operation of another room")
@@ -37,6 +40,9 @@ func (e *Engine) takeOps(r *conversation, raw [][]byte, from chat.DeviceID, enti
 		}
 		lacks, err := e.takeOp(r, o, entitled)
 		missing = missing || lacks
+		if err != nil && !entitled {
+			idle++
+		}
 		if chat.CodeOf(err) == chat.CodeInvalid {
 			e.refuse(from, err)
 			break
@@ -48,6 +54,11 @@ func (e *Engine) takeOps(r *conversation, raw [][]byte, from chat.DeviceID, enti
 	}
 	return missing
 }
+
+// maxIdleOffers is how many operations that have no effect are looked at in a frame of
+// somebody who is not known to be in the room: each costs the check of two signatures,
+// and who has come by an invitation brings none (guess).
+const maxIdleOffers = 8
 
 // takeOp adds one, whose signatures have been verified.
 func (e *Engine) takeOp(r *conversation, o Operation, entitled bool) (missing bool, err error) {
