@@ -274,6 +274,7 @@ func (c *core) listChanged(l identity.DeviceList) {
 	w.end()
 	c.checkStanding()
 	c.setDoors()
+	c.warnHidden()
 	c.introduce()
 	for _, d := range c.people.persons[c.n.person].devices {
 		c.linkOwn(d.id)

@@ -375,11 +375,11 @@ func (c *core) warnHidden() {
 	if !c.circle.privacy.Invisible {
 		end = "End it with: earshot privacy nearby everyone"
 	}
-	c.n.warn(chat.Error{
-		Code: chat.CodeInvisible,
-		Text: "You are invisible: nobody sees you, and nothing reaches you or leaves until you end it.",
-		Hint: end,
-	})
+	text := "You are invisible: nobody sees you, and nothing reaches you or leaves until you end it."
+	if len(c.own.registry.InUse()) > 1 {
+		text = "You are invisible: nobody sees this device but your other ones, through which what you say still leaves."
+	}
+	c.n.warn(chat.Error{Code: chat.CodeInvisible, Text: text, Hint: end})
 }
 
 // shutOut: a device that was not known shows that it is a blocked person's. It is
