@@ -30,6 +30,10 @@ const (
 	MaxFrame = 64 << 10
 	// MaxDeps bounds the entries of others that an entry names as seen.
 	MaxDeps = 4
+	// MaxDirect bounds the devices that an author gives an entry to one by one; to
+	// more it goes by gossip, which spreads the work over all (guess: an author's
+	// link takes 32 copies of what a person says unnoticed).
+	MaxDirect = 32
 	// MaxBatch bounds the entries in one frame of a catch-up session.
 	MaxBatch = 256
 	// MaxPending bounds the entries per room that wait for a predecessor; past

@@ -22,6 +22,7 @@ type change struct {
 	batch    store.Batch
 	messages []chat.Message // of batch.Records; zero where nothing is shown
 	mine     []int          // records that were made here, to be published
+	ways     []*recipients  // of those of mine; nil for gossip
 
 	post   *post // who waits for it; nil for nobody
 	said   int   // the record that is the post's; -1 for none
@@ -187,6 +188,10 @@ func (w *change) end() {
 // nothing to store and nothing of the private engine's to wait for.
 func (w *change) submit() {
 	b := &w.batch
+	w.ways = make([]*recipients, 0, len(w.mine))
+	for _, at := range w.mine {
+		w.ways = append(w.ways, w.c.recipientsOf(b.Records[at].Room))
+	}
 	if len(b.Records)+len(b.Openings)+len(b.Unopened)+len(b.State)+len(b.Rooms) == 0 && (w.life == nil || w.life.pending.Load() == 0) {
 		if w.life != nil {
 			if err := w.life.guard(); err != nil { // it speaks of what was not stored
@@ -266,9 +271,13 @@ func (w *change) tell(cursors []chat.Cursor) {
 		}
 		n.posted(w.post, m, nil)
 	}
-	for _, at := range w.mine {
+	for i, at := range w.mine {
 		e := &w.batch.Records[at]
-		n.publish(e.Room.Tag(e.ReceivedAt), &e.Entry)
+		if to := w.ways[i]; to != nil {
+			n.give(to, e.Room.Tag(e.ReceivedAt), &e.Entry)
+		} else {
+			n.publish(e.Room.Tag(e.ReceivedAt), &e.Entry)
+		}
 	}
 	if key := w.prekey; key != nil {
 		n.prekeyNow.Store(&key)

@@ -15,6 +15,7 @@
 //	dial (each)     Node           5 s or Close               host, then loop
 //	peer stream     Node           the stream ends            loop; one per neighbour
 //	own stream      Node           the stream ends            loop, store; one per other own device, one that asks, one that answers
+//	live stream     Node           the stream ends            loop; one in and one out per device in a small sealed room
 //	sync session    Node           both sides are done        loop, store; its reader and sender end with it
 //	restorer        Node           Close                      store, loop
 //	reopener        Node           Close                      store, loop

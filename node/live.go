@@ -186,6 +186,7 @@ func (n *Node) deliver(ctx context.Context, from chat.DeviceID, data []byte) {
 	}
 	_ = n.tell(ctx, func(c *core) {
 		if id, ok := c.roomOf(tag, &e); ok {
+			c.gossiped(id, &e)
 			c.room(room.Receive{Room: id, Entry: e, From: from})
 		}
 	})
@@ -215,14 +216,18 @@ func (c *core) roomOf(tag chat.RoomTag, e *wire.Entry) (chat.RoomID, bool) {
 	return id, ok
 }
 
-// publish queues a committed entry for the live path. It never waits: the store's
+// publish queues a committed entry for gossip. It never waits: the store's
 // writer calls it. What does not fit is left to catch-up.
 func (n *Node) publish(tag chat.RoomTag, e *wire.Entry) {
-	if n.live == nil {
-		return
+	if n.live != nil {
+		n.gossip(wire.EncodeLive(tag, e))
 	}
+}
+
+// gossip queues a message for the topic, or leaves it to catch-up.
+func (n *Node) gossip(message []byte) {
 	select {
-	case n.outbox <- wire.EncodeLive(tag, e):
+	case n.outbox <- message:
 	default:
 		n.overflowed.Store(true)
 	}

@@ -29,6 +29,7 @@ type core struct {
 	neighbours map[chat.DeviceID]*neighbour
 	quiet      map[*stream.Stream]*quietStream
 	circle     *circle
+	direct     *direct
 	typing     map[typingKey]typingState
 
 	own     *own
@@ -136,6 +137,7 @@ func (c *core) tick() {
 	c.lapseTyping()
 	c.giveUpSilent()
 	c.tickContacts()
+	c.tickDirect()
 }
 
 func (c *core) nextTick() time.Time {
@@ -151,6 +153,7 @@ func (c *core) nextTick() time.Time {
 	sooner(c.reopenAt)
 	sooner(c.nextContactTick())
 	sooner(c.nextPairingTick())
+	sooner(c.nextDirectTick())
 	for _, t := range c.typing {
 		sooner(t.until)
 	}

@@ -63,6 +63,8 @@ type Node struct {
 	answering   *places // sync sessions that others asked for
 	ownStreams  *places // that other devices of this person opened
 
+	directStreams *places // that others opened
+
 	reopenings *reopenings
 	prekeyNow  atomic.Pointer[[]byte] // this device's, once it is stored
 
@@ -95,8 +97,8 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		inbox: make(chan func(*core), inboxSize), outbox: make(chan []byte, publishQueue),
 		offers:      make(chan chat.DeviceID, 256),
 		peerStreams: newPlaces(streamsEach, maxPeerStreams), answering: newPlaces(answeredEach, maxAnswered),
-		ownStreams: newPlaces(streamsEach, maxOwnStreams),
-		failed:     make(chan chat.RoomID, 64), loopDone: make(chan struct{}), done: make(chan struct{}),
+		ownStreams: newPlaces(streamsEach, maxOwnStreams), directStreams: newPlaces(streamsEach, maxDirectStreams),
+		failed: make(chan chat.RoomID, 64), loopDone: make(chan struct{}), done: make(chan struct{}),
 		warnings: map[chat.Code]chat.Error{}, quiet: map[string]quiet{}, posts: map[string]*post{},
 		reopenings: newReopenings(),
 	}
@@ -169,7 +171,8 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 		foreign:    map[chat.LogID]struct{}{},
 		neighbours: map[chat.DeviceID]*neighbour{}, quiet: map[*stream.Stream]*quietStream{}, typing: map[typingKey]typingState{},
 		directs: map[chat.PersonID]chat.RoomID{}, rows: map[chat.RoomID]store.RoomChange{},
-		told: map[chat.RoomID]private.Info{}, invitations: map[chat.RoomID]chat.Invitation{},
+		direct: newDirect(),
+		told:   map[chat.RoomID]private.Info{}, invitations: map[chat.RoomID]chat.Invitation{},
 		book: discovery.NewBook(discovery.BookConfig{}),
 	}
 	n.names = c.people.names
@@ -303,6 +306,9 @@ func (n *Node) goOnline() error {
 	})
 	stream.Handle(n.host.Libp2p(), ownProtocol, stream.Options{}, func(s *stream.Stream) {
 		n.serve(func(ctx context.Context) { n.hearOwn(ctx, s) })
+	})
+	stream.Handle(n.host.Libp2p(), directProtocol, stream.Options{}, func(s *stream.Stream) {
+		n.serve(func(ctx context.Context) { n.hearDirect(ctx, s) })
 	})
 	if n.live, err = n.joinLive(n.ctx); err != nil {
 		return err

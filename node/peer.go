@@ -36,6 +36,12 @@ type neighbour struct {
 	// showsCode is since when it says that it shows a pairing code; zero if not.
 	showsCode time.Time
 	leave     func() // ends keepPeerStream; nil if it does not run
+	leaving   bool   // it has said goodbye
+	// direct is what entries are given to it on, nil for no stream; none is opened
+	// before directAfter.
+	direct      *directLink
+	directAfter time.Time
+	directRest  time.Duration
 	// silent is since when a device that had said hello has no peer stream
 	// although it is connected; zero otherwise.
 	silent time.Time
@@ -301,6 +307,8 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, g greeting) {
 		c.n.spawn(func(context.Context) { old.Reset(stream.ReasonDone) })
 	}
 	nb.peer, nb.cert, nb.prekey = s, g.cert, g.hello.Prekey
+	nb.leaving = false
+	delete(c.direct.elsewhere, d)
 	c.checkClock(who, chat.HLC(g.hello.Now).Time())
 	c.trust(d)
 	// Where connections must be closed, those that say nothing go first, then
@@ -332,6 +340,9 @@ func (c *core) leaves(d chat.DeviceID, who chat.PersonID) {
 // leftOff: nothing can be sent to a device now.
 func (c *core) leftOff(d chat.DeviceID) {
 	c.lostDevice(d)
+	if nb := c.neighbours[d]; nb == nil || !nb.leaving {
+		c.elsewhere(d, leftFor)
+	}
 	c.lostForPairing(d)
 	c.linkOwn(d)
 	if dev := c.people.devices[d]; dev != nil {
@@ -361,6 +372,7 @@ func (c *core) heard(d chat.DeviceID, s *stream.Stream, f wire.Frame) {
 	case wire.KeyAck, wire.OpsHave, wire.OpsWant, wire.Ops, wire.History, wire.HistoryWant:
 		c.heardPrivate(nb, f)
 	case wire.Goodbye:
+		nb.leaving = true
 		c.gone(d)
 	case wire.Contact:
 		c.heardContact(d, who, f)

@@ -34,6 +34,10 @@ const (
 	// identities are free, and each entry costs the check of a signature. It is
 	// what several busy authors at once may say.
 	relayRate, relayBurst = 2000, 12000
+	// uninvitedRate and uninvitedBurst bound the streams for entries that a device
+	// opens which is in no room with this one: an honest one does so while the news
+	// of its being in are on their way, ever less often.
+	uninvitedRate, uninvitedBurst = 0.1, 20
 	// frameRate and frameBurst bound the frames heard on peer streams; faster ones
 	// are read later. Honest nodes send a few a minute, and one more for each room
 	// they join.
@@ -62,7 +66,7 @@ type standings struct {
 	since   map[chat.DeviceID]time.Time // when those connected now came
 	refused uint64
 
-	authors, relays, frames, typing, hellos, contacts, verifies buckets
+	authors, relays, directs, uninvited, frames, typing, hellos, contacts, verifies buckets
 }
 
 type points struct {
@@ -75,6 +79,7 @@ func newStandings() *standings {
 	return &standings{
 		points: map[chat.DeviceID]*points{}, since: map[chat.DeviceID]time.Time{},
 		authors: newBuckets(authorRate, authorBurst), relays: newBuckets(relayRate, relayBurst),
+		directs: newBuckets(authorRate, authorBurst), uninvited: newBuckets(uninvitedRate, uninvitedBurst),
 		frames: newBuckets(frameRate, frameBurst), typing: newBuckets(typingRate, typingBurst),
 		hellos: newBuckets(helloRate, helloBurst), contacts: newBuckets(contactRate, contactBurst),
 		verifies: newBuckets(verifyRate, verifyBurst),

@@ -22,6 +22,7 @@ const (
 	TypeFrontier FrameType = 17
 	TypeEntries  FrameType = 18
 	TypeDone     FrameType = 19
+	TypeDirect   FrameType = 24
 )
 
 // MaxLogs bounds the lines of one Frontier frame: 27 bytes each at the most.
@@ -109,6 +110,19 @@ type Done struct {
 // Unknown is a frame from the future. It is skipped.
 type Unknown struct{ Type FrameType }
 
+// Direct is an entry from its author straight to the devices of a sealed room
+// (PROTOCOL.md#earshotlive1).
+type Direct struct {
+	// Cover is the exclusive or of the first CoverSize bytes of the ids of all
+	// devices that are given the entry, and of its author's.
+	Cover   []byte `cbor:"1,keyasint"`
+	Message []byte `cbor:"2,keyasint"` // what would be gossiped: EncodeLive
+}
+
+// CoverSize is the length of Direct's Cover in bytes.
+const CoverSize = 8
+
+func (Direct) frameType() FrameType    { return TypeDirect }
 func (Hello) frameType() FrameType     { return TypeHello }
 func (Have) frameType() FrameType      { return TypeHave }
 func (Typing) frameType() FrameType    { return TypeTyping }
@@ -227,6 +241,15 @@ func DecodeFrame(b []byte) (Frame, error) {
 		return f, err
 	case TypeDone:
 		return decodeAs[Done](body)
+	case TypeDirect:
+		f, err := decodeAs[Direct](body)
+		if err == nil {
+			err = fixed(make([]byte, CoverSize), f.Cover, "cover")
+		}
+		if err == nil {
+			err = between(f.Message, 1, MaxLive, "live message")
+		}
+		return f, err
 	default:
 		return decodePeople(t, body)
 	}

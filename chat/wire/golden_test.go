@@ -83,6 +83,7 @@ func goldenFrames(t testing.TB) map[string]Frame {
 		"frontier-empty": Frontier{Tag: tag[:], Logs: []LogSeq{}},
 		"entries":        Entries{Tag: tag[:], Entries: []RawEntry{raw(log[0]), {Head: log[1].Head, Sig: log[1].Sig[:]}}},
 		"done":           Done{Sent: 2},
+		"direct":         Direct{Cover: fill(8, 0xdd), Message: []byte("a live message")},
 
 		"hello-prekey":    Hello{Certificate: goldenCert, Now: 1_767_225_600_000_000, Agent: "earshot 1.0", Prekey: []byte("a prekey")},
 		"key-ack":         KeyAck{Root: fill(8, 0x44)},

@@ -286,6 +286,24 @@ func TestLiveEntriesThatBreakTheRulesAreRefused(t *testing.T) {
 	}
 }
 
+func TestDirectFramesThatBreakTheRulesAreRefused(t *testing.T) {
+	for i, f := range []Direct{
+		{Cover: fill(7, 1), Message: fill(9, 1)},
+		{Cover: fill(9, 1), Message: fill(9, 1)},
+		{Message: fill(9, 1)},
+		{Cover: fill(8, 1), Message: []byte{}},
+		{Cover: fill(8, 1), Message: fill(MaxLive+1, 1)},
+	} {
+		if got, err := DecodeFrame(EncodeFrame(f)); chat.CodeOf(err) != chat.CodeInvalid {
+			t.Errorf("%d is taken as %T (%v)", i, got, err)
+		}
+	}
+	largest := Direct{Cover: fill(8, 1), Message: fill(MaxLive, 1)}
+	if _, err := DecodeFrame(EncodeFrame(largest)); err != nil {
+		t.Error(err)
+	}
+}
+
 // The costliest frames a stranger can make: lists of the smallest elements, in
 // the place of every list there is.
 func TestAStrangersFrameCostsLittleMemory(t *testing.T) {
