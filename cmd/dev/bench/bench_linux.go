@@ -53,6 +53,7 @@ var measurements = []struct {
 	{"sealing", (*bench).sealing},
 	{"latency", (*bench).latency},
 	{"throughput", (*bench).throughput},
+	{"room", (*bench).room},
 	{"idle", (*bench).idle},
 	{"history", (*bench).history},
 }

@@ -37,7 +37,8 @@ type Row struct {
 // An Aim is what a row should reach.
 type Aim struct {
 	Of    string  `json:"of"`    // which number of the row: "p50" or "max"
-	Below float64 `json:"below"` // in the row's unit
+	Below float64 `json:"below"` // in the row's unit; 0 where it is to be above
+	Above float64 `json:"above,omitempty"`
 	Met   bool    `json:"met"`
 }
 
@@ -64,6 +65,12 @@ func (r Row) noted(format string, args ...any) Row {
 // p50Below and maxBelow say what the row is aimed at.
 func (r Row) p50Below(limit float64) Row {
 	r.Aim = &Aim{Of: "p50", Below: limit, Met: r.N > 0 && r.P50 < limit}
+	return r
+}
+
+// p50Above says the same of what should be much.
+func (r Row) p50Above(least float64) Row {
+	r.Aim = &Aim{Of: "p50", Above: least, Met: r.N > 0 && r.P50 > least}
 	return r
 }
 
@@ -101,9 +108,14 @@ func (r Report) WriteTable(w io.Writer) error {
 		}
 		aim := ""
 		if row.Aim != nil {
-			aim = fmt.Sprintf("%s < %s: missed", row.Aim.Of, number(row.Aim.Below))
+			aim = fmt.Sprintf("%s < %s: ", row.Aim.Of, number(row.Aim.Below))
+			if row.Aim.Above > 0 {
+				aim = fmt.Sprintf("%s > %s: ", row.Aim.Of, number(row.Aim.Above))
+			}
 			if row.Aim.Met {
-				aim = fmt.Sprintf("%s < %s: met", row.Aim.Of, number(row.Aim.Below))
+				aim += "met"
+			} else {
+				aim += "missed"
 			}
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", row.What, row.Unit, number(row.P50), p99, most, row.N, aim, row.Note)

@@ -1,0 +1,98 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// room measures the live path of a private room of ten whose devices are all here:
+// what one message at a time takes to each of the nine others, what it costs on the
+// wire, and how many messages the room can take when all speak at once.
+func (b *bench) room(ctx context.Context) error {
+	const size = 10
+	f, err := newFleet(ctx, b.program, size)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	all := make([]int, size)
+	for i := range all {
+		all[i] = i
+	}
+	nodes, err := f.startAll(ctx, all, "home")
+	if err != nil {
+		return err
+	}
+	defer stopAll(ctx, nodes)
+	if _, err := allMet(ctx, nodes); err != nil {
+		return err
+	}
+	private, err := privateRoom(ctx, nodes)
+	if err != nil {
+		return err
+	}
+
+	count := scale(b, 600, 100)
+	before, err := f.sent()
+	if err != nil {
+		return err
+	}
+	spoken, err := speak(ctx, nodes, []string{private}, count)
+	if err != nil {
+		return err
+	}
+	after, err := f.sent()
+	if err != nil {
+		return err
+	}
+	var oneWay []time.Duration
+	for _, n := range nodes[1:] {
+		n.seen.mu.Lock()
+		for id, begin := range spoken[0].sent {
+			oneWay = append(oneWay, n.seen.arrived[id].Sub(begin))
+		}
+		n.seen.mu.Unlock()
+	}
+	ms := milliseconds(oneWay)
+	what := fmt.Sprintf("message of %d B in a private room of %d at %d/s, send to event", messageSize, size, rate)
+	deliveries := float64(count * (size - 1))
+	b.add(
+		row("room_latency", what, "ms", ms).p50Below(0.7).
+			noted("author, nine others and this program share %d CPUs", machine().CPUs),
+		single("room_latency_p99", "the same, what 99 of 100 need at the most", "ms", quantile(ms, 0.99)).p50Below(3),
+		single("room_wire", "the same, sent by all nodes for each delivery", "B", float64(after-before)/deliveries).p50Below(800).
+			noted("with TCP's acknowledgements, and all else that nodes say meanwhile"),
+	)
+
+	each := scale(b, 500, 100)
+	if before, err = f.sent(); err != nil {
+		return err
+	}
+	told, stored, err := allSpeak(ctx, nodes, private, each)
+	if err != nil {
+		return err
+	}
+	if after, err = f.sent(); err != nil {
+		return err
+	}
+	total := float64(size * (size - 1) * each)
+	b.add(
+		single("room_throughput", "the same room, all speak: messages delivered", "1/s", total/told.Seconds()).p50Above(40_000).
+			noted("lost 0; all stored by their authors after %.1f s", stored.Seconds()),
+		single("room_throughput_wire", "sent by all nodes for each of these", "B", float64(after-before)/total).p50Below(800),
+	)
+	return nil
+}
+
+// sent returns how many bytes all hosts have sent so far.
+func (f *fleet) sent() (total uint64, err error) {
+	for _, nic := range f.nics {
+		c, err := nic.Counters()
+		if err != nil {
+			return 0, err
+		}
+		total += c.TxBytes
+	}
+	return total, nil
+}
