@@ -151,6 +151,10 @@ func (c *core) settle(in contacts.Input) (changed []contacts.Record, after after
 			changed = slices.DeleteFunc(changed, func(r contacts.Record) bool { return r.Person == ef.Record.Person })
 			changed = append(changed, ef.Record)
 		case contacts.Send:
+			if who, d := ef.Person, ef.Device; c.revokedBy(who, d) { // since they were met
+				c.n.soon(func(c *core) { c.contact(contacts.Left{Person: who, Device: d}, nil) })
+				continue
+			}
 			if nb := c.neighbours[ef.Device]; nb != nil && nb.peer != nil {
 				after.frames = append(after.frames, letter{nb.peer, wire.EncodeFrame(wire.Contact{Message: ef.Message})})
 			}
@@ -322,8 +326,10 @@ func (c *core) heardContact(d chat.DeviceID, who chat.PersonID, f wire.Contact) 
 }
 
 // heardContactAck: a contact message has reached them.
-func (c *core) heardContactAck(who chat.PersonID, f wire.ContactAck) {
-	c.contact(contacts.Delivered{Person: who, ID: contacts.MessageID(f.ID)}, nil)
+func (c *core) heardContactAck(d chat.DeviceID, who chat.PersonID, f wire.ContactAck) {
+	if !c.revokedBy(who, d) {
+		c.contact(contacts.Delivered{Person: who, ID: contacts.MessageID(f.ID)}, nil)
+	}
 }
 
 // claimed warns of somebody who goes by the name of a verified contact. Where that

@@ -321,7 +321,9 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, g greeting) {
 	c.sync(catchup.PeerUp{Device: d})
 	c.lostDevice(d) // what was on its way on an earlier stream is lost
 	c.metDevice(nb)
-	c.contact(contacts.Met{Person: who, Device: d, Name: dev.person.name}, nil)
+	if !c.revokedBy(who, d) { // else a stranger has it
+		c.contact(contacts.Met{Person: who, Device: d, Name: dev.person.name}, nil)
+	}
 	c.metForDevices(nb)
 }
 
@@ -377,7 +379,7 @@ func (c *core) heard(d chat.DeviceID, s *stream.Stream, f wire.Frame) {
 	case wire.Contact:
 		c.heardContact(d, who, f)
 	case wire.ContactAck:
-		c.heardContactAck(who, f)
+		c.heardContactAck(d, who, f)
 	case wire.Verify:
 		c.heardVerify(d, who, f)
 	case wire.Unknown:

@@ -56,7 +56,7 @@ func (c *core) sides(d chat.DeviceID) (own, peer identity.Side, ok bool) {
 func (c *core) deviceOf(who chat.PersonID) (chat.DeviceID, bool) {
 	if per := c.people.persons[who]; per != nil {
 		for _, dev := range per.devices {
-			if nb := c.neighbours[dev.id]; nb != nil && nb.peer != nil {
+			if nb := c.neighbours[dev.id]; nb != nil && nb.peer != nil && !c.revokedBy(who, dev.id) {
 				return dev.id, true
 			}
 		}

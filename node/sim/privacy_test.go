@@ -353,6 +353,31 @@ func TestARevokedDeviceMustNotBeTakenForItsPersons(t *testing.T) {
 	cleo.sees("Ben", chat.Here)
 }
 
+func TestARevokedDeviceMustNotAnswerForItsPerson(t *testing.T) {
+	t.Parallel()
+	o, enter := newOffice(t)
+	ann, ben := enter("Ann"), enter("Ben")
+	phone := join(o, enter, ben)
+	befriend(ann, ben)
+	ann.must(ann.SetPrivacy(ann.ctx, visible(chat.OnlyContacts)))
+	phone.sees("Ann", chat.Here)
+	lost, err := phone.Me(phone.ctx)
+	ben.must(err)
+	ben.must(ben.RevokeDevice(ben.ctx, lost.Device))
+	phone.sees("Ann", chat.Gone) // she knows
+	ann.must(o.Leave(ann.ctx, ben.Node))
+	ann.must(ann.SetPrivacy(ann.ctx, visible(chat.Everyone)))
+	phone = o.reboot(phone, "phone")
+	phone.sees("Ann", chat.Here)
+	ann.until("it is here", func() bool {
+		p, err := ann.FindPerson(ann.ctx, ben.id().String())
+		return err == nil && p.Presence == chat.Here
+	})
+	if v := ann.verify(ben); v.State != chat.VerificationEnded {
+		t.Errorf("Ann compares symbols with a revoked device: %+v", v)
+	}
+}
+
 func TestWhoSharesARoomMaySeeWhoShowsThemselvesToContacts(t *testing.T) {
 	t.Parallel()
 	_, enter := newOffice(t)
