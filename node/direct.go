@@ -36,7 +36,7 @@ const (
 	// leftFor is how long after a device was lost from sight it may still be
 	// within reach of others, and afarFor how long one counts as there that is
 	// heard by gossip and has no connection here (guesses).
-	leftFor, afarFor = time.Minute, 24*time.Hour
+	leftFor, afarFor = time.Minute, 24 * time.Hour
 	// maxElsewhere bounds the devices remembered as such.
 	maxElsewhere = 1024
 	// relayJitter spaces the receivers that pass on one entry: the first one's copy
