@@ -169,8 +169,12 @@ func (c *core) mayPair() error {
 }
 
 // pairsWith reports whether a device may know who is here because of the pairing:
-// any may while a code is shown, since the new one is a stranger yet.
+// any may while a code is shown, since the new one is a stranger yet; and the new one
+// until it shows that it was welcomed, or it would be hung up on before it hears it.
 func (c *core) pairsWith(d chat.DeviceID) bool {
+	if _, welcome := c.own.welcomes[d]; welcome && c.own.registry.Standing(d) == identity.InUse {
+		return true
+	}
 	p := c.pairing
 	return p != nil && (p.peer == d || p.adds && p.peer.IsZero())
 }

@@ -544,6 +544,24 @@ func TestWhoIsSeenByContactsOnlyCanAddADeviceAllTheSame(t *testing.T) {
 	ann.until("both are here", func() bool { list := ann.devices(); return len(list) == 2 && list[1].Presence == chat.Here })
 }
 
+// The new device is a stranger until it has heard the welcome, and strangers are told
+// nothing here.
+func TestWhoIsSeenByContactsOnlyMustNotKeepTheNewDeviceFromItsWelcome(t *testing.T) {
+	t.Parallel()
+	o, enter := newOffice(t)
+	ann := enter("Ann")
+	ann.must(ann.SetPrivacy(ann.ctx, visible(chat.OnlyContacts)))
+	phone := introduce(enter, ann, "phone")
+	phone.confirm(true)
+	o.leave(phone) // before it is welcomed
+	ann.confirm(true)
+	ann.pairs(chat.PairingDone)
+	phone = reenter(t, o, ann, "phone")
+	if phone = o.comesBack(phone, "phone"); phone.id() != ann.id() {
+		t.Error("it joined somebody else")
+	}
+}
+
 func TestANameChosenOnOneDeviceCountsOnAll(t *testing.T) {
 	t.Parallel()
 	o, enter := newOffice(t)
