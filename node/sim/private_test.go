@@ -28,7 +28,7 @@ func (d *desk) id() chat.PersonID {
 // until waits until ok; whatever is told meanwhile is not kept.
 func (d *desk) until(what string, ok func() bool) {
 	d.t.Helper()
-	late := time.After(20 * time.Second)
+	late := time.After(patience)
 	for !ok() {
 		select {
 		case <-d.events:
