@@ -221,20 +221,24 @@ func TestNothingButARequestMustReachTheTrayOfAStranger(t *testing.T) {
 // readFrames returns what comes on a stream until it ends.
 func readFrames(raw network.Stream) (out []proto.Frame) {
 	for {
-		var head [4]byte
-		if _, err := io.ReadFull(raw, head[:]); err != nil {
-			return out
-		}
-		body := make([]byte, binary.BigEndian.Uint32(head[:]))
-		if _, err := io.ReadFull(raw, body); err != nil {
-			return out
-		}
-		f, err := proto.DecodeFrame(body)
+		f, err := readFrame(raw)
 		if err != nil {
 			return out
 		}
 		out = append(out, f)
 	}
+}
+
+func readFrame(raw network.Stream) (proto.Frame, error) {
+	var head [4]byte
+	if _, err := io.ReadFull(raw, head[:]); err != nil {
+		return nil, err
+	}
+	body := make([]byte, binary.BigEndian.Uint32(head[:]))
+	if _, err := io.ReadFull(raw, body); err != nil {
+		return nil, err
+	}
+	return proto.DecodeFrame(body)
 }
 
 // A contact's device says, in the middle of a comparison, that it is somebody else's.
