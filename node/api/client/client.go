@@ -175,6 +175,10 @@ func (c *Client) act(ctx context.Context, path string, in, out any) error {
 	return err
 }
 
+// maxTries bounds how often one thing is asked. Where several short commands share a
+// home, the node that was just reached may be another one's, and end with it.
+const maxTries = 8
+
 // ask is do, except that it asks again only after errors of this kind.
 func (c *Client) ask(ctx context.Context, method, path string, in, out any, again func(error) bool) error {
 	var body []byte
@@ -186,11 +190,11 @@ func (c *Client) ask(ctx context.Context, method, path string, in, out any, agai
 	}
 	for attempt := 1; ; attempt++ {
 		err := c.once(ctx, method, path, body, out)
-		if err == nil || ctx.Err() != nil || attempt == 3 || !again(err) {
+		if err == nil || ctx.Err() != nil || attempt == maxTries || !again(err) {
 			return err
 		}
 		c.forget()
-		if attempt == 2 {
+		if attempt > 1 {
 			if c.revive == nil {
 				return err
 			}
