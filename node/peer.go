@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +15,6 @@ import (
 	"earshot/chat/identity"
 	"earshot/chat/wire"
 	"earshot/node/host"
-	"earshot/node/store"
 	"earshot/node/stream"
 )
 
@@ -413,47 +411,6 @@ func (c *core) gone(d chat.DeviceID) {
 	c.showPerson(dev.person.id)
 }
 
-// keepDevice has the store remember a device, its person and their name.
-func (c *core) keepDevice(d chat.DeviceID) {
-	dev := c.people.devices[d]
-	c.n.store.PutDevice(store.DeviceRow{Device: d, Person: dev.person.id, Name: dev.person.name, LastSeen: dev.lastSeen}, nil)
-}
-
-// showPerson tells faces how a person is now.
-func (c *core) showPerson(who chat.PersonID) {
-	if p, ok := c.people.person(who); ok {
-		c.n.feed.Publish(chat.PersonEvent{Person: p})
-	}
-}
-
-// meet notes whose a device is and what they go by, as of at. Of somebody blocked
-// nothing new is noted.
-func (c *core) meet(d chat.DeviceID, who chat.PersonID, name string, at time.Time) {
-	if c.hidden(who) {
-		return
-	}
-	fresh := c.people.devices[d] == nil
-	if c.people.meet(d, who, name, at) {
-		c.keepDevice(d)
-		c.showPerson(who)
-	}
-	if fresh && who == c.n.person {
-		c.setDoors()
-	}
-}
-
-// showRenamed follows whoever goes by another name, or is written otherwise because
-// somebody else does.
-func (c *core) showRenamed() {
-	for _, who := range c.people.takeRenamed() {
-		c.showPerson(who)
-		c.directRenamed(who)
-		if d, here := c.deviceOf(who); here {
-			c.contact(contacts.Met{Person: who, Device: d, Name: c.people.persons[who].name}, nil)
-		}
-	}
-}
-
 // checkClock warns when this clock and a neighbour's are far apart: what either
 // says would stand at the wrong time.
 func (c *core) checkClock(who chat.PersonID, theirs time.Time) {
@@ -471,41 +428,4 @@ func (c *core) checkClock(who chat.PersonID, theirs time.Time) {
 		Text: "This computer's clock is " + off.Abs().Round(time.Minute).String() + " " + side + " " + name + "'s.",
 		Hint: "Set the clock of whichever is wrong; messages may stand at the wrong time until then.",
 	})
-}
-
-// refuse counts something that no honest device would have sent, and cuts off who
-// does it again and again.
-func (c *core) refuse(d chat.DeviceID, err error) { c.n.refuseFrom(d, err) }
-
-func (n *Node) refuseFrom(d chat.DeviceID, err error) {
-	n.log.Debug("refused", "device", d.Short(), "err", err)
-	if d == n.device {
-		d = chat.DeviceID{} // somebody plays with what is ours
-	}
-	if !n.standings.refuse(time.Now(), d) {
-		return
-	}
-	n.rarely("banned", slog.LevelWarn, "a device breaks the protocol again and again; it is not listened to for a while",
-		"device", d.Short(), "minutes", banFor.Minutes(), "last", err)
-	n.spawn(func(context.Context) { _ = n.host.Disconnect(d) })
-}
-
-// sync hands an input to the catch-up engine and carries out what it wants.
-func (c *core) sync(in catchup.Input) {
-	for _, ef := range c.catchup.Handle(c.now, in) {
-		switch ef := ef.(type) {
-		case catchup.Tell:
-			if nb := c.neighbours[ef.Device]; nb != nil && nb.peer != nil {
-				nb.peer.TrySend(wire.EncodeFrame(ef.Have))
-			}
-		case catchup.Open:
-			nb := c.neighbours[ef.Device]
-			if nb == nil {
-				continue
-			}
-			ses := &session{device: ef.Device, asked: true, during: nb.peer}
-			states := c.roomStates(ef.Device)
-			c.n.spawn(func(ctx context.Context) { c.n.askSession(ctx, ses, states) })
-		}
-	}
 }

@@ -272,3 +272,44 @@ func (p *people) all() []chat.Person {
 	})
 	return out
 }
+
+// keepDevice has the store remember a device, its person and their name.
+func (c *core) keepDevice(d chat.DeviceID) {
+	dev := c.people.devices[d]
+	c.n.store.PutDevice(store.DeviceRow{Device: d, Person: dev.person.id, Name: dev.person.name, LastSeen: dev.lastSeen}, nil)
+}
+
+// showPerson tells faces how a person is now.
+func (c *core) showPerson(who chat.PersonID) {
+	if p, ok := c.people.person(who); ok {
+		c.n.feed.Publish(chat.PersonEvent{Person: p})
+	}
+}
+
+// meet notes whose a device is and what they go by, as of at. Of somebody blocked
+// nothing new is noted.
+func (c *core) meet(d chat.DeviceID, who chat.PersonID, name string, at time.Time) {
+	if c.hidden(who) {
+		return
+	}
+	fresh := c.people.devices[d] == nil
+	if c.people.meet(d, who, name, at) {
+		c.keepDevice(d)
+		c.showPerson(who)
+	}
+	if fresh && who == c.n.person {
+		c.setDoors()
+	}
+}
+
+// showRenamed follows whoever goes by another name, or is written otherwise because
+// somebody else does.
+func (c *core) showRenamed() {
+	for _, who := range c.people.takeRenamed() {
+		c.showPerson(who)
+		c.directRenamed(who)
+		if d, here := c.deviceOf(who); here {
+			c.contact(contacts.Met{Person: who, Device: d, Name: c.people.persons[who].name}, nil)
+		}
+	}
+}

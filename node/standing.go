@@ -1,6 +1,8 @@
 package node
 
 import (
+	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -284,4 +286,21 @@ func (p *places) free(d chat.DeviceID) {
 	if p.held[d]--; p.held[d] == 0 {
 		delete(p.held, d)
 	}
+}
+
+// refuse counts something that no honest device would have sent, and cuts off who
+// does it again and again.
+func (c *core) refuse(d chat.DeviceID, err error) { c.n.refuseFrom(d, err) }
+
+func (n *Node) refuseFrom(d chat.DeviceID, err error) {
+	n.log.Debug("refused", "device", d.Short(), "err", err)
+	if d == n.device {
+		d = chat.DeviceID{} // somebody plays with what is ours
+	}
+	if !n.standings.refuse(time.Now(), d) {
+		return
+	}
+	n.rarely("banned", slog.LevelWarn, "a device breaks the protocol again and again; it is not listened to for a while",
+		"device", d.Short(), "minutes", banFor.Minutes(), "last", err)
+	n.spawn(func(context.Context) { _ = n.host.Disconnect(d) })
 }

@@ -342,3 +342,23 @@ func (n *Node) ingest(ctx context.Context, in catchup.Take, ses *session, credit
 		}
 	})
 }
+
+// sync hands an input to the catch-up engine and carries out what it wants.
+func (c *core) sync(in catchup.Input) {
+	for _, ef := range c.catchup.Handle(c.now, in) {
+		switch ef := ef.(type) {
+		case catchup.Tell:
+			if nb := c.neighbours[ef.Device]; nb != nil && nb.peer != nil {
+				nb.peer.TrySend(wire.EncodeFrame(ef.Have))
+			}
+		case catchup.Open:
+			nb := c.neighbours[ef.Device]
+			if nb == nil {
+				continue
+			}
+			ses := &session{device: ef.Device, asked: true, during: nb.peer}
+			states := c.roomStates(ef.Device)
+			c.n.spawn(func(ctx context.Context) { c.n.askSession(ctx, ses, states) })
+		}
+	}
+}
