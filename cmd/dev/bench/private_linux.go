@@ -62,6 +62,23 @@ func (b *bench) sealing(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// startRoom starts size nodes, each on a host of its own, has all of them meet, and
+// puts them into one private room. The caller stops the nodes, whatever the error.
+func (f *fleet) startRoom(ctx context.Context, size int) (nodes []*node, room string, err error) {
+	hosts := make([]int, size)
+	for i := range hosts {
+		hosts[i] = i
+	}
+	if nodes, err = f.startAll(ctx, hosts, "home"); err != nil {
+		return nil, "", err
+	}
+	if _, err = allMet(ctx, nodes); err != nil {
+		return nodes, "", err
+	}
+	room, err = privateRoom(ctx, nodes)
+	return nodes, room, err
+}
+
 // privateRoom makes a private room of all nodes, who have met. When it returns,
 // each has read a message of every other there, so that all have each other's keys.
 func privateRoom(ctx context.Context, nodes []*node) (room string, err error) {

@@ -16,19 +16,8 @@ func (b *bench) room(ctx context.Context) error {
 		return err
 	}
 	defer f.close()
-	all := make([]int, size)
-	for i := range all {
-		all[i] = i
-	}
-	nodes, err := f.startAll(ctx, all, "home")
-	if err != nil {
-		return err
-	}
-	defer stopAll(ctx, nodes)
-	if _, err := allMet(ctx, nodes); err != nil {
-		return err
-	}
-	private, err := privateRoom(ctx, nodes)
+	nodes, private, err := f.startRoom(ctx, size)
+	defer func() { _ = stopAll(ctx, nodes) }()
 	if err != nil {
 		return err
 	}
