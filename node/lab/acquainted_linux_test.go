@@ -139,10 +139,16 @@ func (s *station) reads(id string) []string {
 	return texts(all.Messages)
 }
 
-// comesToRead waits until the person can read a text in a room.
+// comesToRead waits until the person can read a text in a room, which may itself
+// be yet to come: a new device learns of it from another.
 func (s *station) comesToRead(id, text string, patience time.Duration) {
 	s.t.Helper()
-	eventually(s.t, patience, s.name+" reads "+text, func() bool { return slices.Contains(s.reads(id), text) })
+	eventually(s.t, patience, s.name+" reads "+text, func() bool {
+		var all struct{ Rooms []room }
+		s.api(http.MethodGet, "/rooms", nil, &all)
+		there := slices.ContainsFunc(all.Rooms, func(r room) bool { return r.RoomID == id })
+		return there && slices.Contains(s.reads(id), text)
+	})
 }
 
 // everything is all that this person's node tells its owner: what the API answers
