@@ -48,6 +48,12 @@ type Room struct {
 	Unread  int    `json:"unread"`
 	// Unreadable counts messages whose keys this device does not have, or not yet.
 	Unreadable int `json:"unreadable,omitempty"`
+	// DisappearAfter is after how many seconds new messages disappear, KeepFor how
+	// many seconds any message is kept; 0 for ever.
+	DisappearAfter int64 `json:"disappear_after,omitempty"`
+	KeepFor        int64 `json:"keep_for,omitempty"`
+	// Mentions counts the unread messages that call this person.
+	Mentions int `json:"mentions,omitempty"`
 	// LastAt is when the newest message was sent, zero if there is none.
 	LastAt time.Time `json:"last_at,omitzero"`
 	// ReadUpTo is the newest message the person has read on this device.

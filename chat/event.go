@@ -7,7 +7,7 @@ import (
 )
 
 // Event is what a face is told as it happens: a sealed union with stable JSON
-// names. Facts (MessageEvent, RoomEvent) are stored, numbered and can be read
+// names. Facts (MessageEvent, MessageChangedEvent, RoomEvent) are stored, numbered and can be read
 // again; the rest is weather: only its latest value counts, it is never replayed.
 type Event interface {
 	// EventType returns the stable name that stands in JSON as "type".
@@ -22,6 +22,13 @@ type Cursor uint64
 
 // MessageEvent: a message was stored. A fact.
 type MessageEvent struct {
+	Cursor Cursor `json:"cursor"`
+	Message
+}
+
+// MessageChangedEvent: a stored message was edited, removed or reacted to, and is now
+// as here. A fact; of one message only the latest is kept.
+type MessageChangedEvent struct {
 	Cursor Cursor `json:"cursor"`
 	Message
 }
@@ -55,6 +62,26 @@ type ReadEvent struct {
 	RoomID   RoomID   `json:"room_id"`
 	Unread   int      `json:"unread"`
 	ReadUpTo *EntryID `json:"read_up_to,omitempty"`
+}
+
+// StatesEvent: messages of one's own in a room have come further. Weather by room:
+// ask for what is shown again.
+type StatesEvent struct {
+	Room   string `json:"room"`
+	RoomID RoomID `json:"room_id"`
+}
+
+// MissingEvent: all that is known to be missing in a room, which may be nothing now.
+// Weather by room.
+type MissingEvent struct {
+	Room    string    `json:"room"`
+	RoomID  RoomID    `json:"room_id"`
+	Missing []Missing `json:"missing"`
+}
+
+// KeeperEvent: what this node holds for others has changed. Weather.
+type KeeperEvent struct {
+	Keeper
 }
 
 // WarningEvent: something is wrong, or (with Clear) no longer. Weather by code.
@@ -128,22 +155,26 @@ type GapEvent struct {
 	Missed int    `json:"missed"`
 }
 
-func (MessageEvent) EventType() string      { return "message" }
-func (RoomEvent) EventType() string         { return "room" }
-func (PersonEvent) EventType() string       { return "person" }
-func (TypingEvent) EventType() string       { return "typing" }
-func (ReadEvent) EventType() string         { return "read" }
-func (WarningEvent) EventType() string      { return "warning" }
-func (SyncEvent) EventType() string         { return "sync" }
-func (ContactEvent) EventType() string      { return "contact" }
-func (TrayEvent) EventType() string         { return "tray" }
-func (InvitationEvent) EventType() string   { return "invitation" }
-func (RoomChangedEvent) EventType() string  { return "room_changed" }
-func (VerificationEvent) EventType() string { return "verification" }
-func (PairingEvent) EventType() string      { return "pairing" }
-func (PrivacyEvent) EventType() string      { return "privacy" }
-func (ReadyEvent) EventType() string        { return "ready" }
-func (GapEvent) EventType() string          { return "gap" }
+func (MessageEvent) EventType() string        { return "message" }
+func (RoomEvent) EventType() string           { return "room" }
+func (PersonEvent) EventType() string         { return "person" }
+func (TypingEvent) EventType() string         { return "typing" }
+func (ReadEvent) EventType() string           { return "read" }
+func (WarningEvent) EventType() string        { return "warning" }
+func (SyncEvent) EventType() string           { return "sync" }
+func (ContactEvent) EventType() string        { return "contact" }
+func (TrayEvent) EventType() string           { return "tray" }
+func (InvitationEvent) EventType() string     { return "invitation" }
+func (RoomChangedEvent) EventType() string    { return "room_changed" }
+func (VerificationEvent) EventType() string   { return "verification" }
+func (PairingEvent) EventType() string        { return "pairing" }
+func (PrivacyEvent) EventType() string        { return "privacy" }
+func (MessageChangedEvent) EventType() string { return "message_changed" }
+func (StatesEvent) EventType() string         { return "states" }
+func (MissingEvent) EventType() string        { return "missing" }
+func (KeeperEvent) EventType() string         { return "keeper" }
+func (ReadyEvent) EventType() string          { return "ready" }
+func (GapEvent) EventType() string            { return "gap" }
 
 func (MessageEvent) Key() string        { return "" }
 func (RoomEvent) Key() string           { return "" }
@@ -159,30 +190,40 @@ func (e RoomChangedEvent) Key() string  { return "room_changed " + string(e.Room
 func (e VerificationEvent) Key() string { return "verification " + string(e.Person[:]) }
 func (PairingEvent) Key() string        { return "pairing" }
 func (PrivacyEvent) Key() string        { return "privacy" }
+func (MessageChangedEvent) Key() string { return "" }
+func (e StatesEvent) Key() string       { return "states " + string(e.RoomID[:]) }
+func (e MissingEvent) Key() string      { return "missing " + string(e.RoomID[:]) }
+func (KeeperEvent) Key() string         { return "keeper" }
 func (ReadyEvent) Key() string          { return "ready" }
 func (GapEvent) Key() string            { return "gap" }
 
-func (MessageEvent) isEvent()      {}
-func (RoomEvent) isEvent()         {}
-func (PersonEvent) isEvent()       {}
-func (TypingEvent) isEvent()       {}
-func (ReadEvent) isEvent()         {}
-func (WarningEvent) isEvent()      {}
-func (SyncEvent) isEvent()         {}
-func (ContactEvent) isEvent()      {}
-func (TrayEvent) isEvent()         {}
-func (InvitationEvent) isEvent()   {}
-func (RoomChangedEvent) isEvent()  {}
-func (VerificationEvent) isEvent() {}
-func (PairingEvent) isEvent()      {}
-func (PrivacyEvent) isEvent()      {}
-func (ReadyEvent) isEvent()        {}
-func (GapEvent) isEvent()          {}
+func (MessageEvent) isEvent()        {}
+func (RoomEvent) isEvent()           {}
+func (PersonEvent) isEvent()         {}
+func (TypingEvent) isEvent()         {}
+func (ReadEvent) isEvent()           {}
+func (WarningEvent) isEvent()        {}
+func (SyncEvent) isEvent()           {}
+func (ContactEvent) isEvent()        {}
+func (TrayEvent) isEvent()           {}
+func (InvitationEvent) isEvent()     {}
+func (RoomChangedEvent) isEvent()    {}
+func (VerificationEvent) isEvent()   {}
+func (PairingEvent) isEvent()        {}
+func (PrivacyEvent) isEvent()        {}
+func (MessageChangedEvent) isEvent() {}
+func (StatesEvent) isEvent()         {}
+func (MissingEvent) isEvent()        {}
+func (KeeperEvent) isEvent()         {}
+func (ReadyEvent) isEvent()          {}
+func (GapEvent) isEvent()            {}
 
 // Fact reports whether e is stored and numbered, and its number.
 func Fact(e Event) (Cursor, bool) {
 	switch e := e.(type) {
 	case MessageEvent:
+		return e.Cursor, true
+	case MessageChangedEvent:
 		return e.Cursor, true
 	case RoomEvent:
 		return e.Cursor, true
@@ -206,6 +247,10 @@ var events = []Event{
 	VerificationEvent{},
 	PairingEvent{},
 	PrivacyEvent{},
+	MessageChangedEvent{},
+	StatesEvent{},
+	MissingEvent{},
+	KeeperEvent{},
 	ReadyEvent{},
 	GapEvent{},
 }

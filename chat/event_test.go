@@ -61,6 +61,15 @@ var full = []Event{
 		State: PairingFailed, Code: "1234-5678", QR: "EARSHOT", Device: DeviceID{0xd3}, Label: "laptop", Reason: "The code has expired.", Expires: at,
 	}},
 	PrivacyEvent{Privacy{Nearby: Everyone, Presence: OnlyContacts, Read: Nobody, Invisible: true}},
+	MessageChangedEvent{Cursor: 9, Message: Message{
+		ID: entry, Room: Lobby, RoomID: roomID, From: author, SentAt: at, ReceivedAt: at, Late: true, ReplyTo: &EntryID{0xe0},
+		Mentions: []PersonID{{0xb0}}, MentionsMe: true, EditedAt: at, Removed: &Removal{By: author, At: at},
+		Reactions: []Reaction{{Sign: "👍", People: []PersonID{{0xb0}}, Mine: true}}, ExpiresAt: at,
+		State: &MessageState{State: StateDelivered, Of: 4, Held: 3, Delivered: 2, Read: 1},
+	}},
+	StatesEvent{Room: Lobby, RoomID: roomID},
+	MissingEvent{Room: Lobby, RoomID: roomID, Missing: []Missing{{Room: Lobby, RoomID: roomID, From: author, Count: 4, Before: &entry}}},
+	KeeperEvent{Keeper{On: true, Space: 1 << 30, Used: 4096, Held: 2}},
 	ReadyEvent{Run: "k3v9", Cursor: 9},
 	GapEvent{Cursor: 9, Missed: 4},
 }

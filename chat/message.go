@@ -19,6 +19,21 @@ type Message struct {
 	// ClockAhead says that the author's clock was more than MaxFuture ahead, so
 	// that the message stands at the time it arrived.
 	ClockAhead bool `json:"clock_ahead,omitempty"`
+	// Late says that it stands before messages that had been read when it came.
+	Late       bool       `json:"late,omitempty"`
+	ReplyTo    *EntryID   `json:"reply_to,omitempty"` // perhaps not here
+	Mentions   []PersonID `json:"mentions,omitempty"`
+	MentionsMe bool       `json:"mentions_me,omitempty"`
+	// EditedAt is when its author last changed Text, zero for never.
+	EditedAt time.Time `json:"edited_at,omitzero"`
+	// Removed says that the text was taken away: Text is empty then.
+	Removed   *Removal   `json:"removed,omitempty"`
+	Reactions []Reaction `json:"reactions,omitempty"`
+	// ExpiresAt is when it disappears, on every device; zero for never.
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	// State says where a message of one's own is; nil where that is not kept track
+	// of, and in events.
+	State *MessageState `json:"state,omitempty"`
 }
 
 // Author is who wrote a message and on which device.

@@ -137,10 +137,10 @@ func (n *Node) putRoom(ctx context.Context, id chat.RoomID, name string, joined 
 // Send says something in a room. It returns when the message is stored here, from
 // where it reaches the others. The same client id again, unless it is empty,
 // returns the message that the first call made.
-func (n *Node) Send(ctx context.Context, id chat.RoomID, text, clientID string) (chat.Message, error) {
-	p, first := n.posting(clientID)
+func (n *Node) Send(ctx context.Context, id chat.RoomID, d chat.Draft) (chat.Message, error) {
+	p, first := n.posting(d.ClientID)
 	if first {
-		n.send(ctx, id, text, p)
+		n.send(ctx, id, d.Text, p)
 	}
 	return n.await(ctx, p)
 }

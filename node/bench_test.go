@@ -26,7 +26,7 @@ func BenchmarkSend(b *testing.B) {
 				id = r.RoomID
 			}
 			for b.Loop() {
-				if _, err := n.Send(b.Context(), id, "The quick brown fox jumps over the lazy dog.", ""); err != nil {
+				if _, err := n.Send(b.Context(), id, chat.Draft{Text: "The quick brown fox jumps over the lazy dog."}); err != nil {
 					b.Fatal(err)
 				}
 			}

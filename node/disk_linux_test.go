@@ -42,7 +42,7 @@ func TestAFullDiskCostsNoSealedMessage(t *testing.T) {
 	long := strings.Repeat("word ", 200)
 	for i := 0; ; i++ {
 		text := fmt.Sprint(long, i)
-		_, err := ann.Send(t.Context(), room, text, "")
+		_, err := ann.Send(t.Context(), room, chat.Draft{Text: text})
 		if chat.CodeOf(err) == chat.CodeDiskFull {
 			break
 		}

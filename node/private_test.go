@@ -62,17 +62,17 @@ func TestAFailedWriteUsesNoKeyTwice(t *testing.T) {
 		full := chat.Errorf(chat.CodeDiskFull, "The disk is full. Make room, and send it again.")
 		if i%3 == 1 {
 			refuseNext(t, n, full)
-			if _, err := n.Send(t.Context(), id, text, ""); !errors.Is(err, full) && chat.CodeOf(err) != chat.CodeDiskFull {
+			if _, err := n.Send(t.Context(), id, chat.Draft{Text: text}); !errors.Is(err, full) && chat.CodeOf(err) != chat.CodeDiskFull {
 				t.Fatalf("%s: %v", text, err)
 			}
 			for { // it recovers by itself
-				if _, err := n.Send(t.Context(), id, text, ""); err == nil {
+				if _, err := n.Send(t.Context(), id, chat.Draft{Text: text}); err == nil {
 					break
 				} else if chat.CodeOf(err) != chat.CodeDiskFull {
 					t.Fatal(err)
 				}
 			}
-		} else if _, err := n.Send(t.Context(), id, text, ""); err != nil {
+		} else if _, err := n.Send(t.Context(), id, chat.Draft{Text: text}); err != nil {
 			t.Fatal(err)
 		}
 		want = append(want, text)
@@ -119,7 +119,7 @@ func TestAnEngineThatWasNotStoredSaysNothing(t *testing.T) {
 	if err := says(); chat.CodeOf(err) != chat.CodeDiskFull {
 		t.Errorf("it is said all the same: %v", err)
 	}
-	if _, err := n.Send(t.Context(), id, "lost", ""); chat.CodeOf(err) != chat.CodeDiskFull {
+	if _, err := n.Send(t.Context(), id, chat.Draft{Text: "lost"}); chat.CodeOf(err) != chat.CodeDiskFull {
 		t.Errorf("said: %v", err)
 	}
 	for says() != nil { // until it has been made anew
@@ -147,7 +147,7 @@ func TestWhatWasQueuedBehindAFailedWriteIsNotStored(t *testing.T) {
 		}
 	}
 	for {
-		_, err := n.Send(t.Context(), id, "after", "")
+		_, err := n.Send(t.Context(), id, chat.Draft{Text: "after"})
 		if err == nil {
 			break
 		}
@@ -192,18 +192,18 @@ func TestARestartOpensNothingTwice(t *testing.T) {
 	home := t.TempDir()
 	n := alone(t, home)
 	id := create(t, n, "garden")
-	if _, err := n.Send(t.Context(), id, "before", "client-1"); err != nil {
+	if _, err := n.Send(t.Context(), id, chat.Draft{Text: "before", ClientID: "client-1"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := n.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	n = alone(t, home)
-	m, err := n.Send(t.Context(), id, "before", "client-1")
+	m, err := n.Send(t.Context(), id, chat.Draft{Text: "before", ClientID: "client-1"})
 	if err != nil || m.Text != "before" {
 		t.Errorf("the same action again is %+v (%v)", m, err)
 	}
-	if _, err := n.Send(t.Context(), id, "after", ""); err != nil {
+	if _, err := n.Send(t.Context(), id, chat.Draft{Text: "after"}); err != nil {
 		t.Fatal(err)
 	}
 	if got := textsIn(t, n, id); !slices.Equal(got, []string{"before", "after"}) {
@@ -259,7 +259,7 @@ func TestWhatIsToBeOpenedIsNotForgottenInARestart(t *testing.T) {
 func TestFacesAreToldWhatCanBeReadNow(t *testing.T) {
 	n := alone(t, t.TempDir())
 	id := create(t, n, "garden")
-	if _, err := n.Send(t.Context(), id, "hello", ""); err != nil {
+	if _, err := n.Send(t.Context(), id, chat.Draft{Text: "hello"}); err != nil {
 		t.Fatal(err)
 	}
 	sub := n.Feed().Subscribe(n.Feed().Newest(), n.Facts)

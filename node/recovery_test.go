@@ -98,7 +98,7 @@ func pair(t *testing.T, dir string) (ann, ben *node.Node, room chat.RoomID) {
 func sends(t *testing.T, n *node.Node, room chat.RoomID, text string) {
 	t.Helper()
 	until(t, "stored", func() bool {
-		_, err := n.Send(t.Context(), room, text, "")
+		_, err := n.Send(t.Context(), room, chat.Draft{Text: text})
 		if err != nil && chat.CodeOf(err) != chat.CodeDiskFull {
 			t.Fatal(err)
 		}

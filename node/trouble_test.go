@@ -28,7 +28,7 @@ func alone(t *testing.T, home string) *Node {
 
 func say(t *testing.T, n *Node, text string) {
 	t.Helper()
-	if _, err := n.Send(t.Context(), lobby, text, ""); err != nil {
+	if _, err := n.Send(t.Context(), lobby, chat.Draft{Text: text}); err != nil {
 		t.Fatalf("%q: %v", text, err)
 	}
 }
@@ -53,7 +53,7 @@ func TestOneActionAtTheSameTimeIsOneMessage(t *testing.T) {
 	for i := range actions {
 		for j := range retries {
 			wg.Go(func() {
-				m, err := n.Send(t.Context(), lobby, fmt.Sprint("action ", i), fmt.Sprint("client ", i))
+				m, err := n.Send(t.Context(), lobby, chat.Draft{Text: fmt.Sprint("action ", i), ClientID: fmt.Sprint("client ", i)})
 				if err != nil {
 					t.Error(err)
 				}
@@ -118,7 +118,7 @@ func TestAClosedStoreIsSaidAndStopsNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 100 {
-		if _, err := n.Send(t.Context(), lobby, "after", ""); chat.CodeOf(err) != chat.CodeStopping {
+		if _, err := n.Send(t.Context(), lobby, chat.Draft{Text: "after"}); chat.CodeOf(err) != chat.CodeStopping {
 			t.Fatal(err)
 		}
 	}
@@ -146,7 +146,7 @@ func TestABusyDiskHoldsUpWhatIsSentAndNothingElse(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range waiting {
 		wg.Go(func() {
-			if _, err := n.Send(t.Context(), lobby, fmt.Sprint(i), ""); err != nil {
+			if _, err := n.Send(t.Context(), lobby, chat.Draft{Text: fmt.Sprint(i)}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -180,7 +180,7 @@ func TestCloseEndsEverythingWhateverGoesOn(t *testing.T) {
 		for i := range 8 {
 			wg.Go(func() {
 				for j := 0; ; j++ {
-					_, err := n.Send(t.Context(), lobby, fmt.Sprint(i, j), "")
+					_, err := n.Send(t.Context(), lobby, chat.Draft{Text: fmt.Sprint(i, j)})
 					if j == 0 {
 						begun <- struct{}{}
 					}

@@ -33,7 +33,7 @@ func runSend(ctx context.Context, a *app, args []string) error {
 			return notContact(ctx, s.Client, args[0], err)
 		}
 		return s.passOn(ctx, room, func() error {
-			m, err := s.Send(ctx, room.RoomID.String(), text, "")
+			m, err := s.Send(ctx, room.RoomID.String(), chat.Draft{Text: text})
 			switch {
 			case err != nil:
 				return err

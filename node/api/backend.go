@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"io"
+	"time"
 
 	"earshot/chat"
 	"earshot/node/feed"
@@ -28,6 +29,8 @@ type Page struct {
 // return when ctx ends.
 type Backend interface {
 	RoomBackend
+	MessageBackend
+	CourierBackend
 	PeopleBackend
 	VerificationBackend
 	DeviceBackend
@@ -59,9 +62,9 @@ type RoomBackend interface {
 	// LeaveRoom leaves an open room, or a private one for good: only an invitation
 	// leads back there.
 	LeaveRoom(ctx context.Context, room chat.RoomID) error
-	// Send returns when the message is stored. A second call with the same
-	// clientID, if that is not empty, returns the message of the first.
-	Send(ctx context.Context, room chat.RoomID, text, clientID string) (chat.Message, error)
+	// Send returns when the message is stored. A second call with the same ClientID,
+	// if that is not empty, returns the message of the first.
+	Send(ctx context.Context, room chat.RoomID, d chat.Draft) (chat.Message, error)
 	// Messages returns a page, oldest first. Limit is set and within its bounds.
 	Messages(ctx context.Context, room chat.RoomID, page Page) ([]chat.Message, error)
 	SetTyping(ctx context.Context, room chat.RoomID, typing bool) error
@@ -87,6 +90,44 @@ type RoomBackend interface {
 	Invitations(ctx context.Context) ([]chat.Invitation, error)
 	AcceptInvitation(ctx context.Context, room chat.RoomID) (chat.Room, error)
 	DeclineInvitation(ctx context.Context, room chat.RoomID) error
+}
+
+// MessageBackend is what a Backend does about single messages. An unknown message is
+// chat.CodeNotFound.
+type MessageBackend interface {
+	// FindMessage returns the id that ref means: an id or at least the first 6
+	// characters of one. Several: chat.CodeAmbiguous.
+	FindMessage(ctx context.Context, ref string) (chat.EntryID, error)
+	// Message tells the whole story of one message, of whatever room.
+	Message(ctx context.Context, id chat.EntryID) (chat.MessageDetail, error)
+	// Edit changes what a message of one's own says, else chat.CodeDenied.
+	Edit(ctx context.Context, id chat.EntryID, text string) (chat.Message, error)
+	// Delete removes a message of one's own, or, for admins of its room, anybody's.
+	Delete(ctx context.Context, id chat.EntryID) (chat.Message, error)
+	// React puts a sign (one emoji) under a message, or takes one's own away.
+	React(ctx context.Context, id chat.EntryID, sign string, on bool) (chat.Message, error)
+	// Missing returns what is known to be missing in a room.
+	Missing(ctx context.Context, room chat.RoomID) ([]chat.Missing, error)
+	// View says which room is on a screen: what is missing there comes first.
+	View(ctx context.Context, room chat.RoomID) error
+	// SetDisappear has what is said in a sealed room from now on disappear after a
+	// time, 0 for never; SetRetention has everything in it kept no longer than that.
+	// Either person may in a direct chat, admins in a private room.
+	SetDisappear(ctx context.Context, room chat.RoomID, after time.Duration) error
+	SetRetention(ctx context.Context, room chat.RoomID, keep time.Duration) error
+}
+
+// CourierBackend is what a Backend does for people who are away.
+type CourierBackend interface {
+	Keeper(ctx context.Context) (chat.Keeper, error)
+	// SetKeeper has this node hold sealed entries for its contacts, in up to space
+	// bytes (0 for the usual), or no longer.
+	SetKeeper(ctx context.Context, on bool, space int64) (chat.Keeper, error)
+	// CarryOut writes sealed entries, for others to read where the bytes are carried.
+	CarryOut(ctx context.Context, w io.Writer) (chat.Carried, error)
+	// CarryIn takes up what CarryOut wrote, here or elsewhere. Damaged or foreign
+	// bytes are chat.CodeInvalid, and what was whole before them is taken.
+	CarryIn(ctx context.Context, r io.Reader) (chat.Carried, error)
 }
 
 // PeopleBackend is what a Backend does about other people.

@@ -230,7 +230,7 @@ func list[T any](l []T) []T {
 	return l
 }
 
-// NewRoom, NewMessage, Typing and Read are the bodies of the POST routes.
+// NewRoom, Typing and Read are the bodies of the POST routes.
 type (
 	NewRoom struct {
 		Name string `json:"name"`
@@ -238,10 +238,6 @@ type (
 		Private bool `json:"private,omitempty"`
 		// History is what newcomers to a private room can read, "" for the usual.
 		History string `json:"history,omitempty"`
-	}
-	NewMessage struct {
-		Text     string `json:"text"`
-		ClientID string `json:"client_id,omitempty"`
 	}
 	Typing struct {
 		Typing bool `json:"typing"`
@@ -319,7 +315,7 @@ func parsePage(r *http.Request) (Page, error) {
 }
 
 func (s *Server) send(r *http.Request) (any, error) {
-	var body NewMessage
+	var body chat.Draft
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
@@ -330,7 +326,7 @@ func (s *Server) send(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.cfg.Backend.Send(r.Context(), room.RoomID, body.Text, body.ClientID)
+	return s.cfg.Backend.Send(r.Context(), room.RoomID, body)
 }
 
 func (s *Server) typing(r *http.Request) (any, error) {

@@ -53,7 +53,7 @@ func BenchmarkBurst(b *testing.B) {
 			for lane := range 64 {
 				wg.Go(func() {
 					for i := lane; i < b.N; i += 64 {
-						if _, err := ann.Send(ann.ctx, room, fmt.Sprint("message ", i), ""); err != nil {
+						if _, err := ann.Send(ann.ctx, room, chat.Draft{Text: fmt.Sprint("message ", i)}); err != nil {
 							b.Error(err)
 						}
 					}

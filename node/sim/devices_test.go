@@ -393,7 +393,7 @@ func TestARevokedDeviceReadsNothingSaidAfterwards(t *testing.T) {
 		w, ok := e.(chat.WarningEvent)
 		return ok && w.Warning.Code == chat.CodeRevoked && !w.Clear
 	})
-	_, err := phone.Send(phone.ctx, room, "still me?", "")
+	_, err := phone.Send(phone.ctx, room, chat.Draft{Text: "still me?"})
 	phone.fails(chat.CodeRevoked, err, "revoked")
 
 	ann.tells(room, "after it was stolen")
@@ -412,7 +412,7 @@ func TestARevokedDeviceReadsNothingSaidAfterwards(t *testing.T) {
 			t.Errorf("it reads %q", text)
 		}
 	}
-	_, err = phone.Send(phone.ctx, den, "still me?", "")
+	_, err = phone.Send(phone.ctx, den, chat.Draft{Text: "still me?"})
 	phone.fails(chat.CodeRevoked, err, "revoked")
 	_, err = phone.CreateRoom(phone.ctx, "new", "")
 	phone.fails(chat.CodeRevoked, err, "revoked")

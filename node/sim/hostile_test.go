@@ -263,7 +263,7 @@ func TestComingAndGoingMustLeaveNothingBehind(t *testing.T) {
 	for _, d := range []*desk{s.ann, s.ben} {
 		wg.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
-				if _, err := d.Send(s.ann.ctx, lobby, fmt.Sprint(d.Name(), " ", i), ""); err != nil {
+				if _, err := d.Send(s.ann.ctx, lobby, chat.Draft{Text: fmt.Sprint(d.Name(), " ", i)}); err != nil {
 					t.Error(err)
 				}
 				_ = d.SetTyping(s.ann.ctx, lobby, i%2 == 0)
@@ -279,7 +279,7 @@ func TestComingAndGoingMustLeaveNothingBehind(t *testing.T) {
 		switch i % 3 {
 		case 0: // at once, in the middle of everything
 		case 1:
-			if _, err := cleo.Send(s.ann.ctx, lobby, fmt.Sprint("Cleo ", i), ""); err != nil {
+			if _, err := cleo.Send(s.ann.ctx, lobby, chat.Draft{Text: fmt.Sprint("Cleo ", i)}); err != nil {
 				t.Error(err)
 			}
 		case 2:

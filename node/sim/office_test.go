@@ -68,7 +68,7 @@ func watch(t testing.TB, ctx context.Context, n *node.Node) *desk {
 
 func (d *desk) say(text string) chat.Message {
 	d.t.Helper()
-	m, err := d.Send(d.ctx, lobby, text, "")
+	m, err := d.Send(d.ctx, lobby, chat.Draft{Text: text})
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestABurstArrivesWholeAndInOrder(t *testing.T) {
 	ben.sees("Ann", chat.Here)
 	go func() {
 		for i := range burst {
-			if _, err := ann.Send(ann.ctx, lobby, fmt.Sprint(i), ""); err != nil {
+			if _, err := ann.Send(ann.ctx, lobby, chat.Draft{Text: fmt.Sprint(i)}); err != nil {
 				t.Error(err)
 				return
 			}
@@ -244,7 +244,7 @@ func TestRoomsAreApart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ann.Send(ann.ctx, room.RoomID, "Only here", ""); err != nil {
+	if _, err := ann.Send(ann.ctx, room.RoomID, chat.Draft{Text: "Only here"}); err != nil {
 		t.Fatal(err)
 	}
 	ann.say("Everywhere")
@@ -266,16 +266,16 @@ func TestRoomsAreApart(t *testing.T) {
 func TestTheSameActionTwiceIsOneMessage(t *testing.T) {
 	_, enter := newOffice(t)
 	ann := enter("Ann")
-	first, err := ann.Send(ann.ctx, lobby, "once", "client-1")
+	first, err := ann.Send(ann.ctx, lobby, chat.Draft{Text: "once", ClientID: "client-1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := ann.Send(ann.ctx, lobby, "once", "client-1")
+	again, err := ann.Send(ann.ctx, lobby, chat.Draft{Text: "once", ClientID: "client-1"})
 	if err != nil || again.ID != first.ID {
 		t.Errorf("the retry made %v (%v), not %v", again.ID, err, first.ID)
 	}
 	// The same words with another intent are another message.
-	other, err := ann.Send(ann.ctx, lobby, "once", "client-2")
+	other, err := ann.Send(ann.ctx, lobby, chat.Draft{Text: "once", ClientID: "client-2"})
 	if err != nil || other.ID == first.ID {
 		t.Errorf("the same text twice within two minutes was swallowed: %v", err)
 	}

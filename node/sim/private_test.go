@@ -79,7 +79,7 @@ func (d *desk) chatWith(who chat.PersonID) chat.Room {
 
 func (d *desk) tells(room chat.RoomID, text string) chat.Message {
 	d.t.Helper()
-	m, err := d.Send(d.ctx, room, text, "")
+	m, err := d.Send(d.ctx, room, chat.Draft{Text: text})
 	if err != nil {
 		d.t.Fatalf("%s: %q: %v", d.Name(), text, err)
 	}
@@ -184,7 +184,7 @@ func TestAStrangerIsSentNothing(t *testing.T) {
 	if err := ann.ForgetContact(ann.ctx, ben.id()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ann.Send(ann.ctx, room.RoomID, "Gone", ""); err == nil {
+	if _, err := ann.Send(ann.ctx, room.RoomID, chat.Draft{Text: "Gone"}); err == nil {
 		t.Error("somebody who was forgotten was sent something")
 	}
 	// What was said can still be read.
@@ -225,11 +225,11 @@ func TestTheSameActionTwiceIsOneSealedMessage(t *testing.T) {
 	ann, ben := enter("Ann"), enter("Ben")
 	befriend(ann, ben)
 	room := ann.chatWith(ben.id()).RoomID
-	first, err := ann.Send(ann.ctx, room, "once", "client-1")
+	first, err := ann.Send(ann.ctx, room, chat.Draft{Text: "once", ClientID: "client-1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := ann.Send(ann.ctx, room, "once", "client-1")
+	again, err := ann.Send(ann.ctx, room, chat.Draft{Text: "once", ClientID: "client-1"})
 	if err != nil || again.ID != first.ID || again.Text != "once" || !again.Mine {
 		t.Errorf("the retry made %+v (%v), not %v", again, err, first.ID)
 	}

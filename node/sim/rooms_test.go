@@ -131,7 +131,7 @@ func TestARemovedMemberReadsNothingSentAfterwards(t *testing.T) {
 	ben.reads(room, "without Eve")
 	ben.tells(room, "nor this")
 	ann.reads(room, "nor this")
-	if _, err := eve.Send(eve.ctx, room, "still here", ""); chat.CodeOf(err) != chat.CodeNotJoined {
+	if _, err := eve.Send(eve.ctx, room, chat.Draft{Text: "still here"}); chat.CodeOf(err) != chat.CodeNotJoined {
 		t.Errorf("Eve can still say something: %v", err)
 	}
 	ann.say("Hello, all")
@@ -442,7 +442,7 @@ func TestAllSpeakingAtOnceLosesNothing(t *testing.T) {
 	for _, d := range all { // each with keys that nobody has yet
 		wg.Go(func() {
 			for i := range each {
-				if _, err := d.Send(d.ctx, room, fmt.Sprint(d.Name(), " ", i), ""); err != nil {
+				if _, err := d.Send(d.ctx, room, chat.Draft{Text: fmt.Sprint(d.Name(), " ", i)}); err != nil {
 					t.Error(err)
 				}
 			}

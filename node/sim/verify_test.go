@@ -231,7 +231,7 @@ func TestASecondKeyUnderAVerifiedNameMustStopSending(t *testing.T) {
 		w, ok := e.(chat.WarningEvent)
 		return ok && w.Warning.Code == chat.CodeHeld && strings.Contains(w.Warning.Text, other.id().Short())
 	})
-	_, err = ann.Send(ann.ctx, room.RoomID, "are you Ben?", "")
+	_, err = ann.Send(ann.ctx, room.RoomID, chat.Draft{Text: "are you Ben?"})
 	ann.fails(chat.CodeHeld, err, other.id().Short())
 	_, err = ann.AddContact(ann.ctx, other.id(), "")
 	ann.fails(chat.CodeDenied, err)

@@ -104,7 +104,7 @@ func fill(ctx context.Context, home string, first, last int) (err error) {
 	for range writers {
 		group.Go(func() error {
 			for i := range numbers {
-				if _, err := n.Send(ctx, lobby.RoomID, text(i), ""); err != nil {
+				if _, err := n.Send(ctx, lobby.RoomID, chat.Draft{Text: text(i)}); err != nil {
 					return err
 				}
 			}

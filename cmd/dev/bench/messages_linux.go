@@ -121,7 +121,7 @@ func speak(ctx context.Context, nodes []*node, rooms []string, count int) ([]spo
 			return nil, err
 		}
 		begin = time.Now()
-		m, err := nodes[0].api.Send(ctx, room, text(i), "")
+		m, err := nodes[0].api.Send(ctx, room, chat.Draft{Text: text(i)})
 		if err != nil {
 			return nil, err
 		}
@@ -225,7 +225,7 @@ func allSpeak(ctx context.Context, nodes []*node, room string, each int) (told, 
 		for range writers {
 			group.Go(func() error {
 				for i := range numbers {
-					if _, err := n.api.Send(groupCtx, room, text(i), ""); err != nil {
+					if _, err := n.api.Send(groupCtx, room, chat.Draft{Text: text(i)}); err != nil {
 						return err
 					}
 				}

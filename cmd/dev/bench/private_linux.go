@@ -128,7 +128,7 @@ func privateRoom(ctx context.Context, nodes []*node) (room string, err error) {
 	}
 	before := heard(nodes)
 	for _, n := range nodes {
-		if _, err := n.api.Send(ctx, room, "hello", ""); err != nil {
+		if _, err := n.api.Send(ctx, room, chat.Draft{Text: "hello"}); err != nil {
 			return "", err
 		}
 	}

@@ -205,7 +205,7 @@ func (s *Show) act(ctx context.Context, b beat) {
 		room := s.rooms[b.where]
 		_ = n.SetTyping(ctx, room, true)
 		s.pause(ctx, time.Second+time.Duration(len(b.text))*8*time.Millisecond)
-		_, _ = n.Send(ctx, room, b.text, "")
+		_, _ = n.Send(ctx, room, chat.Draft{Text: b.text})
 		_ = n.SetTyping(ctx, room, false)
 	case asks:
 		if me, err := s.you.Me(ctx); err == nil && n != nil {

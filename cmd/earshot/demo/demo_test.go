@@ -77,7 +77,7 @@ func TestAWatcherSeesTheWholePlay(t *testing.T) {
 				}
 				if e.Text == script[len(script)-3].text { // Mara invites us to speak
 					for _, room := range show.rooms {
-						if _, err := show.You().Send(ctx, room, "Hello?", ""); err != nil {
+						if _, err := show.You().Send(ctx, room, chat.Draft{Text: "Hello?"}); err != nil {
 							t.Fatal(err)
 						}
 					}

@@ -27,7 +27,7 @@ type talk interface {
 	Leave(ctx context.Context, room chat.RoomID) error
 	// Send stores one message under clientID; repeated with the same clientID it
 	// returns the message that is there already.
-	Send(ctx context.Context, room chat.RoomID, text, clientID string) (chat.Message, error)
+	Send(ctx context.Context, room chat.RoomID, d chat.Draft) (chat.Message, error)
 	// Messages returns a page, oldest first.
 	Messages(ctx context.Context, room chat.RoomID, page Page) ([]chat.Message, error)
 	Typing(ctx context.Context, room chat.RoomID, typing bool) error

@@ -23,8 +23,8 @@ func (c apiClient) Leave(ctx context.Context, room chat.RoomID) error {
 	return c.Client.Leave(ctx, room.String())
 }
 
-func (c apiClient) Send(ctx context.Context, room chat.RoomID, text, clientID string) (chat.Message, error) {
-	return c.Client.Send(ctx, room.String(), text, clientID)
+func (c apiClient) Send(ctx context.Context, room chat.RoomID, d chat.Draft) (chat.Message, error) {
+	return c.Client.Send(ctx, room.String(), d)
 }
 
 func (c apiClient) Messages(ctx context.Context, room chat.RoomID, p Page) ([]chat.Message, error) {

@@ -151,7 +151,8 @@ func (f *fake) Leave(_ context.Context, id chat.RoomID) error {
 	return err
 }
 
-func (f *fake) Send(_ context.Context, id chat.RoomID, text, clientID string) (chat.Message, error) {
+func (f *fake) Send(_ context.Context, id chat.RoomID, d chat.Draft) (chat.Message, error) {
+	text, clientID := d.Text, d.ClientID
 	room := f.nameOf(id)
 	err := f.enter("send", room, text)
 	defer f.mu.Unlock()

@@ -272,7 +272,8 @@ func (n *Node) LeaveRoom(_ context.Context, id chat.RoomID) error {
 	return nil
 }
 
-func (n *Node) Send(_ context.Context, id chat.RoomID, text, clientID string) (chat.Message, error) {
+func (n *Node) Send(_ context.Context, id chat.RoomID, d chat.Draft) (chat.Message, error) {
+	text, clientID := d.Text, d.ClientID
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	r, err := n.byRoomID(id)

@@ -350,19 +350,18 @@ func (c *Client) Leave(ctx context.Context, room string) error {
 	return c.do(ctx, http.MethodDelete, path, nil, nil)
 }
 
-// Send returns once the message is stored by the node. clientID names this act of
-// sending: with the same one the message is sent once, however often Send is
-// called. An empty one is filled in.
-func (c *Client) Send(ctx context.Context, room, text, clientID string) (chat.Message, error) {
+// Send returns once the message is stored by the node. An empty ClientID is filled
+// in, so that what is tried again here is sent once.
+func (c *Client) Send(ctx context.Context, room string, d chat.Draft) (chat.Message, error) {
 	path, err := roomPath(room, "/messages")
 	if err != nil {
 		return chat.Message{}, err
 	}
-	if clientID == "" {
-		clientID = rand.Text()
+	if d.ClientID == "" {
+		d.ClientID = rand.Text()
 	}
 	var m chat.Message
-	return m, c.do(ctx, http.MethodPost, path, api.NewMessage{Text: text, ClientID: clientID}, &m)
+	return m, c.do(ctx, http.MethodPost, path, d, &m)
 }
 
 // Messages returns a page of a room, oldest first.

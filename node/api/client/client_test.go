@@ -92,7 +92,7 @@ func everyRequest(t *testing.T, n *apitest.Node, c *client.Client, network strin
 	}
 	var ids []chat.EntryID
 	for _, ref := range []string{"#tea", "tea", tea.RoomID.String(), "#tea", "#tea"} {
-		m, err := c.Send(ctx, ref, "hello\n世界 \"<&>\"", "")
+		m, err := c.Send(ctx, ref, chat.Draft{Text: "hello\n世界 \"<&>\""})
 		if err != nil || m.Text != "hello\n世界 \"<&>\"" || !m.Mine {
 			t.Fatalf("Send = %v, %v", m, err)
 		}
@@ -116,11 +116,11 @@ func everyRequest(t *testing.T, n *apitest.Node, c *client.Client, network strin
 			t.Errorf("Messages(%+v) = %v, %v; want %v", p.page, got, err, p.want)
 		}
 	}
-	first, err := c.Send(ctx, "#tea", "once", "my id")
+	first, err := c.Send(ctx, "#tea", chat.Draft{Text: "once", ClientID: "my id"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := c.Send(ctx, "#tea", "once", "my id"); err != nil || again.ID != first.ID {
+	if again, err := c.Send(ctx, "#tea", chat.Draft{Text: "once", ClientID: "my id"}); err != nil || again.ID != first.ID {
 		t.Errorf("sent twice under one client id: %v, %v", again, err)
 	}
 	if err := c.Typing(ctx, "#tea", true); err != nil || len(n.Typing()) != 1 || !n.Typing()[0].Typing {
@@ -132,7 +132,7 @@ func everyRequest(t *testing.T, n *apitest.Node, c *client.Client, network strin
 	if err := c.Leave(ctx, "#tea"); err != nil {
 		t.Error(err)
 	}
-	if _, err := c.Send(ctx, "#tea", "again", ""); chat.CodeOf(err) != chat.CodeNotJoined {
+	if _, err := c.Send(ctx, "#tea", chat.Draft{Text: "again"}); chat.CodeOf(err) != chat.CodeNotJoined {
 		t.Errorf("after leaving: %v", err)
 	}
 	if left, err := c.Messages(ctx, "#tea", client.Page{}); err != nil || len(left) != 6 {
@@ -285,7 +285,7 @@ func TestOnLost(t *testing.T) {
 	defer s.Close()
 	expect(t, s, "ready", "person")
 	stop()
-	if _, err := c.Send(t.Context(), "#lobby", "to the next one", ""); err != nil {
+	if _, err := c.Send(t.Context(), "#lobby", chat.Draft{Text: "to the next one"}); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, s, "ready", "gap", "person", "message")
@@ -346,7 +346,7 @@ func BenchmarkSend(b *testing.B) {
 	}
 	defer c.Close()
 	for b.Loop() {
-		if _, err := c.Send(b.Context(), "#lobby", "hello", ""); err != nil {
+		if _, err := c.Send(b.Context(), "#lobby", chat.Draft{Text: "hello"}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -53,7 +53,7 @@ func TestFromStrangerToContact(t *testing.T) {
 		t.Fatalf("DirectChat: %+v, %v", direct, err)
 	}
 	for _, ref := range []string{"Bob", "@Bob", bob.Person.String(), "@" + bob.Person.Short(), direct.RoomID.String(), direct.RoomID.String()[:6]} {
-		if m, err := c.Send(ctx, ref, "hello", ""); err != nil || m.RoomID != direct.RoomID {
+		if m, err := c.Send(ctx, ref, chat.Draft{Text: "hello"}); err != nil || m.RoomID != direct.RoomID {
 			t.Errorf("sent to %s: %+v, %v", ref, m, err)
 		}
 	}
@@ -145,12 +145,12 @@ func TestTwoCompareTheirKeys(t *testing.T) {
 
 	eve := n.Appear("Eve")
 	n.Claim(bob.Person, eve.Person)
-	_, err := c.Send(ctx, "@Bob", "secret", "")
+	_, err := c.Send(ctx, "@Bob", chat.Draft{Text: "secret"})
 	wantCode(t, "sending under a claim", err, chat.CodeHeld)
 	if err := c.Decide(ctx, "Bob", eve.Person.String(), false); err != nil {
 		t.Error(err)
 	}
-	if _, err := c.Send(ctx, "@Bob", "secret", ""); err != nil {
+	if _, err := c.Send(ctx, "@Bob", chat.Draft{Text: "secret"}); err != nil {
 		t.Errorf("after the decision: %v", err)
 	}
 
@@ -231,7 +231,7 @@ func TestAPrivateRoom(t *testing.T) {
 	}
 	wantCode(t, "declined twice", c.DeclineInvitation(ctx, "tea"), chat.CodeNotFound)
 	n.Removed(bob, tea.RoomID)
-	_, err = c.Send(ctx, tea.RoomID.String(), "hello?", "")
+	_, err = c.Send(ctx, tea.RoomID.String(), chat.Draft{Text: "hello?"})
 	wantCode(t, "said where one is out", err, chat.CodeNotJoined)
 }
 

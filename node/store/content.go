@@ -1,0 +1,4 @@
+package store
+
+// schemaContent is what messages became: edits, removals, reactions, expiry.
+const schemaContent = ``

@@ -1,0 +1,4 @@
+package store
+
+// schemaEarly is entries that are here before those that they follow.
+const schemaEarly = ``

@@ -1,0 +1,57 @@
+package node
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"earshot/chat"
+)
+
+// This file answers for what is not built yet; each part goes to its own file.
+
+func notYet() error {
+	return chat.Errorf(chat.CodeInternal, "This Earshot can't do that yet. Update Earshot.")
+}
+
+func (n *Node) FindMessage(context.Context, string) (chat.EntryID, error) {
+	return chat.EntryID{}, notYet()
+}
+
+func (n *Node) Message(context.Context, chat.EntryID) (chat.MessageDetail, error) {
+	return chat.MessageDetail{}, notYet()
+}
+
+func (n *Node) Edit(context.Context, chat.EntryID, string) (chat.Message, error) {
+	return chat.Message{}, notYet()
+}
+
+func (n *Node) Delete(context.Context, chat.EntryID) (chat.Message, error) {
+	return chat.Message{}, notYet()
+}
+
+func (n *Node) React(context.Context, chat.EntryID, string, bool) (chat.Message, error) {
+	return chat.Message{}, notYet()
+}
+
+func (n *Node) Missing(context.Context, chat.RoomID) ([]chat.Missing, error) { return nil, notYet() }
+
+func (n *Node) View(context.Context, chat.RoomID) error { return notYet() }
+
+func (n *Node) SetDisappear(context.Context, chat.RoomID, time.Duration) error { return notYet() }
+
+func (n *Node) SetRetention(context.Context, chat.RoomID, time.Duration) error { return notYet() }
+
+func (n *Node) Keeper(context.Context) (chat.Keeper, error) { return chat.Keeper{}, notYet() }
+
+func (n *Node) SetKeeper(context.Context, bool, int64) (chat.Keeper, error) {
+	return chat.Keeper{}, notYet()
+}
+
+func (n *Node) CarryOut(context.Context, io.Writer) (chat.Carried, error) {
+	return chat.Carried{}, notYet()
+}
+
+func (n *Node) CarryIn(context.Context, io.Reader) (chat.Carried, error) {
+	return chat.Carried{}, notYet()
+}
