@@ -13,7 +13,8 @@
 //
 // # Routes
 //
-// Bodies and replies are JSON; a POST or PUT says so in its Content-Type. {room} is
+// Bodies and replies are JSON; a POST, PUT or PATCH says so in its Content-Type, with
+// or without a body. What is carried is application/octet-stream. {room} is
 // what a person calls a room, with or without its # (%23 in a path), or the contact
 // of a direct chat, or an id: see RoomBackend.FindRoom. {who} is an id or a contact's
 // name: see PeopleBackend.FindPerson; so are "who" and "claimant" in bodies. Times
@@ -43,15 +44,24 @@
 //	GET    /v1/rooms/{room}             chat.Room
 //	DELETE /v1/rooms/{room}             leaves it
 //	GET    /v1/rooms/{room}/messages    ?limit=&before=&after=: {"messages": [chat.Message]}
-//	POST   /v1/rooms/{room}/messages    {"text", "client_id"}: chat.Message, once it is stored
+//	POST   /v1/rooms/{room}/messages    chat.Draft: chat.Message, once it is stored
 //	POST   /v1/rooms/{room}/typing      {"typing": true}
 //	POST   /v1/rooms/{room}/read        {"up_to": id}
+//	PUT    /v1/rooms/{room}/view        says that it is on a screen: what is missing there comes first
+//	GET    /v1/rooms/{room}/missing     {"missing": [chat.Missing]}
+//	PUT    /v1/rooms/{room}/disappear   {"seconds"}: after which what is said from now on disappears; 0 for never
+//	PUT    /v1/rooms/{room}/retention   {"seconds"}: how long anything in it is kept; 0 for ever
 //	GET    /v1/rooms/{room}/members     {"members": [chat.Member]}
 //	POST   /v1/rooms/{room}/invite      {"who", "role"}
 //	POST   /v1/rooms/{room}/remove      {"who"}
 //	POST   /v1/rooms/{room}/role        {"who", "role"}
 //	POST   /v1/rooms/{room}/rename      {"name": "#y"}
 //	POST   /v1/rooms/{room}/topic       {"topic"}
+//	GET    /v1/messages/{id}            the whole story of one message: chat.MessageDetail
+//	PATCH  /v1/messages/{id}            {"text"}: changes what a message of one's own says; chat.Message
+//	DELETE /v1/messages/{id}            removes it for all: chat.Message
+//	PUT    /v1/messages/{id}/reactions/{sign}  puts one emoji under it: chat.Message
+//	DELETE /v1/messages/{id}/reactions/{sign}  takes it away: chat.Message
 //	GET    /v1/invitations              {"invitations": [chat.Invitation]}
 //	POST   /v1/invitations/{room}/accept   chat.Room
 //	POST   /v1/invitations/{room}/decline  drops it
@@ -61,13 +71,20 @@
 //	POST   /v1/devices/confirm          {"yes": true}
 //	POST   /v1/devices/cancel           ends the pairing
 //	POST   /v1/devices/{device}/revoke  ends a device of this person's for good
+//	GET    /v1/keeper                   what this node holds for others: chat.Keeper
+//	PUT    /v1/keeper                   {"on", "space"}: whether it shall, in how many bytes (0: the usual); chat.Keeper
+//	POST   /v1/carry/out                sealed entries to carry elsewhere, as bytes; cut off where it fails
+//	POST   /v1/carry/in                 takes up these bytes: {"carried": chat.Carried}, beside an error too
 //	POST   /v1/backup                   {"passphrase"}: the backup's bytes; cut off where it fails
 //	GET    /v1/events                   ?after=&run=: events as they happen, see below
 //	GET    /v1/version                  Version
 //	POST   /v1/stop                     stops the node, if it is a daemon
 //
 // Where {room} is an invitation, and for {device}, an id or at least its first 6
-// characters does, or what it is called if nothing else is called so.
+// characters does, or what it is called if nothing else is called so. A message's
+// {id} may be cut to 6 characters too; {sign} is the emoji itself, escaped.
+//
+// Behind the bytes of /v1/carry/out comes the trailer Earshot-Carried, a chat.Carried.
 //
 // Messages come oldest first: the newest limit (50, at most 500) of the room, those
 // just before the message before, or those just after the message after. Two

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 
 	"earshot/chat"
 )
@@ -26,9 +27,11 @@ const apiVersion = 1
 const maxClientID = 128
 
 // route is one line of the table in the package comment. serve returns what to
-// answer, nil for nothing; a stream writes its own answer.
+// answer, nil for nothing; a stream writes its own answer. A body is JSON, but for
+// bytes.
 type route struct {
 	method, path string
+	bytes        bool
 	serve        func(*Server, *http.Request) (any, error)
 	stream       func(*Server, http.ResponseWriter, *http.Request) error
 }
@@ -61,12 +64,21 @@ var routes = []route{
 	{method: "POST", path: "/v1/rooms/{room}/messages", serve: (*Server).send},
 	{method: "POST", path: "/v1/rooms/{room}/typing", serve: (*Server).typing},
 	{method: "POST", path: "/v1/rooms/{room}/read", serve: (*Server).read},
+	{method: "PUT", path: "/v1/rooms/{room}/view", serve: (*Server).view},
+	{method: "GET", path: "/v1/rooms/{room}/missing", serve: (*Server).missing},
+	{method: "PUT", path: "/v1/rooms/{room}/disappear", serve: (*Server).setDisappear},
+	{method: "PUT", path: "/v1/rooms/{room}/retention", serve: (*Server).setRetention},
 	{method: "GET", path: "/v1/rooms/{room}/members", serve: (*Server).members},
 	{method: "POST", path: "/v1/rooms/{room}/invite", serve: (*Server).invite},
 	{method: "POST", path: "/v1/rooms/{room}/remove", serve: (*Server).remove},
 	{method: "POST", path: "/v1/rooms/{room}/role", serve: (*Server).setRole},
 	{method: "POST", path: "/v1/rooms/{room}/rename", serve: (*Server).renameRoom},
 	{method: "POST", path: "/v1/rooms/{room}/topic", serve: (*Server).setTopic},
+	{method: "GET", path: "/v1/messages/{id}", serve: inMessage((*Server).message)},
+	{method: "PATCH", path: "/v1/messages/{id}", serve: inMessage((*Server).editMessage)},
+	{method: "DELETE", path: "/v1/messages/{id}", serve: inMessage((*Server).deleteMessage)},
+	{method: "PUT", path: "/v1/messages/{id}/reactions/{sign}", serve: inMessage(react(true))},
+	{method: "DELETE", path: "/v1/messages/{id}/reactions/{sign}", serve: inMessage(react(false))},
 	{method: "GET", path: "/v1/invitations", serve: (*Server).invitations},
 	{method: "POST", path: "/v1/invitations/{room}/accept", serve: (*Server).acceptInvitation},
 	{method: "POST", path: "/v1/invitations/{room}/decline", serve: (*Server).declineInvitation},
@@ -76,6 +88,10 @@ var routes = []route{
 	{method: "POST", path: "/v1/devices/confirm", serve: (*Server).confirmDevice},
 	{method: "POST", path: "/v1/devices/cancel", serve: (*Server).cancelPairing},
 	{method: "POST", path: "/v1/devices/{device}/revoke", serve: (*Server).revokeDevice},
+	{method: "GET", path: "/v1/keeper", serve: (*Server).keeper},
+	{method: "PUT", path: "/v1/keeper", serve: (*Server).setKeeper},
+	{method: "POST", path: "/v1/carry/out", stream: (*Server).carryOut},
+	{method: "POST", path: "/v1/carry/in", bytes: true, stream: (*Server).carryIn},
 	{method: "POST", path: "/v1/backup", stream: (*Server).backup},
 	{method: "GET", path: "/v1/events", stream: (*Server).events},
 	{method: "GET", path: "/v1/version", serve: (*Server).version},
@@ -86,6 +102,10 @@ func (s *Server) newMux() *http.ServeMux {
 	mux := http.NewServeMux()
 	for _, rt := range routes {
 		mux.HandleFunc(rt.method+" "+rt.path, func(w http.ResponseWriter, r *http.Request) {
+			if err := rt.takes(w, r); err != nil {
+				s.fail(w, r, err)
+				return
+			}
 			if rt.stream != nil {
 				if err := rt.stream(s, w, r); err != nil {
 					s.fail(w, r, err)
@@ -104,6 +124,24 @@ func (s *Server) newMux() *http.ServeMux {
 	return mux
 }
 
+// takes refuses bodies of a form that the route does not take, and bounds the rest.
+// No form of a web page can send either.
+func (rt route) takes(w http.ResponseWriter, r *http.Request) error {
+	media, name, most := "application/json", "JSON", int64(maxBody)
+	if rt.bytes {
+		media, name, most = "application/octet-stream", "bytes", maxCarry
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, most)
+	switch r.Method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+		is, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+		if strings.TrimSpace(is) != media {
+			return chat.Errorf(chat.CodeUsage, "The body must be %s. Set Content-Type: %s.", name, media)
+		}
+	}
+	return nil
+}
+
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
@@ -118,14 +156,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.noRoute(w, r)
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	s.mux.ServeHTTP(w, r)
 }
 
 // noRoute says which of path and method is wrong.
 func (s *Server) noRoute(w http.ResponseWriter, r *http.Request) {
 	probe := r.Clone(r.Context())
-	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		probe.Method = method
 		if _, pattern := s.mux.Handler(probe); pattern != "/" {
 			w.Header().Add("Allow", method)

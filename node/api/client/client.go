@@ -130,6 +130,14 @@ func (c *Client) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 
 // request sends one request, once.
 func (c *Client) request(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
+	if body == nil {
+		return c.carry(ctx, method, path, nil, "")
+	}
+	return c.carry(ctx, method, path, bytes.NewReader(body), "application/json")
+}
+
+// carry sends one request, once, with a body of some media type.
+func (c *Client) carry(ctx context.Context, method, path string, body io.Reader, media string) (*http.Response, error) {
 	e, err := c.Endpoint()
 	if err != nil {
 		return nil, notReached{err}
@@ -138,16 +146,12 @@ func (c *Client) request(ctx context.Context, method, path string, body []byte) 
 	if e.Network == "tcp" {
 		host = e.Address
 	}
-	var r io.Reader
-	if body != nil {
-		r = bytes.NewReader(body)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+host+path, r)
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+host+path, body)
 	if err != nil {
 		return nil, err
 	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+	if media != "" {
+		req.Header.Set("Content-Type", media)
 	}
 	if e.Token != "" {
 		req.Header.Set("Authorization", "Bearer "+e.Token)
@@ -168,7 +172,11 @@ func (c *Client) act(ctx context.Context, path string, in, out any) error {
 	if in == nil {
 		in = struct{}{}
 	}
-	err := c.ask(ctx, http.MethodPost, path, in, out, unheard)
+	return c.actBy(ctx, http.MethodPost, path, in, out)
+}
+
+func (c *Client) actBy(ctx context.Context, method, path string, in, out any) error {
+	err := c.ask(ctx, method, path, in, out, unheard)
 	if err != nil && ctx.Err() == nil && chat.CodeOf(err) == chat.CodeUnreachable && !unheard(err) {
 		return chat.Wrap(chat.CodeUnreachable, err, "The Earshot node ended before it could answer.", "Look whether it was done, and ask again if not.")
 	}
@@ -419,13 +427,17 @@ func (c *Client) Backup(ctx context.Context, passphrase string, w io.Writer) err
 	if err := failure(resp); err != nil {
 		return err
 	}
-	in := &source{r: resp.Body}
-	if _, err := io.Copy(w, in); err != nil && in.failed {
+	return drain(ctx, w, resp.Body)
+}
+
+// drain copies an answer's bytes to w.
+func drain(ctx context.Context, w io.Writer, body io.Reader) error {
+	in := &source{r: body}
+	_, err := io.Copy(w, in)
+	if err != nil && in.failed {
 		return unreachable(ctx, err)
-	} else if err != nil {
-		return err
 	}
-	return nil
+	return err
 }
 
 // source tells a failure to read from one to write.
