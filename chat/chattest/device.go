@@ -21,6 +21,8 @@ type device struct {
 	key   ed25519.PrivateKey
 	skew  time.Duration
 	rooms []chat.RoomID
+	links []*link                 // in the order in which they were made
+	reach map[chat.DeviceID]*link // the same, by the other end
 	// knows holds the members of side, as far as it has come to know them.
 	knows map[chat.PersonID]bool
 
@@ -122,10 +124,8 @@ func (d *device) crash() {
 	d.up = false
 	d.life++
 	d.disk.lose(d.w.cfg.ForgetfulStore)
-	for _, l := range d.w.links {
-		if l.a == d || l.b == d {
-			l.cut()
-		}
+	for _, l := range d.links {
+		l.cut()
 	}
 	d.w.after(d.w.between(200*time.Millisecond, 6*time.Second), func() {
 		if !d.up {
@@ -273,9 +273,9 @@ func later(a, b time.Time) time.Time {
 // publish floods an entry to the neighbours, as gossip does: lost, late, twice.
 func (d *device) publish(id chat.RoomID, e wire.Entry, from *device) {
 	d.seen[e.ID] = true
-	for _, l := range d.w.links {
+	for _, l := range d.links {
 		to := l.other(d)
-		if to == nil || !l.up || to == from {
+		if !l.up || to == from {
 			continue
 		}
 		copies := 1

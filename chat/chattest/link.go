@@ -20,23 +20,19 @@ type link struct {
 	sessions []*session
 }
 
-func (w *world) link(a, b *device) { w.links = append(w.links, &link{w: w, a: a, b: b}) }
-
-func (w *world) linkOf(a, b *device) *link {
-	for _, l := range w.links {
-		if l.other(a) == b {
-			return l
-		}
-	}
-	return nil
+func (w *world) link(a, b *device) {
+	l := &link{w: w, a: a, b: b}
+	w.links = append(w.links, l)
+	a.links, b.links = append(a.links, l), append(b.links, l)
+	a.reach[b.id], b.reach[a.id] = l, l
 }
+
+func (w *world) linkOf(a, b *device) *link { return a.reach[b.id] }
 
 // linkTo returns the link from d to a device if it is up.
 func (w *world) linkTo(d *device, id chat.DeviceID) *link {
-	for _, l := range w.links {
-		if o := l.other(d); o != nil && o.id == id && l.up {
-			return l
-		}
+	if l := d.reach[id]; l != nil && l.up {
+		return l
 	}
 	return nil
 }

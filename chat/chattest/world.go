@@ -111,7 +111,7 @@ type world struct {
 func (w *world) build() {
 	for i := range w.cfg.Devices {
 		seed := sha256.Sum256(fmt.Appendf(nil, "chattest device %d", i))
-		d := &device{w: w, index: i, key: ed25519.NewKeyFromSeed(seed[:])}
+		d := &device{w: w, index: i, key: ed25519.NewKeyFromSeed(seed[:]), reach: map[chat.DeviceID]*link{}}
 		copy(d.id[:], d.key.Public().(ed25519.PublicKey))
 		// Clocks differ, but not so much that they are not believed.
 		d.skew = w.between(-50*time.Second, 50*time.Second)
@@ -212,9 +212,13 @@ func (w *world) heal() time.Duration {
 	return w.now.Sub(calm)
 }
 
+// rest is longer than a device that has asked in vain may wait before it has another
+// look at what it was told before.
+const rest = 70 * time.Second
+
 // settled plays on and demands that nobody asks for what all have.
 func (w *world) settled() {
-	w.play(w.now.Add(10 * time.Second))
+	w.play(w.now.Add(rest))
 	before := w.opened
 	w.play(w.now.Add(10 * time.Minute))
 	if w.opened != before {

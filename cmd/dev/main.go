@@ -3,6 +3,7 @@
 // whole. It does not know how a node works.
 //
 //	go run ./cmd/dev bench [--json FILE] [--only REGEXP] [--quick]
+//	go run ./cmd/dev schedules [-n COUNT] [-seed FIRST] [-v] [-again]
 package main
 
 import (
@@ -22,7 +23,8 @@ type command struct {
 }
 
 var commands = map[string]command{
-	"bench": {"measure Earshot beside the floor of its libraries (Linux)", runBench},
+	"bench":     {"measure Earshot beside the floor of its libraries (Linux)", runBench},
+	"schedules": {"play schedules of faults against the engines, without a network", runSchedules},
 	// What bench runs on the hosts of its laboratory.
 	"floor-stream": {"", floorStream},
 	"floor-gossip": {"", floorGossip},
