@@ -75,6 +75,14 @@ func (c *conn) setUp() error {
 	return c.migrate(version)
 }
 
+// keepLog says whether the write-ahead log is left as it is when this connection is
+// the last to be closed. Else SQLite folds into the file what it can read of the log,
+// and removes it: also where the key was wrong, and it could read nothing.
+func (c *conn) keepLog(keep bool) error {
+	_, err := c.db.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, keep)
+	return err
+}
+
 // openReader uses a read-write handle because a write-ahead log can't be read
 // without its shared memory; query_only keeps it from writing.
 func openReader(ctx context.Context, path string, key []byte) (*conn, error) {
@@ -90,19 +98,26 @@ func openReader(ctx context.Context, path string, key []byte) (*conn, error) {
 
 // open opens a file that is encrypted under key; with no key, one in plain text.
 func open(ctx context.Context, path string, key []byte, flags sqlite3.OpenFlag) (*conn, error) {
+	if key == nil {
+		return openVFS(ctx, path, "", nil, flags)
+	}
+	return openVFS(ctx, path, vfsName, key, flags)
+}
+
+// openVFS opens a file through one of SQLite's file systems.
+func openVFS(ctx context.Context, path, vfs string, key []byte, flags sqlite3.OpenFlag) (*conn, error) {
 	// Opening must not be cut short half-way by ctx and then be taken for damage.
 	if err := ctx.Err(); err != nil {
 		return nil, err
-	}
-	vfs := ""
-	if key != nil {
-		vfs = vfsName
 	}
 	db, err := sqlite3.OpenFlags(uri(path, vfs), flags|sqlite3.OPEN_URI)
 	if err != nil {
 		return nil, err
 	}
 	c := &conn{db: db, stmts: make(map[string]*sqlite3.Stmt)}
+	if err := c.keepLog(true); err != nil { // until it is known to be ours
+		return nil, errors.Join(err, c.close())
+	}
 	if key != nil {
 		// Not in the URI, which every part of SQLite may look at.
 		if err := db.Exec("PRAGMA hexkey = '" + hex.EncodeToString(key) + "'"); err != nil {

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -122,7 +123,7 @@ func TestAPlainHistoryIsTakenOverWhereverItWasCut(t *testing.T) {
 		}, "PRAGMA checksum_verification"); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.close(); err != nil {
+		if err := errors.Join(c.keepLog(false), c.close()); err != nil {
 			t.Fatal(err)
 		}
 		files := contents(t, dir)

@@ -107,6 +107,9 @@ func Open(ctx context.Context, dir string, opt Options) (*Store, error) {
 	if err := private(path); err != nil {
 		return nil, wrap(dir, err)
 	}
+	if err := foldBlockLog(ctx, path, opt); err != nil {
+		return nil, wrap(dir, err)
+	}
 	c, err := openWriter(ctx, path, opt.Key)
 	if err != nil {
 		return nil, wrap(dir, err)
@@ -120,7 +123,11 @@ func start(dir string, opt Options, c *conn) (*Store, error) {
 		dir: dir, opt: opt, queue: newQueue(), pool: make(chan *conn, readers),
 		stop: make(chan struct{}), ended: make(chan struct{}), w: &writer{conn: c},
 	}
-	if err := s.w.reset(); err != nil {
+	err := s.w.reset()
+	if err == nil {
+		err = c.keepLog(false)
+	}
+	if err != nil {
 		return nil, wrap(dir, errors.Join(err, c.close()))
 	}
 	// SQLite's own way folds the log into the file while a commit waits for it.

@@ -2,118 +2,247 @@ package store
 
 import (
 	"encoding/binary"
-	"errors"
+	"encoding/hex"
+	"fmt"
+	"io"
 
+	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/util/vfsutil"
 	"github.com/ncruces/go-sqlite3/vfs"
-	"github.com/ncruces/go-sqlite3/vfs/adiantum" // encrypts pages and the write-ahead log
+	blocks "github.com/ncruces/go-sqlite3/vfs/adiantum" // encrypts pages
+	"lukechampine.com/adiantum"
+	"lukechampine.com/adiantum/hbsh"
 )
 
-// This file makes a commit cheaper. The write-ahead log is written in frames of 24
-// bytes and a page. Each frame touches three of the encryption's blocks of 4 KiB in
-// part only, and each of those would be read, decrypted, encrypted and written
-// again. So the frames of a transaction are kept until that which commits it: then
-// they are encrypted, and written in one piece.
+// This file encrypts the write-ahead log, in the units in which SQLite writes it:
+// its header, and frames of 24 bytes and a page. Blocks of a fixed size, which is how
+// the driver would encrypt it, hold the end of one frame and the beginning of the
+// next. Appending to the log would then rewrite a block that others read, every bit
+// of it: no file system promises that a read sees such a write whole or not at all,
+// so that readers would now and then see noise in place of a page; and a power
+// failure in the midst of it would destroy a frame that had been synced before.
+//
+// So each part is encrypted for itself, and stands where SQLite put it. SQLite never
+// writes a frame that others may read.
 
 // vfsName is the file system of encrypted histories.
 const vfsName = "earshot"
 
-func init() { vfs.Register(vfsName, framesAtOnce{adiantum.Wrap(blocksAtOnce{vfs.Find("")}, nil)}) }
-
-// framesAtOnce lies above the encryption.
-type framesAtOnce struct{ vfs.VFS }
-
-// OpenFilename implements vfs.VFSFilename.
-func (v framesAtOnce) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
-	file, out, err := vfsutil.WrapOpenFilename(v.VFS, name, flags)
-	if err != nil || flags&vfs.OPEN_WAL == 0 {
-		return file, out, err
-	}
-	below, ok := vfsutil.UnwrapFile[*blockFile](file)
-	if !ok {
-		return nil, out, errors.Join(errors.New("store: the encryption hides the file below it"), file.Close())
-	}
-	return &frameFile{File: file, below: below}, out, nil
+func init() {
+	files := vfs.Find("")
+	vfs.Register(vfsName, historyVFS{blocks.Wrap(files, nil), files})
 }
 
-// The parts of SQLite's format of the write-ahead log that matter here:
+// historyVFS encrypts the log itself and leaves other files to the driver.
+type historyVFS struct {
+	vfs.VFS         // encrypts blocks: a page is one
+	files   vfs.VFS // encrypts nothing
+}
+
+// OpenFilename implements vfs.VFSFilename.
+func (v historyVFS) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
+	if flags&vfs.OPEN_WAL == 0 {
+		file, out, err := vfsutil.WrapOpenFilename(v.VFS, name, flags)
+		if err == nil && flags&vfs.OPEN_MAIN_DB != 0 {
+			file = &mainFile{File: file}
+		}
+		return file, out, err
+	}
+	main, ok := vfsutil.UnwrapFile[*mainFile](name.DatabaseFile())
+	if !ok || len(main.key) != KeySize {
+		return nil, flags, sqlite3.IOERR_BADKEY
+	}
+	file, out, err := vfsutil.WrapOpenFilename(v.files, name, flags)
+	if err != nil {
+		return nil, out, err
+	}
+	return &logFile{File: file, cipher: adiantum.New(main.key)}, out, nil
+}
+
+// mainFile is the database. It keeps the key for the log, which SQLite opens later.
+type mainFile struct {
+	vfs.File
+	key []byte
+}
+
+// Pragma implements vfs.FilePragma.
+func (f *mainFile) Pragma(name, value string) (string, error) {
+	out, err := vfsutil.WrapPragma(f.File, name, value)
+	if err == nil && name == "hexkey" {
+		f.key, err = hex.DecodeString(value)
+	}
+	return out, err
+}
+
+// DeviceCharacteristics implements vfs.File. A mainFile has no methods for atomic
+// batches, which only rollback journals would use.
+func (f *mainFile) DeviceCharacteristics() vfs.DeviceCharacteristic {
+	return f.File.DeviceCharacteristics() &^ vfs.IOCAP_BATCH_ATOMIC
+}
+
+// SharedMemory implements vfs.FileSharedMemory.
+func (f *mainFile) SharedMemory() vfs.SharedMemory { return vfsutil.WrapSharedMemory(f.File) }
+
+// SizeHint implements vfs.FileSizeHint.
+func (f *mainFile) SizeHint(size int64) error { return vfsutil.WrapSizeHint(f.File, size) }
+
+// HasMoved implements vfs.FileHasMoved.
+func (f *mainFile) HasMoved() (bool, error) { return vfsutil.WrapHasMoved(f.File) }
+
+// Unwrap implements vfs.FileUnwrap.
+func (f *mainFile) Unwrap() vfs.File { return f.File }
+
+// The parts of SQLite's format of the write-ahead log that matter here, in bytes:
 // https://sqlite.org/fileformat2.html#the_write_ahead_log
 const (
-	frameHeader = 24      // bytes, before the page
-	maxHeld     = 1 << 16 // bytes of frames in memory; a transaction may have more
+	logMagic    = 0x377f0682 // with the order of the checksums' bytes in its last bit
+	logHeader   = 32
+	frameHeader = 24
+	dbPage      = 4096 // SQLite's default, which is that of every history
+	frameSize   = frameHeader + dbPage
 )
 
-// frameFile keeps the frames of a transaction until that which commits it: nobody
-// else looks at the others before. What does not look like frames in their order is
-// written as it comes.
-type frameFile struct {
+// maxHeld bounds the frames in memory, in bytes; a transaction may have more.
+const maxHeld = 16 * frameSize
+
+// logFile is the write-ahead log. It keeps the frames of a transaction until that
+// which commits it, and writes them in one piece: nobody looks at the others before.
+// What does not look like frames in their order is written as it comes.
+type logFile struct {
 	vfs.File
-	below   *blockFile
-	held    []byte // written by SQLite, and not to the file yet
-	at      int64  // where it goes
-	end     int64  // where the latest write ended
-	inFrame bool   // held ends with a frame's header
-	commits bool   // which is that of the transaction's last frame
+	cipher  *hbsh.HBSH
+	held    []byte          // written by SQLite, and not to the file yet
+	at      int64           // where it goes
+	end     int64           // where the latest write ended
+	inFrame bool            // held ends with a frame's header
+	commits bool            // which is that of the transaction's last frame
+	buf     [frameSize]byte // the part at hand
+}
+
+// part returns where the part begins that holds the byte at off, and room for it.
+func (f *logFile) part(off int64) (start int64, part []byte) {
+	if off < logHeader {
+		return 0, f.buf[:logHeader]
+	}
+	return off - (off-logHeader)%frameSize, f.buf[:]
+}
+
+// logTweak tells the parts of a log from each other, and from the database's pages,
+// whose tweak is their offset.
+func logTweak(start int64) []byte {
+	return binary.LittleEndian.AppendUint64(nil, 1<<63|uint64(start))
 }
 
 // WriteAt implements vfs.File.
-func (f *frameFile) WriteAt(p []byte, off int64) (int, error) {
+func (f *logFile) WriteAt(p []byte, off int64) (int, error) {
 	follows := off == f.end && off > 0
 	f.end = off + int64(len(p))
+	start, _ := f.part(off)
 	switch {
-	case follows && f.inFrame:
+	case follows && f.inFrame && len(p) == dbPage:
 		f.held, f.inFrame = append(f.held, p...), false
 		if f.commits || len(f.held) >= maxHeld {
 			return len(p), f.flush()
 		}
 		return len(p), nil
-	case follows && len(p) == frameHeader:
+	case follows && !f.inFrame && len(p) == frameHeader && off == start:
 		if len(f.held) == 0 {
 			f.at = off
 		}
 		f.held, f.inFrame = append(f.held, p...), true
 		f.commits = binary.BigEndian.Uint32(p[4:]) != 0 // the size of the database from then on
 		return len(p), nil
+	case off == 0 && len(p) == logHeader && binary.BigEndian.Uint32(p[8:]) != dbPage:
+		return 0, fmt.Errorf("store: a log of pages of %d bytes, want %d", binary.BigEndian.Uint32(p[8:]), dbPage)
 	}
 	if err := f.flush(); err != nil {
 		return 0, err
 	}
-	return f.File.WriteAt(p, off)
+	return f.write(p, off)
 }
 
 // flush writes what is held. If that fails it is given up, as the transaction is.
-func (f *frameFile) flush() error {
-	if len(f.held) == 0 {
-		return nil
+func (f *logFile) flush() error {
+	whole := len(f.held) - len(f.held)%frameSize
+	frames, rest := f.held[:whole], f.held[whole:]
+	f.held, f.inFrame = f.held[:0], false
+	for i := 0; i < whole; i += frameSize {
+		f.cipher.Encrypt(frames[i:i+frameSize], logTweak(f.at+int64(i)))
 	}
-	f.below.gather()
-	_, err := f.File.WriteAt(f.held, f.at)
-	err = errors.Join(err, f.below.flush())
+	var err error
+	if whole > 0 {
+		_, err = f.File.WriteAt(frames, f.at)
+	}
+	if err == nil && len(rest) > 0 {
+		_, err = f.write(rest, f.at+int64(whole))
+	}
 	if err != nil {
 		f.end = 0
 	}
-	f.held, f.inFrame = f.held[:0], false
 	return err
 }
 
+// write writes p through, part by part.
+func (f *logFile) write(p []byte, off int64) (n int, err error) {
+	for n < len(p) {
+		start, part := f.part(off + int64(n))
+		skip := int(off + int64(n) - start)
+		if skip > 0 || len(p)-n < len(part) {
+			switch err := f.read(part, start); err {
+			case nil:
+			case io.EOF: // the part begins here, or its writing was cut short
+				clear(part)
+			default:
+				return n, err
+			}
+		}
+		m := copy(part[skip:], p[n:])
+		f.cipher.Encrypt(part, logTweak(start))
+		if _, err := f.File.WriteAt(part, start); err != nil {
+			return n, err
+		}
+		n += m
+	}
+	return n, nil
+}
+
+// read reads and decrypts a part; io.EOF where the file does not hold all of it.
+func (f *logFile) read(part []byte, start int64) error {
+	if n, err := f.File.ReadAt(part, start); n < len(part) {
+		return err
+	}
+	f.cipher.Decrypt(part, logTweak(start))
+	return nil
+}
+
 // ReadAt implements vfs.File.
-func (f *frameFile) ReadAt(p []byte, off int64) (int, error) {
+func (f *logFile) ReadAt(p []byte, off int64) (n int, err error) {
 	if err := f.flush(); err != nil {
 		return 0, err
 	}
-	return f.File.ReadAt(p, off)
+	for n < len(p) {
+		start, part := f.part(off + int64(n))
+		if err := f.read(part, start); err != nil {
+			return n, err
+		}
+		n += copy(p[n:], part[off+int64(n)-start:])
+	}
+	return n, nil
 }
 
-// Truncate implements vfs.File.
-func (f *frameFile) Truncate(size int64) error {
+// Truncate implements vfs.File. It cuts no part in two.
+func (f *logFile) Truncate(size int64) error {
 	if err := f.flush(); err != nil {
 		return err
+	}
+	if start, part := f.part(size); start < size {
+		size = start + int64(len(part))
 	}
 	return f.File.Truncate(size)
 }
 
 // Sync implements vfs.File.
-func (f *frameFile) Sync(flags vfs.SyncFlag) error {
+func (f *logFile) Sync(flags vfs.SyncFlag) error {
 	if err := f.flush(); err != nil {
 		return err
 	}
@@ -121,7 +250,7 @@ func (f *frameFile) Sync(flags vfs.SyncFlag) error {
 }
 
 // Size implements vfs.File.
-func (f *frameFile) Size() (int64, error) {
+func (f *logFile) Size() (int64, error) {
 	if err := f.flush(); err != nil {
 		return 0, err
 	}
@@ -129,48 +258,13 @@ func (f *frameFile) Size() (int64, error) {
 }
 
 // Close implements vfs.File.
-func (f *frameFile) Close() error { return errors.Join(f.flush(), f.File.Close()) }
-
-// Unwrap implements vfs.FileUnwrap.
-func (f *frameFile) Unwrap() vfs.File { return f.File }
-
-// blocksAtOnce lies below the encryption.
-type blocksAtOnce struct{ vfs.VFS }
-
-// OpenFilename implements vfs.VFSFilename.
-func (v blocksAtOnce) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
-	file, out, err := vfsutil.WrapOpenFilename(v.VFS, name, flags)
-	if err == nil && flags&vfs.OPEN_WAL != 0 {
-		file = &blockFile{File: file}
+func (f *logFile) Close() error {
+	err := f.flush()
+	if e := f.File.Close(); err == nil {
+		err = e
 	}
-	return file, out, err
-}
-
-// blockFile puts blocks that are written one after the other together, from gather
-// to flush. Nothing that it holds is read before.
-type blockFile struct {
-	vfs.File
-	gathers bool
-	held    []byte
-	at      int64
-}
-
-func (f *blockFile) gather() { f.gathers = true }
-
-// WriteAt implements vfs.File.
-func (f *blockFile) WriteAt(p []byte, off int64) (int, error) {
-	if !f.gathers || len(f.held) > 0 && off != f.at+int64(len(f.held)) {
-		return f.File.WriteAt(p, off)
-	}
-	if len(f.held) == 0 {
-		f.at = off
-	}
-	f.held = append(f.held, p...)
-	return len(p), nil
-}
-
-func (f *blockFile) flush() error {
-	_, err := f.File.WriteAt(f.held, f.at)
-	f.held, f.gathers = f.held[:0], false
 	return err
 }
+
+// Unwrap implements vfs.FileUnwrap.
+func (f *logFile) Unwrap() vfs.File { return f.File }

@@ -2,12 +2,19 @@ package store
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/ncruces/go-sqlite3/vfs"
+	"lukechampine.com/adiantum"
 	"pgregory.net/rapid"
+
+	"earshot/chat"
 )
 
 // memoryFile is a file in memory that counts what is written.
@@ -45,13 +52,38 @@ func (f *memoryFile) Sync(vfs.SyncFlag) error   { return nil }
 func (f *memoryFile) Size() (int64, error)      { return int64(len(f.data)), nil }
 func (f *memoryFile) Close() error              { return nil }
 
-func frames(below *memoryFile) *frameFile {
-	blocks := &blockFile{File: below}
-	return &frameFile{File: blocks, below: blocks}
+func logOn(below *memoryFile) *logFile {
+	return &logFile{File: below, cipher: adiantum.New(testKey)}
 }
 
-// header returns that of a frame.
-func header(commits bool) []byte {
+// plainLog returns what the file below a log holds, decrypted part by part.
+func plainLog(t rapid.TB, below *memoryFile) []byte {
+	t.Helper()
+	cipher, plain := adiantum.New(testKey), bytes.Clone(below.data)
+	for at, n := 0, logHeader; at < len(plain); at, n = at+n, frameSize {
+		if at+n > len(plain) {
+			t.Fatalf("the file ends within a part, at %d", len(plain))
+		}
+		cipher.Decrypt(plain[at:at+n], binary.LittleEndian.AppendUint64(nil, uint64(at)|1<<63))
+	}
+	return plain
+}
+
+// wholeParts adds zeros to what a log should hold, up to the end of its last part.
+func (f *memoryFile) wholeParts() {
+	n := max(len(f.data)-logHeader, 0)
+	f.data = append(f.data, make([]byte, logHeader+(n+frameSize-1)/frameSize*frameSize-len(f.data))...)
+}
+
+// headerOfLog returns the log's own header.
+func headerOfLog(fill byte) []byte {
+	h := bytes.Repeat([]byte{fill}, logHeader)
+	binary.BigEndian.PutUint32(h[8:], dbPage)
+	return h
+}
+
+// headerOf returns that of a frame.
+func headerOf(commits bool) []byte {
 	h := bytes.Repeat([]byte{9}, frameHeader)
 	if !commits {
 		clear(h[4:8])
@@ -63,42 +95,47 @@ func header(commits bool) []byte {
 // a transaction's last frame has come, all of it stands in the file.
 func TestFramesAreWrittenAtOnceAndLoseNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		const page = 64
 		below, model := &memoryFile{}, &memoryFile{}
-		f := frames(below)
+		f := logOn(below)
 		write := func(p []byte, off int64) {
 			n, err := f.WriteAt(p, off)
 			if err != nil || n != len(p) {
 				t.Fatal(n, err)
 			}
 			_, _ = model.WriteAt(p, off)
+			model.wholeParts()
 		}
-		end := int64(0)
 		fill := byte(0)
 		content := func(n int) []byte { fill++; return bytes.Repeat([]byte{fill}, n) }
+		write(headerOfLog(0), 0)
+		end := int64(logHeader)
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			switch rapid.IntRange(0, 6).Draw(t, "step") {
-			case 0: // the file's header
-				write(content(32), 0)
-				end = 32
+			case 0: // the log begins anew
+				fill++
+				write(headerOfLog(fill), 0)
+				end = logHeader
 			case 1, 2, 3: // a frame
 				commits := rapid.Bool().Draw(t, "commits")
-				write(header(commits), end)
-				write(content(page), end+frameHeader)
-				end += frameHeader + page
-				if commits && !bytes.Equal(below.data, model.data) {
+				write(headerOf(commits), end)
+				write(content(dbPage), end+frameHeader)
+				end += frameSize
+				if commits && !bytes.Equal(plainLog(t, below), model.data) {
 					t.Fatal("a transaction is not in the file")
 				}
 			case 4: // somewhere
-				off := rapid.Int64Range(0, end+10).Draw(t, "offset")
-				write(content(rapid.SampledFrom([]int{8, frameHeader, page}).Draw(t, "size")), off)
+				off := rapid.Int64Range(0, end).Draw(t, "offset")
+				write(content(rapid.SampledFrom([]int{8, frameHeader, dbPage}).Draw(t, "size")), off)
 			case 5: // from an earlier place on, as after a rollback
-				end = rapid.Int64Range(0, end).Draw(t, "end")
+				end = logHeader + frameSize*rapid.Int64Range(0, (end-logHeader)/frameSize).Draw(t, "frames")
+				if rapid.Bool().Draw(t, "misaligned") {
+					end = rapid.Int64Range(0, end).Draw(t, "end")
+				}
 			case 6:
-				p, want := make([]byte, page), make([]byte, page)
+				p, want := make([]byte, rapid.SampledFrom([]int{frameHeader, dbPage, frameSize}).Draw(t, "size")), make([]byte, frameSize)
 				off := rapid.Int64Range(0, end+10).Draw(t, "offset")
 				n, err := f.ReadAt(p, off)
-				m, wantErr := model.ReadAt(want, off)
+				m, wantErr := model.ReadAt(want[:len(p)], off)
 				if n != m || err != wantErr || !bytes.Equal(p[:n], want[:m]) {
 					t.Fatalf("read %d bytes, %v, want %d, %v", n, err, m, wantErr)
 				}
@@ -107,7 +144,7 @@ func TestFramesAreWrittenAtOnceAndLoseNothing(t *testing.T) {
 				t.Fatal(size, err)
 			}
 		}
-		if err := f.Close(); err != nil || !bytes.Equal(below.data, model.data) {
+		if err := f.Close(); err != nil || !bytes.Equal(plainLog(t, below), model.data) {
 			t.Fatal("after Close the file holds something else")
 		}
 	})
@@ -115,14 +152,14 @@ func TestFramesAreWrittenAtOnceAndLoseNothing(t *testing.T) {
 
 func TestATransactionIsOneWrite(t *testing.T) {
 	below := &memoryFile{}
-	f := frames(below)
-	off := int64(32)
-	if _, err := f.WriteAt(make([]byte, 32), 0); err != nil {
+	f := logOn(below)
+	off := int64(logHeader)
+	if _, err := f.WriteAt(headerOfLog(1), 0); err != nil {
 		t.Fatal(err)
 	}
 	below.writes = 0
 	for i := range 10 {
-		for _, p := range [][]byte{header(i == 9), make([]byte, 4096)} {
+		for _, p := range [][]byte{headerOf(i == 9), make([]byte, dbPage)} {
 			if _, err := f.WriteAt(p, off); err != nil {
 				t.Fatal(err)
 			}
@@ -138,25 +175,56 @@ func TestATransactionIsOneWrite(t *testing.T) {
 // it held is forgotten: the next transaction is written in its place.
 func TestAFailedFrameIsNotWrittenLater(t *testing.T) {
 	below := &memoryFile{}
-	f := frames(below)
+	f := logOn(below)
 	frame := func(b byte) (err error) {
-		if _, err = f.WriteAt(header(true), 32); err == nil {
-			_, err = f.WriteAt(bytes.Repeat([]byte{b}, 64), 32+frameHeader)
+		if _, err = f.WriteAt(headerOf(true), logHeader); err == nil {
+			_, err = f.WriteAt(bytes.Repeat([]byte{b}, dbPage), logHeader+frameHeader)
 		}
 		return err
 	}
-	if _, err := f.WriteAt(make([]byte, 32), 0); err != nil {
+	if _, err := f.WriteAt(headerOfLog(7), 0); err != nil {
 		t.Fatal(err)
 	}
 	below.fail = errors.New("no space")
-	if err := frame(1); !errors.Is(err, below.fail) {
+	if err := frame(1); err != below.fail { // unwrapped, so that SQLite learns its code
 		t.Fatalf("err = %v", err)
 	}
 	below.fail = nil
 	if err := frame(2); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Close(); err != nil || bytes.Contains(below.data, []byte{1, 1, 1}) || !bytes.Contains(below.data, []byte{2, 2, 2}) {
-		t.Errorf("the file holds %v, %v", below.data, err)
+	err := f.Close()
+	if got := plainLog(t, below); err != nil || bytes.Contains(got, []byte{1, 1, 1}) || !bytes.Contains(got, []byte{2, 2, 2}) {
+		t.Errorf("the file holds %v, %v", got, err)
+	}
+}
+
+func TestALogOfOtherPagesIsRefused(t *testing.T) {
+	h := headerOfLog(1)
+	binary.BigEndian.PutUint32(h[8:], 2*dbPage)
+	below := &memoryFile{}
+	if _, err := logOn(below).WriteAt(h, 0); err == nil || below.writes > 0 {
+		t.Errorf("%d writes, %v", below.writes, err)
+	}
+}
+
+// What others may read of the log is never written again before the log begins anew.
+// Else a reader could come upon a page of which only a part is new, which is noise.
+func TestAppendingNeverRewritesAFrameThatOthersRead(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	ann, open := opened(chat.OpenRoom("#lobby"), "ann", noon)
+	mustStore(t, s, open)
+	var before []byte
+	for i := range 100 {
+		after := must(os.ReadFile(filepath.Join(dir, FileName+"-wal")))(t)
+		if len(after) <= len(before) && i > 0 {
+			t.Fatalf("the log has %d bytes, and had %d", len(after), len(before))
+		}
+		if !bytes.Equal(after[:len(before)], before) {
+			t.Fatalf("message %d changed the %d bytes of the log before its own", i, len(before))
+		}
+		before = after
+		mustStore(t, s, ann.say(noon+chat.HLC(i)+1, fmt.Sprint("message ", i)))
 	}
 }
