@@ -163,7 +163,10 @@ func (f *Feed) addWeather(e chat.Event) {
 }
 
 func textLen(e chat.Event) int {
-	if m, ok := e.(chat.MessageEvent); ok {
+	switch m := e.(type) {
+	case chat.MessageEvent:
+		return len(m.Text)
+	case chat.MessageChangedEvent:
 		return len(m.Text)
 	}
 	return 0

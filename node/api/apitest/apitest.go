@@ -33,9 +33,12 @@ type Node struct {
 	invitations []*room // as they will be once accepted
 	devices     []chat.OwnDevice
 	pairing     *pairing
-	facts       []chat.Event
-	byID        map[string]chat.Message // by client id
+	facts       []chat.Event            // by cursor, from 1; nil where a newer one took its place
+	byID        map[string]chat.EntryID // by client id
+	stories     map[chat.EntryID]*story
 	typing      []chat.TypingEvent
+	viewed      []chat.RoomID
+	kept        chat.Keeper
 	fail        error
 }
 
@@ -44,6 +47,7 @@ var _ api.Backend = (*Node)(nil)
 type room struct {
 	chat.Room
 	messages []chat.Message
+	missing  []chat.Missing
 	members  []chat.Member // of a private room
 	invited  time.Time     // of an invitation: when, and by whom
 	by       chat.Author
@@ -55,7 +59,7 @@ func New(name string) *Node {
 	_, _ = rand.Read(me.Person[:]) // never fails
 	_, _ = rand.Read(me.Device[:])
 	n := &Node{
-		me: me, feed: feed.New(0), byID: map[string]chat.Message{},
+		me: me, feed: feed.New(0), byID: map[string]chat.EntryID{}, stories: map[chat.EntryID]*story{},
 		contacts: map[chat.PersonID]*chat.Contact{}, compared: map[chat.PersonID]*chat.Verification{},
 		privacy: chat.Privacy{Nearby: chat.Everyone, Presence: chat.OnlyContacts, Read: chat.OnlyContacts},
 		devices: []chat.OwnDevice{{Device: me.Device, Label: "this machine", This: true, Presence: chat.Here}},
@@ -126,33 +130,54 @@ func (n *Node) change(who chat.PersonID, f func(*chat.Person)) {
 // Hear stores a message of somebody else, as if it came from the network. A room
 // is named as by FindRoom, such as "#tea" or "@Bob".
 func (n *Node) Hear(from chat.Author, roomName, text string) chat.Message {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	r, err := n.find(roomName)
-	if err != nil {
-		panic("apitest: " + err.Error())
-	}
-	r.Unread++
-	return n.store(r, from, text)
+	return n.HearDraft(from, roomName, chat.Draft{Text: text})
 }
 
 // Publish puts an event of weather into the feed.
 func (n *Node) Publish(e chat.Event) { n.feed.Publish(e) }
 
 // store commits a message, then broadcasts it. n.mu is held.
-func (n *Node) store(r *room, from chat.Author, text string) chat.Message {
-	now := time.Now().UTC()
+func (n *Node) store(r *room, from chat.Author, d chat.Draft, at time.Time) chat.Message {
+	var id chat.EntryID
+	_, _ = rand.Read(id[:]) // never fails
+	return n.put(r, id, from, d, at)
+}
+
+// put is store for a message that has an id.
+func (n *Node) put(r *room, id chat.EntryID, from chat.Author, d chat.Draft, at time.Time) chat.Message {
 	m := chat.Message{
-		Room: r.Room.Room, RoomID: r.RoomID, From: from, Text: chat.CleanText(text),
-		SentAt: now, ReceivedAt: now, Mine: from.Person == n.me.Person,
+		ID: id, Room: r.Room.Room, RoomID: r.RoomID, From: from, Text: chat.CleanText(d.Text),
+		SentAt: at, ReceivedAt: time.Now().UTC(), Mine: from.Person == n.me.Person,
+		ReplyTo: d.ReplyTo, Mentions: n.called(r, d),
 	}
-	_, _ = rand.Read(m.ID[:])
-	r.messages = append(r.messages, m)
-	r.LastAt = now
-	e := chat.MessageEvent{Cursor: chat.Cursor(len(n.facts) + 1), Message: m}
+	m.MentionsMe = slices.Contains(m.Mentions, n.me.Person)
+	if r.DisappearAfter > 0 {
+		m.ExpiresAt = at.Add(time.Duration(r.DisappearAfter) * time.Second)
+	}
+	i := r.place(at)
+	if !m.Mine {
+		r.Unread++
+		m.Late = r.ReadUpTo != nil && i <= slices.IndexFunc(r.messages, func(o chat.Message) bool { return o.ID == *r.ReadUpTo })
+		if m.MentionsMe {
+			r.Mentions++
+		}
+	}
+	r.messages = slices.Insert(r.messages, i, m)
+	if i == len(r.messages)-1 {
+		r.LastAt = at
+	}
+	if m.Mine {
+		n.addressed(r, id)
+	}
+	n.record(func(c chat.Cursor) chat.Event { return chat.MessageEvent{Cursor: c, Message: m} })
+	return m
+}
+
+// record stores a fact under the next cursor and broadcasts it.
+func (n *Node) record(fact func(chat.Cursor) chat.Event) {
+	e := fact(chat.Cursor(len(n.facts) + 1))
 	n.facts = append(n.facts, e)
 	n.feed.Publish(e)
-	return m
 }
 
 // join is JoinRoom for a canonical name. n.mu is held, or n is not shared yet.
@@ -185,9 +210,9 @@ func (n *Node) exit(r *room, why string) {
 }
 
 func (n *Node) fact(r *room, joined bool) {
-	e := chat.RoomEvent{Cursor: chat.Cursor(len(n.facts) + 1), Room: r.Room.Room, RoomID: r.RoomID, Joined: joined, At: time.Now().UTC()}
-	n.facts = append(n.facts, e)
-	n.feed.Publish(e)
+	n.record(func(c chat.Cursor) chat.Event {
+		return chat.RoomEvent{Cursor: c, Room: r.Room.Room, RoomID: r.RoomID, Joined: joined, At: time.Now().UTC()}
+	})
 }
 
 func (n *Node) byRoomID(id chat.RoomID) (*room, error) {
@@ -273,7 +298,6 @@ func (n *Node) LeaveRoom(_ context.Context, id chat.RoomID) error {
 }
 
 func (n *Node) Send(_ context.Context, id chat.RoomID, d chat.Draft) (chat.Message, error) {
-	text, clientID := d.Text, d.ClientID
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	r, err := n.byRoomID(id)
@@ -282,17 +306,30 @@ func (n *Node) Send(_ context.Context, id chat.RoomID, d chat.Draft) (chat.Messa
 		return chat.Message{}, firstOf(n.fail, err)
 	case n.maySend(r) != nil:
 		return chat.Message{}, n.maySend(r)
+	case checkText(d.Text) != nil:
+		return chat.Message{}, checkText(d.Text)
+	}
+	if id, ok := n.byID[d.ClientID]; ok && d.ClientID != "" {
+		_, m, _ := n.must(id)
+		return n.whole(*m), nil
+	}
+	if d.ReplyTo != nil && !slices.ContainsFunc(r.messages, func(m chat.Message) bool { return m.ID == *d.ReplyTo }) {
+		return chat.Message{}, chat.Errorf(chat.CodeNotFound, "The message that this answers is not in %s. See `earshot history`.", r.Room.Room)
+	}
+	m := n.store(r, chat.Author{Person: n.me.Person, Name: n.me.Name, Device: n.me.Device}, d, time.Now().UTC())
+	n.byID[d.ClientID] = m.ID
+	return n.whole(m), nil
+}
+
+// checkText reports why a text can't be sent.
+func checkText(text string) error {
+	switch {
 	case len(text) > chat.MaxText:
-		return chat.Message{}, chat.Errorf(chat.CodeTooLong, "The text has %d bytes and may have %d. Send it in parts.", len(text), chat.MaxText)
+		return chat.Errorf(chat.CodeTooLong, "The text has %d bytes and may have %d. Send it in parts.", len(text), chat.MaxText)
 	case chat.CleanText(text) == "":
-		return chat.Message{}, chat.Errorf(chat.CodeEmpty, "There is nothing to send. Give some text.")
+		return chat.Errorf(chat.CodeEmpty, "There is nothing to send. Give some text.")
 	}
-	if m, ok := n.byID[clientID]; ok && clientID != "" {
-		return m, nil
-	}
-	m := n.store(r, chat.Author{Person: n.me.Person, Name: n.me.Name, Device: n.me.Device}, text)
-	n.byID[clientID] = m
-	return m, nil
+	return nil
 }
 
 func (n *Node) Messages(_ context.Context, id chat.RoomID, page api.Page) ([]chat.Message, error) {
@@ -320,7 +357,11 @@ func (n *Node) Messages(_ context.Context, id chat.RoomID, page api.Page) ([]cha
 	if to < 0 {
 		return nil, chat.Errorf(chat.CodeNotFound, "That message is not in %s. See `earshot history`.", r.Room.Room)
 	}
-	return slices.Clone(r.messages[from:to]), nil
+	out := slices.Clone(r.messages[from:to])
+	for i := range out {
+		out[i] = n.whole(out[i])
+	}
+	return out, nil
 }
 
 func (n *Node) SetTyping(_ context.Context, id chat.RoomID, typing bool) error {
@@ -345,7 +386,17 @@ func (n *Node) MarkRead(_ context.Context, id chat.RoomID, upTo chat.EntryID) er
 	if i < 0 {
 		return chat.Errorf(chat.CodeNotFound, "That message is not in %s. See `earshot history`.", r.Room.Room)
 	}
-	r.ReadUpTo, r.Unread = &upTo, len(r.messages)-1-i
+	r.ReadUpTo, r.Unread, r.Mentions = &upTo, 0, 0
+	for k := range r.messages {
+		switch m := &r.messages[k]; {
+		case k <= i:
+			m.Late = false
+		case !m.Mine:
+			if r.Unread++; m.MentionsMe {
+				r.Mentions++
+			}
+		}
+	}
 	n.feed.Publish(chat.ReadEvent{Room: r.Room.Room, RoomID: id, Unread: r.Unread, ReadUpTo: &upTo})
 	return nil
 }
@@ -361,8 +412,24 @@ func (n *Node) Backup(_ context.Context, passphrase string, w io.Writer) error {
 func (n *Node) Facts(_ context.Context, after chat.Cursor, limit int) ([]chat.Event, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	from := min(int(after), len(n.facts))
-	return slices.Clone(n.facts[from:min(from+limit, len(n.facts))]), n.fail
+	var out []chat.Event
+	for _, e := range n.facts[min(int(after), len(n.facts)):] {
+		switch e := e.(type) {
+		case nil:
+			continue
+		case chat.MessageEvent:
+			if _, m, _ := n.at(e.ID); m != nil {
+				e.Message = *m // as it is now
+			}
+			out = append(out, e)
+		default:
+			out = append(out, e)
+		}
+		if len(out) == limit {
+			break
+		}
+	}
+	return out, n.fail
 }
 
 func (n *Node) Feed() *feed.Feed { return n.feed }
