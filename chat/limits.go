@@ -110,4 +110,14 @@ const (
 	TypingExpiry = 6 * time.Second
 	// TypingRenew is how often a face renews it while keys are pressed.
 	TypingRenew = 3 * time.Second
+
+	// MaxClaims bounds what is known to be missing of one room, in logs and devices
+	// that have named them: a line on a screen each. MaxClaimsOf bounds those that
+	// one device has signed: who invents entries hides no other's (guesses).
+	MaxClaims   = 512
+	MaxClaimsOf = 32
+	// MaxEarly bounds the messages of a room that are shown before those that they
+	// follow in their logs: more than a person pages through while the rest comes
+	// (guess).
+	MaxEarly = 2048
 )

@@ -31,6 +31,7 @@ type core struct {
 	circle     *circle
 	direct     *direct
 	typing     map[typingKey]typingState
+	viewed     chat.RoomID // on a screen; zero for none
 
 	own     *own
 	pairing *pairing // nil for none

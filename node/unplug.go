@@ -34,10 +34,6 @@ func (n *Node) React(context.Context, chat.EntryID, string, bool) (chat.Message,
 	return chat.Message{}, notYet()
 }
 
-func (n *Node) Missing(context.Context, chat.RoomID) ([]chat.Missing, error) { return nil, notYet() }
-
-func (n *Node) View(context.Context, chat.RoomID) error { return notYet() }
-
 func (n *Node) SetDisappear(context.Context, chat.RoomID, time.Duration) error { return notYet() }
 
 func (n *Node) SetRetention(context.Context, chat.RoomID, time.Duration) error { return notYet() }

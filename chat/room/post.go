@@ -190,6 +190,7 @@ func (r *state) deps() []wire.Dep {
 func (r *state) advance(l *log, e *wire.Entry, sort chat.HLC, now time.Time) {
 	l.Seq, l.LastID, l.HLC, l.Sort = e.Seq, e.ID, e.HLC, sort
 	r.rootValid = false
+	r.filled(l)
 	// A clock that is ahead must not carry ours with it.
 	if !ahead(e.HLC, now) {
 		r.seen = max(r.seen, e.HLC)

@@ -57,8 +57,11 @@ func (e *Engine) receive(now time.Time, in Receive) []Effect {
 		return e.extend(now, r, &w)
 	}
 	held := e.hold(r, w)
-	if held && l != nil && en.Seq == l.Seq+1 {
+	switch {
+	case held && l != nil && en.Seq == l.Seq+1:
 		r.await(en)
+	case held: // its author has signed that there are those before it
+		r.claim(now, en.Log, en.Device, claim{seq: en.Seq, entry: en.ID})
 	}
 	return []Effect{Lack{Room: r.id, From: in.From}}
 }
@@ -100,6 +103,7 @@ func (e *Engine) tick(now time.Time) []Effect {
 		}
 		clear(r.blocked) // settle writes it anew, without what has been dropped
 		out = append(out, commit(e.settle(now, r, sorted(r.pending)))...)
+		out = append(out, e.showWaiting(now, r)...)
 		for id, waits := range r.pending {
 			for at, w := range waits {
 				if now.Sub(w.since) > staleAfter {
@@ -192,6 +196,7 @@ func (e *Engine) accept(now time.Time, r *state, w *waiting) (rec Record, ok boo
 		rec.Name = chat.CleanName(p.Name)
 	}
 	rec.Person = l.Person
+	r.claimDeps(now, en)
 	r.advance(l, en, rec.Sort, now)
 	return rec, true, nil
 }
@@ -199,19 +204,11 @@ func (e *Engine) accept(now time.Time, r *state, w *waiting) (rec Record, ok boo
 // begin opens a log with its first entry, which proves whose it is.
 func (e *Engine) begin(now time.Time, r *state, w *waiting, rec Record) (Record, bool, []Effect) {
 	en := &w.entry
-	open, err := wire.DecodeOpen(en.Payload)
+	open, person, err := e.opening(en)
 	if err != nil {
 		return rec, false, []Effect{Refuse{From: w.guilty(), Err: err}}
 	}
-	if chat.NewLogID(en.Device, open.Salt) != en.Log {
-		return rec, false, refuse(w.guilty(), "a log under a name that is not its own")
-	}
-	person, device, err := e.cfg.Certifier(open.Certificate)
-	if err != nil || device != en.Device {
-		return rec, false, refuse(w.guilty(), "a log whose certificate is not its author's")
-	}
-	// A member can certify any number of devices; in an open room persons are free, too.
-	if r.sealed && (r.people[person] >= chat.MaxLogsPerPerson || e.cfg.Writer != nil && !e.cfg.Writer(r.id, person)) {
+	if !e.mayOpen(r, person) {
 		e.bar(r, en.Log)
 		return rec, false, nil
 	}
@@ -231,6 +228,27 @@ func (e *Engine) begin(now time.Time, r *state, w *waiting, rec Record) (Record,
 	}
 	r.advance(l, en, rec.Sort, now)
 	return rec, true, nil
+}
+
+// opening reads the first entry of a log, and whose log that is.
+func (e *Engine) opening(en *wire.Entry) (open wire.Open, person chat.PersonID, err error) {
+	if open, err = wire.DecodeOpen(en.Payload); err != nil {
+		return open, person, err
+	}
+	if chat.NewLogID(en.Device, open.Salt) != en.Log {
+		return open, person, refused("a log under a name that is not its own")
+	}
+	person, device, err := e.cfg.Certifier(open.Certificate)
+	if err != nil || device != en.Device {
+		return open, person, refused("a log whose certificate is not its author's")
+	}
+	return open, person, nil
+}
+
+// mayOpen reports whether a person may open one more log. A member can certify any
+// number of devices; in an open room persons are free, too.
+func (e *Engine) mayOpen(r *state, who chat.PersonID) bool {
+	return !r.sealed || r.people[who] < chat.MaxLogsPerPerson && (e.cfg.Writer == nil || e.cfg.Writer(r.id, who))
 }
 
 // bar notes that a log's author may not write here now, and forgets what came of it
@@ -347,10 +365,14 @@ func (e *Engine) freeze(r *state, l *log) []Effect {
 	for at := range r.pending[l.Log.Log] {
 		e.drop(r, l.Log.Log, at)
 	}
+	r.filled(l)
 	return []Effect{Fork{Room: r.id, Device: l.Device, Log: l.Log.Log}}
 }
 
 func refuse(guilty chat.DeviceID, what string) []Effect {
-	return []Effect{Refuse{From: guilty, Err: chat.Errorf(chat.CodeInvalid,
-		"A device passed on %s. It was refused; nothing needs to be done.", what)}}
+	return []Effect{Refuse{From: guilty, Err: refused(what)}}
+}
+
+func refused(what string) error {
+	return chat.Errorf(chat.CodeInvalid, "A device passed on %s. It was refused; nothing needs to be done.", what)
 }

@@ -63,8 +63,9 @@ type Exit struct {
 // Restore says what the store holds of a room: at start, and after it failed to
 // take what it was given. It replaces what the engine believed.
 type Restore struct {
-	Room chat.RoomID
-	Logs []Log
+	Room  chat.RoomID
+	Logs  []Log
+	Early []Early // what is shown before its turn
 }
 
 // Post is something this person says in an open room. Ref comes back in its Commit.
@@ -210,6 +211,13 @@ type state struct {
 	count   int // of entries in pending
 	// blocked says, for a log, which others wait for it to move.
 	blocked map[chat.LogID]map[chat.LogID]struct{}
+	// claims are what is known to be missing, claimed how many, claimedBy of whom.
+	claims    map[chat.LogID]claims
+	claimed   int
+	claimedBy map[chat.DeviceID]int
+	// early are the entries shown before their turn, earlies how many.
+	early   map[chat.LogID]map[uint64]early
+	earlies int
 
 	root      [32]byte
 	rootValid bool
@@ -232,6 +240,7 @@ type waiting struct {
 	from      chat.DeviceID
 	since     time.Time
 	solicited bool
+	shown     bool // early
 }
 
 // New returns an engine in no room.
@@ -262,6 +271,10 @@ func (e *Engine) Handle(now time.Time, in Input) []Effect {
 		out = e.rename(now, in)
 	case Receive:
 		out = e.receive(now, in)
+	case Ahead:
+		out = e.ahead(now, in)
+	case Settled:
+		e.settled(in)
 	case Tick:
 		e.tickAt = time.Time{}
 		out = e.tick(now)
@@ -277,6 +290,7 @@ func (e *Engine) room(id chat.RoomID) *state {
 			id: id, logs: map[chat.LogID]*log{}, devices: map[chat.DeviceID]int{}, people: map[chat.PersonID]int{},
 			fresh: map[chat.LogID]struct{}{}, pending: map[chat.LogID]map[slot]waiting{},
 			blocked: map[chat.LogID]map[chat.LogID]struct{}{}, barred: map[chat.LogID]struct{}{},
+			claims: map[chat.LogID]claims{}, claimedBy: map[chat.DeviceID]int{}, early: map[chat.LogID]map[uint64]early{},
 		}
 		e.rooms[id] = r
 	}
@@ -296,6 +310,9 @@ func (e *Engine) exit(id chat.RoomID) {
 	}
 	clear(r.blocked)
 	clear(r.barred)
+	clear(r.claims)
+	clear(r.claimedBy)
+	r.claimed = 0
 }
 
 func (e *Engine) restore(now time.Time, in Restore) {
@@ -320,6 +337,11 @@ func (e *Engine) restore(now time.Time, in Restore) {
 		}
 	}
 	r.seen = r.highest(now)
+	clear(r.early)
+	r.earlies = 0
+	for _, at := range in.Early {
+		r.noteEarly(now, at)
+	}
 }
 
 // mayContinue reports whether this device may append to a log it finds.

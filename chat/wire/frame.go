@@ -150,6 +150,9 @@ func EncodeFrame(f Frame) []byte {
 	case Entries:
 		v.Entries = list(v.Entries)
 		f = v
+	case Newest:
+		v.Entries = list(v.Entries)
+		f = v
 	case OpsWant:
 		v.Have = list(v.Have)
 		f = v
@@ -250,6 +253,8 @@ func DecodeFrame(b []byte) (Frame, error) {
 			err = between(f.Message, 1, MaxLive, "live message")
 		}
 		return f, err
+	case TypeWantNewest, TypeNewest:
+		return decodeNewest(t, body)
 	default:
 		return decodePeople(t, body)
 	}
