@@ -110,24 +110,44 @@ func BenchmarkAppend(b *testing.B) {
 }
 
 // BenchmarkCommit stores what a message comes with: in an open room nothing, in a
-// sealed one the state of the key it was opened with.
+// sealed one the state of the key it was opened with. One by one, each is waited for;
+// else they come faster than they are stored.
 func BenchmarkCommit(b *testing.B) {
 	for _, kind := range []chat.RoomKind{chat.RoomOpen, chat.RoomPrivate} {
-		b.Run(string(kind), func(b *testing.B) {
-			s := openStore(b, b.TempDir())
-			hlc, writers, state := noon, 50, make([]byte, 400)
-			recs := records(benchWriters(chat.OpenRoom("#lobby"), writers), b.N, &hlc, newWords(1))
-			b.ResetTimer()
-			for i := range recs {
-				batch := Batch{Records: recs[i : i+1]}
-				if kind.Sealed() {
-					batch.State = []StateChange{{fmt.Sprintf("seal/epoch/%x/%x/1", recs[i].Room, recs[i].Entry.Device), state}}
+		for _, way := range []string{"one by one", "stream"} {
+			b.Run(string(kind)+"/"+way, func(b *testing.B) {
+				s := openStore(b, b.TempDir())
+				hlc, writers, state := noon, 10, make([]byte, 400)
+				recs := records(benchWriters(chat.OpenRoom("#lobby"), writers), b.N, &hlc, newWords(1))
+				batches := make([]Batch, len(recs))
+				for i := range recs {
+					batches[i].Records = recs[i : i+1]
+					if kind.Sealed() {
+						batches[i].State = []StateChange{{fmt.Sprintf("seal/epoch/%x/%x/1", recs[i].Room, recs[i].Entry.Device), state}}
+					}
 				}
-				if _, err := s.commit(batch); err != nil {
-					b.Fatal(err)
+				b.ResetTimer()
+				if way == "one by one" {
+					for i := range batches {
+						if _, err := s.commit(batches[i]); err != nil {
+							b.Fatal(err)
+						}
+					}
+					return
 				}
-			}
-		})
+				var wg sync.WaitGroup
+				wg.Add(len(batches))
+				for i := range batches {
+					s.Commit(batches[i], func(_ []chat.Cursor, err error) {
+						if err != nil {
+							b.Error(err)
+						}
+						wg.Done()
+					})
+				}
+				wg.Wait()
+			})
+		}
 	}
 }
 

@@ -44,20 +44,50 @@ type slots struct {
 	have int64   // there are so many
 }
 
+// stateWrites are the changes of state of the transaction at hand. Of several of one
+// key only the last is written: the key of a log changes with each message, and many
+// messages may come in one transaction.
+type stateWrites struct {
+	order []string
+	value map[string][]byte
+}
+
+// putState has the transaction change state when it ends.
 func (w *writer) putState(c StateChange) error {
 	if len(c.Key) == 0 || len(c.Key) > MaxStateKey {
 		return chat.Errorf(chat.CodeInternal, "Something was to be stored under a name of %d bytes. Report these words.", len(c.Key))
 	}
+	s := &w.state
+	if _, again := s.value[c.Key]; !again {
+		s.order = append(s.order, c.Key)
+	}
+	s.value[c.Key] = c.Value
+	return nil
+}
+
+// flushState writes what putState has collected.
+func (w *writer) flushState() error {
+	for _, key := range w.state.order {
+		if err := w.writeState(key, w.state.value[key]); err != nil {
+			return err
+		}
+	}
+	w.state.order = w.state.order[:0]
+	clear(w.state.value)
+	return nil
+}
+
+func (w *writer) writeState(name string, value []byte) error {
 	var slot int64
 	found, err := w.queryRow(func(s *sqlite3.Stmt) error {
 		slot = s.ColumnInt64(0)
 		return nil
-	}, `SELECT slot FROM state WHERE name = ?`, []byte(c.Key))
+	}, `SELECT slot FROM state WHERE name = ?`, []byte(name))
 	if err != nil {
 		return err
 	}
 	var key [slotSize]byte
-	if c.Value == nil {
+	if value == nil {
 		if !found {
 			return nil
 		}
@@ -67,7 +97,7 @@ func (w *writer) putState(c StateChange) error {
 		if w.slots != nil {
 			w.slots.free = append(w.slots.free, slot)
 		}
-		return w.exec(`DELETE FROM state WHERE name = ?`, []byte(c.Key))
+		return w.exec(`DELETE FROM state WHERE name = ?`, []byte(name))
 	}
 	if !found {
 		if slot, err = w.takeSlot(); err != nil {
@@ -78,9 +108,9 @@ func (w *writer) putState(c StateChange) error {
 	if err := w.putSlot(slot, &key); err != nil {
 		return err
 	}
-	sealed := stateCipher(&key).Seal(nil, stateNonce[:], c.Value, []byte(c.Key))
+	sealed := stateCipher(&key).Seal(nil, stateNonce[:], value, []byte(name))
 	return w.exec(`INSERT INTO state (name, slot, value) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
-		[]byte(c.Key), slot, sealed)
+		[]byte(name), slot, sealed)
 }
 
 // stateNonce is always the same, since a key encrypts one value.

@@ -33,6 +33,7 @@ type writer struct {
 		rooms []*roomState
 		logs  []*logState
 	}
+	state  stateWrites
 	slots  *slots // nil until state is first written
 	upkeep upkeep
 	// failure is why the latest operation was not stored; nil if it was. It is the
@@ -70,7 +71,7 @@ func (w *writer) reset() error {
 	w.logs = make(map[logKey]*logState)
 	w.devices = make(map[chat.DeviceID]int64)
 	w.dirty.rooms, w.dirty.logs = nil, nil
-	w.slots = nil
+	w.slots, w.state = nil, stateWrites{value: make(map[string][]byte)}
 	var err error
 	if w.cursor, err = w.lastCursor(); err != nil {
 		return err
@@ -187,8 +188,11 @@ func (w *writer) commit(batch []op) (n int, err error) {
 	return n, nil
 }
 
-// flush writes what changed in rooms and logs.
+// flush writes what changed in rooms, logs and state.
 func (w *writer) flush() error {
+	if err := w.flushState(); err != nil {
+		return err
+	}
 	for _, r := range w.dirty.rooms {
 		r.dirty = false
 		if err := w.exec(`UPDATE room SET unread = ?, unreadable = ?, last_sort = ?, last_sent = ?, read_entry = ?, read_sort = ?, read_log = ?, read_seq = ? WHERE id = ?`,
