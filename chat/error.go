@@ -3,6 +3,7 @@ package chat
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 )
 
 // Code is the stable name of a kind of failure, for programs to branch on. The
@@ -61,6 +62,14 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause, which is for logs and not for people.
 func (e *Error) Unwrap() error { return e.Err }
+
+// LogValue implements slog.LogValuer: a log has the cause behind the sentence.
+func (e *Error) LogValue() slog.Value {
+	if e.Err == nil {
+		return slog.StringValue(e.Error())
+	}
+	return slog.StringValue(e.Error() + " (" + e.Err.Error() + ")")
+}
 
 // Errorf makes an Error whose text already ends with what to do next.
 func Errorf(code Code, format string, args ...any) *Error {

@@ -20,7 +20,7 @@ func (n *Node) warn(w chat.Error) {
 	n.warnings[w.Code] = w
 	n.mu.Unlock()
 	if !had || old.Text != w.Text {
-		n.rarely(string(w.Code), slog.LevelWarn, w.Text, "code", w.Code)
+		n.rarely(string(w.Code), slog.LevelWarn, w.Text, "code", w.Code, "cause", w.Err)
 		n.feed.Publish(chat.WarningEvent{Warning: w})
 	}
 }
@@ -64,6 +64,12 @@ func (n *Node) storeFailed(ids []chat.RoomID, err error) {
 		default: // as many rooms wait already; this one fails again with its next entry
 		}
 	}
+}
+
+// historyFailed logs why the history could not be read, or kept in order. Whoever
+// asked is told in plain words; a log has the cause.
+func (n *Node) historyFailed(err error) {
+	n.rarely("history", slog.LevelError, "the history", "err", err)
 }
 
 // storeWorks notes that an entry was stored.

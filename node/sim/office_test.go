@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"testing"
 	"time"
@@ -26,7 +27,8 @@ type desk struct {
 
 func newOffice(t testing.TB) (*Office, func(name string) *desk) {
 	t.Helper()
-	o := NewOffice(t.TempDir(), nil)
+	// What goes wrong in a node is worth reading beside what a test says.
+	o := NewOffice(t.TempDir(), slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})))
 	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
 	t.Cleanup(func() {
 		if err := o.Close(ctx); err != nil {

@@ -218,7 +218,11 @@ func (c *conn) query(row func(*sqlite3.Stmt) error, sql string, args ...any) err
 			return err
 		}
 	}
-	return errors.Join(stmt.Err(), stmt.Reset())
+	err = stmt.Err()
+	if again := stmt.Reset(); err == nil {
+		err = again // else it repeats the error of the last step
+	}
+	return err
 }
 
 // queryRow calls row for the first row and reports whether there was one.

@@ -2,7 +2,10 @@ package store
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -214,5 +217,38 @@ func TestNoDamageIsReadSilently(t *testing.T) {
 	}
 	if said < len(good)/page/2 {
 		t.Errorf("of %d damaged pages %d were noticed; is anything checked?", len(good)/page, said)
+	}
+}
+
+// A maintainer who reads a log learns what a person need not know: which of SQLite's
+// errors it was.
+func TestWhyAReadFailedIsTold(t *testing.T) {
+	dir := t.TempDir()
+	lobby := someHistory(t, dir, 1000)
+	path := filepath.Join(dir, FileName)
+	var told []error
+	s, err := Open(t.Context(), dir, Options{Key: testKey, Trouble: func(err error) { told = append(told, err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	if _, err := s.Messages(left, lobby, MessageQuery{}); !errors.Is(err, context.Canceled) || len(told) != 0 {
+		t.Errorf("whoever asked has left: %v, told %v", err, told)
+	}
+	if err := os.Truncate(path, size(path)/2); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Messages(t.Context(), lobby, MessageQuery{Limit: 1000})
+	if chat.CodeOf(err) != chat.CodeHomeBroken || len(told) != 1 {
+		t.Fatalf("error = %v, told %v", err, told)
+	}
+	var log bytes.Buffer
+	slog.New(slog.NewTextHandler(&log, nil)).Error("reading", "err", told[0])
+	if line := log.String(); !strings.Contains(line, "is damaged") || !strings.Contains(line, "SQLite's code ") {
+		t.Errorf("the log says %q", line)
+	}
+	if err := s.Close(); err != nil {
+		t.Log("close: ", err)
 	}
 }

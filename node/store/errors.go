@@ -15,9 +15,11 @@ import (
 // wrap turns a failure of SQLite or the file system into a sentence for a person.
 // Errors that are one already, and those of a context, pass unchanged.
 func wrap(dir string, err error) error {
-	var done *chat.Error
-	if err == nil || errors.As(err, &done) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if !foreign(err) {
 		return err
+	}
+	if code := sqlite3.ExtendedErrorCode(0); errors.As(err, &code) {
+		err = fmt.Errorf("%w, SQLite's code %d", err, code) // its words name only the kind
 	}
 	text := func(format string) string { return fmt.Sprintf(format, dir) }
 	switch {
@@ -40,6 +42,13 @@ func wrap(dir string, err error) error {
 	}
 	return chat.Wrap(chat.CodeInternal, err, text("Storing in %s failed in a way Earshot did not expect: ")+err.Error()+".",
 		"Try again; if it happens again, report these words.")
+}
+
+// foreign reports whether an error is neither a sentence for a person nor a
+// context's.
+func foreign(err error) bool {
+	var done *chat.Error
+	return err != nil && !errors.As(err, &done) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 
 func isPathError(err error) bool {

@@ -60,6 +60,9 @@ type Options struct {
 	Key []byte
 	// Notify tells the person about work that takes a while. It may be nil.
 	Notify func(text string)
+	// Trouble is told why a read failed, or work that nobody waits for. It may be
+	// nil, and is called by several goroutines at once.
+	Trouble func(error)
 	// Hold, in tests, runs in the writer before each transaction.
 	hold func()
 	// Step, in tests, is told what comes next while a history is encrypted.
@@ -201,7 +204,16 @@ func (s *Store) failed(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, sqlite3.INTERRUPT) {
 		return ctx.Err()
 	}
+	if foreign(err) {
+		s.trouble(err)
+	}
 	return wrap(s.dir, err)
+}
+
+func (s *Store) trouble(err error) {
+	if s.opt.Trouble != nil {
+		s.opt.Trouble(wrap(s.dir, err))
+	}
 }
 
 // checkFiles refuses what SQLite would repair by throwing data away: it deletes

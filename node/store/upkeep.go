@@ -63,24 +63,27 @@ func (u *upkeep) due() time.Time {
 
 // keepUp does what is due, or too much to wait. What fails is tried again later:
 // nothing depends on it but a search, which then says so.
-func (w *writer) keepUp(now time.Time) {
+func (w *writer) keepUp(now time.Time) (err error) {
 	due := w.upkeep.due()
 	all := !due.IsZero() && !now.Before(due)
 	if all || w.upkeep.unindexed.Load() >= maxUnindexed {
-		_ = w.index()
+		err = w.index()
 	}
 	switch {
 	case all:
-		_ = w.emptyLog()
+		err = errors.Join(err, w.emptyLog())
 		w.upkeep.since = time.Time{}
 		if w.upkeep.unindexed.Load() > 0 || w.upkeep.logPages > 0 {
 			w.upkeep.since = now
 		}
 	case w.upkeep.logPages >= maxLogPages && !w.upkeep.held:
-		if _, _, err := w.db.WALCheckpoint("main", sqlite3.CHECKPOINT_PASSIVE); err == nil {
+		_, _, folding := w.db.WALCheckpoint("main", sqlite3.CHECKPOINT_PASSIVE)
+		if folding == nil {
 			w.upkeep.logPages = 0
 		}
+		err = errors.Join(err, folding)
 	}
+	return err
 }
 
 // emptyLog folds the write-ahead log into the file and cuts it to nothing, so that

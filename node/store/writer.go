@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -114,7 +115,7 @@ func (s *Store) write() {
 			return
 		}
 		if len(batch) == 0 {
-			s.w.keepUp(time.Now())
+			s.keepUp()
 			continue
 		}
 		if s.opt.hold != nil {
@@ -136,7 +137,15 @@ func (s *Store) write() {
 			clear(batch[:n]) // the queue's array would keep their records alive
 			batch = batch[n:]
 		}
-		s.w.keepUp(time.Now())
+		s.keepUp()
+	}
+}
+
+// keepUp does what waits. That a reader or another program is in the way is not worth
+// a word.
+func (s *Store) keepUp() {
+	if err := s.w.keepUp(time.Now()); err != nil && !errors.Is(err, sqlite3.BUSY) {
+		s.trouble(err)
 	}
 }
 
