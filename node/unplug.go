@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"io"
 	"time"
 
 	"earshot/chat"
@@ -37,17 +36,3 @@ func (n *Node) React(context.Context, chat.EntryID, string, bool) (chat.Message,
 func (n *Node) SetDisappear(context.Context, chat.RoomID, time.Duration) error { return notYet() }
 
 func (n *Node) SetRetention(context.Context, chat.RoomID, time.Duration) error { return notYet() }
-
-func (n *Node) Keeper(context.Context) (chat.Keeper, error) { return chat.Keeper{}, notYet() }
-
-func (n *Node) SetKeeper(context.Context, bool, int64) (chat.Keeper, error) {
-	return chat.Keeper{}, notYet()
-}
-
-func (n *Node) CarryOut(context.Context, io.Writer) (chat.Carried, error) {
-	return chat.Carried{}, notYet()
-}
-
-func (n *Node) CarryIn(context.Context, io.Reader) (chat.Carried, error) {
-	return chat.Carried{}, notYet()
-}

@@ -162,6 +162,9 @@ func EncodeFrame(f Frame) []byte {
 	case OwnTexts:
 		v.Texts = list(v.Texts)
 		f = v
+	case Found:
+		v.Envelopes = list(v.Envelopes)
+		f = v
 	}
 	return append([]byte{byte(f.frameType())}, Marshal(f)...)
 }

@@ -85,7 +85,7 @@ func (OwnContacts) frameType() FrameType { return TypeOwnContacts }
 func (OwnWant) frameType() FrameType     { return TypeOwnWant }
 func (OwnTexts) frameType() FrameType    { return TypeOwnTexts }
 
-// decodeOwn reads the frames of this file; any other type is Unknown.
+// decodeOwn reads the frames of this file; any other type is a courier's.
 func decodeOwn(t FrameType, body []byte) (Frame, error) {
 	switch t {
 	case TypeCodeShown:
@@ -111,7 +111,7 @@ func decodeOwn(t FrameType, body []byte) (Frame, error) {
 		f, err := decodeAs[OwnTexts](body)
 		return f, first(err, checkRoom(f.Room), checkTexts(f.Texts))
 	}
-	return Unknown{Type: t}, nil
+	return decodeCourier(t, body)
 }
 
 func checkRecords(records [][]byte) error {
