@@ -120,4 +120,37 @@ const (
 	// follow in their logs: more than a person pages through while the rest comes
 	// (guess).
 	MaxEarly = 2048
+	// MaxContent bounds what an entry says before it is sealed, in bytes: the
+	// largest that fits, padded, an entry's payload. It holds MaxText and a few
+	// mentions; who mentions many writes a little less.
+	MaxContent = 31*512 - 1
+	// MaxMentions bounds the people whom a message calls (guess: who calls more
+	// means everybody).
+	MaxMentions = 32
+	// MaxRemoved bounds the messages that one entry removes: their ids take 2 KiB.
+	MaxRemoved = 64
+	// MaxSign bounds the sign of a reaction, in bytes: the longest emoji, a family
+	// of four with skin tones, takes 41.
+	MaxSign = 48
+	// MaxSigns bounds the different signs shown under one message, those put there
+	// first (guess: more do not fit a line).
+	MaxSigns = 24
+	// MaxReactions bounds the reactions that are kept of one message, the newest
+	// (guess: MaxMembers people, four each).
+	MaxReactions = 1024
+	// MaxRevisions bounds what is kept of what a message said before, the newest
+	// (guess: nobody reads more).
+	MaxRevisions = 32
+	// MaxKeep bounds for how long messages are kept or until they disappear, where
+	// that is set at all: ten years of 365 days.
+	MaxKeep = 10 * 365 * 24 * time.Hour
+	// MaxSettings bounds the settings of one room that are remembered, to tell when
+	// what was said there was to disappear: the newest (guess).
+	MaxSettings = 256
+	// MaxWanted bounds the entries whose payloads are asked for in one session and
+	// room: with 16 KiB each they are 4 MiB at the most.
+	MaxWanted = 256
+	// MaxWantedTries is how many sessions ask for one payload before it is given
+	// up: who has it would have given it (guess).
+	MaxWantedTries = 32
 )

@@ -169,7 +169,7 @@ func decodeCourier(t FrameType, body []byte) (Frame, error) {
 		}
 		return f, first(err, exactly(f.ID, EnvelopeIDSize, "envelope id"), exactly(f.Secret, EnvelopeProof, "secret"))
 	}
-	return Unknown{Type: t}, nil
+	return decodeContent(t, body)
 }
 
 // several checks things of one size that stand one behind the other.

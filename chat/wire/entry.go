@@ -36,6 +36,14 @@ const (
 	KindMessage Kind = 2
 	// KindProfile changes the name that its author goes by.
 	KindProfile Kind = 3
+	// KindEdit changes what a message of its author's says.
+	KindEdit Kind = 4
+	// KindDelete removes messages.
+	KindDelete Kind = 5
+	// KindReaction puts a sign under a message, or takes it away.
+	KindReaction Kind = 6
+	// KindSetting says for how long what is said in a direct chat is kept.
+	KindSetting Kind = 7
 	// KindKeyShare hands keys of a sealed room to some of its devices; chat/seal
 	// has its layout.
 	KindKeyShare Kind = 16
@@ -56,6 +64,17 @@ const (
 type Dep struct {
 	Log chat.LogID
 	Seq uint64
+}
+
+// Removable reports whether the payload of an entry of this kind may be removed:
+// of what people have said, and of kinds that this version does not know.
+func (k Kind) Removable() bool {
+	switch k {
+	case KindOpen, KindProfile, KindDelete, KindReaction, KindSetting,
+		KindKeyShare, KindKeyRequest, KindPrekey, KindMembership, KindDevices:
+		return false
+	}
+	return true
 }
 
 // Header is the signed part of an entry (PROTOCOL.md#entries).

@@ -165,6 +165,9 @@ func EncodeFrame(f Frame) []byte {
 	case Found:
 		v.Envelopes = list(v.Envelopes)
 		f = v
+	case Payloads:
+		v.Payloads = list(v.Payloads)
+		f = v
 	}
 	return append([]byte{byte(f.frameType())}, Marshal(f)...)
 }

@@ -16,11 +16,6 @@ type Open struct {
 // SaltSize is the length of Open.Salt in bytes.
 const SaltSize = 16
 
-// Message is the payload of KindMessage.
-type Message struct {
-	Text string `cbor:"1,keyasint"`
-}
-
 // Profile is the payload of KindProfile.
 type Profile struct {
 	Name string `cbor:"1,keyasint"`
@@ -48,16 +43,6 @@ func DecodeOpen(b []byte) (Open, error) {
 		return Open{}, invalid("a salt of %d bytes", len(o.Salt))
 	}
 	return o, checkString(o.Name, chat.MaxName, "name")
-}
-
-// DecodeMessage reads the payload of KindMessage. Its text is as its author wrote
-// it: it passes chat.CleanText before a face sees it.
-func DecodeMessage(b []byte) (Message, error) {
-	var m Message
-	if err := Unmarshal(b, &m); err != nil {
-		return Message{}, err
-	}
-	return m, checkString(m.Text, chat.MaxText, "text")
 }
 
 // DecodeProfile reads the payload of KindProfile.
