@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"earshot/chat"
 	"earshot/chat/catchup"
@@ -366,7 +367,10 @@ type holdings struct{ c *core }
 
 func (h holdings) Rooms() []chat.RoomID         { return h.c.rooms.Rooms() }
 func (h holdings) Root(id chat.RoomID) [32]byte { return h.c.rooms.Root(id) }
-func (h holdings) Pending(id chat.RoomID) int   { return h.c.rooms.Pending(id) }
+
+func (h holdings) HasHeld(id chat.RoomID, root [32]byte) bool { return h.c.rooms.HasHeld(id, root) }
+func (h holdings) MovedAt(id chat.RoomID) time.Time           { return h.c.rooms.MovedAt(id) }
+func (h holdings) WaitingSince(id chat.RoomID) time.Time      { return h.c.rooms.WaitingSince(id) }
 
 // Shared returns the rooms that may be named to a neighbour.
 func (h holdings) Shared(d chat.DeviceID) []chat.RoomID {

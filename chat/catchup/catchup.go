@@ -21,6 +21,9 @@ const (
 	// askAfter is how long the neighbour with the higher id waits before it asks
 	// about a difference that both can see.
 	askAfter = 250 * time.Millisecond
+	// busyFor is how long after something came a room counts as busy, and a
+	// difference as what may be on its way: settleAfter is how long that is given.
+	busyFor, settleAfter = time.Second, 100 * time.Millisecond
 	// repairAfter is how long a gap may fill by itself before its origin is asked.
 	// The live path of a busy room is late by as much without losing anything.
 	repairAfter = 100 * time.Millisecond
@@ -40,6 +43,9 @@ const (
 	// with one neighbour, each in its turn.
 	idleMin = 30 * time.Second
 	idleMax = 5 * time.Minute
+	// maxOthers is how many neighbours beside its origin are asked about a gap
+	// before more has to show it: who invents one costs few sessions.
+	maxOthers = 2
 	// maxSessions bounds the sessions this node has asked for at one time.
 	maxSessions = 8
 )
@@ -51,7 +57,14 @@ type Holdings interface {
 	// order. It may change at any time.
 	Shared(chat.DeviceID) []chat.RoomID
 	Root(chat.RoomID) [32]byte
-	Pending(chat.RoomID) int
+	// HasHeld reports whether a room was held here, now or a moment ago, as this root
+	// sums it up: then whoever holds that has nothing that is not here.
+	HasHeld(chat.RoomID, [32]byte) bool
+	// MovedAt returns when something of a room was last taken.
+	MovedAt(chat.RoomID) time.Time
+	// WaitingSince returns when that came which has waited longest for what comes
+	// before it; zero if nothing waits.
+	WaitingSince(chat.RoomID) time.Time
 }
 
 // Input is what the engine is told. A sealed union.
@@ -73,7 +86,7 @@ type Heard struct {
 }
 
 // Gap: something is missing here that the neighbour seems to have. It comes when
-// what showed the gap is Pending.
+// what showed the gap waits.
 type Gap struct{ Device chat.DeviceID }
 
 // Lost: the live path had to drop something on its way to the neighbour.
@@ -132,6 +145,7 @@ type Engine struct {
 	idleAt   time.Time // of the next idle round
 	idle     time.Duration
 	idled    [32]byte // what was held at the last idle round
+	others   int      // neighbours that may still be asked about the gap at hand
 }
 
 type neighbour struct {
@@ -232,11 +246,32 @@ func (e *Engine) gap(now time.Time, d chat.DeviceID) {
 	case !e.pending(d) && slices.ContainsFunc(e.holdings.Rooms(), e.waits):
 		planned := func(d chat.DeviceID) bool { p := e.peers[d]; return e.pending(d) && (p.busy() || !p.askAt.IsZero()) }
 		if !slices.ContainsFunc(e.devices(), planned) {
+			e.others = maxOthers + 1 // the first of them in the origin's place
 			e.askAnother(now.Add(e.jitter(repairAfter, 4*repairAfter)), d)
 		}
 	case !p.asking && p.askAt.IsZero():
+		e.others = maxOthers
 		p.ask(now.Add(e.jitter(repairAfter, 4*repairAfter)), true)
 	}
+}
+
+// overdue reports whether something of a room shared with a neighbour has waited too
+// long for what comes before it; if not, but something waits, when it will have.
+func (e *Engine) overdue(now time.Time, d chat.DeviceID) (bool, time.Time) {
+	var oldest time.Time
+	for _, id := range e.holdings.Shared(d) {
+		if t := e.holdings.WaitingSince(id); !t.IsZero() && (oldest.IsZero() || t.Before(oldest)) {
+			oldest = t
+		}
+	}
+	switch {
+	case oldest.IsZero():
+		return false, oldest
+	case now.Before(oldest.Add(repairAfter)):
+		// What had shown the gap is no longer waiting, and what waits now came since.
+		return false, oldest.Add(e.jitter(repairAfter, 4*repairAfter))
+	}
+	return true, oldest
 }
 
 // busy reports whether a session with the neighbour runs, in which both sides get
@@ -266,8 +301,11 @@ func (e *Engine) askAbout(now time.Time, d chat.DeviceID, p *neighbour) {
 		return
 	}
 	at := now
-	if bytes.Compare(e.self[:], d[:]) > 0 {
+	switch {
+	case bytes.Compare(e.self[:], d[:]) > 0:
 		at = now.Add(e.jitter(askAfter, 2*askAfter))
+	case slices.ContainsFunc(e.holdings.Shared(d), func(id chat.RoomID) bool { return now.Sub(e.holdings.MovedAt(id)) < busyFor }):
+		at = now.Add(e.jitter(settleAfter, 2*settleAfter))
 	}
 	p.ask(at, false)
 }
@@ -288,7 +326,15 @@ func (e *Engine) due(now time.Time) []Effect {
 		gap := p.gap
 		p.askAt, p.gap = time.Time{}, false
 		// What was missing may have come in the meantime.
-		if wanted := (gap && e.pending(d)) || (p.have != nil && e.differs(d, p.have)); !wanted {
+		if wanted := p.have != nil && e.differs(d, p.have); !wanted && gap {
+			late, at := e.overdue(now, d)
+			if !late {
+				if !at.IsZero() {
+					p.ask(at, true)
+				}
+				continue
+			}
+		} else if !wanted {
 			continue
 		}
 		p.asking, p.have, p.before = true, nil, e.held(e.holdings.Shared(d))
@@ -348,14 +394,18 @@ func (e *Engine) ended(now time.Time, in Ended) {
 	e.askAnother(now.Add(e.jitter(retryAfter/2, retryAfter)), in.Device)
 }
 
-// askAnother plans a repair of what is pending, if anything is, with a neighbour
-// other than the one that could not fill the gap.
+// askAnother plans a repair of what is pending, if anything is and enough have not
+// been asked, with a neighbour other than the one that could not fill the gap.
 func (e *Engine) askAnother(at time.Time, not chat.DeviceID) {
+	if e.others == 0 {
+		return
+	}
 	devices := slices.DeleteFunc(e.devices(), func(d chat.DeviceID) bool {
 		p := e.peers[d]
 		return d == not || p.busy() || !p.askAt.IsZero() || !e.pending(d)
 	})
 	if len(devices) > 0 {
+		e.others--
 		e.peers[devices[e.rng.IntN(len(devices))]].ask(at, true)
 	}
 }
@@ -401,16 +451,16 @@ func (e *Engine) tell(now time.Time, d chat.DeviceID) Effect {
 	return Tell{Device: d, Have: wire.Have{Nonce: nonce, Rooms: roots(nonce, rooms)}}
 }
 
-// differs reports whether a neighbour holds some shared room otherwise than this
-// node. Who has more cannot be seen from a root.
+// differs reports whether a neighbour may hold something of a shared room that is not
+// here. Who has more cannot be seen from a root, unless it was this node's own a
+// moment ago.
 func (e *Engine) differs(d chat.DeviceID, have *wire.Have) bool {
 	theirs := make(map[chat.RoomTag][]byte, len(have.Rooms))
 	for _, r := range have.Rooms {
 		theirs[chat.RoomTag(r.Tag)] = r.Root
 	}
 	for _, id := range e.holdings.Shared(d) {
-		root := e.holdings.Root(id)
-		if their, ok := theirs[id.SessionTag(have.Nonce)]; ok && !bytes.Equal(their, root[:]) {
+		if their, ok := theirs[id.SessionTag(have.Nonce)]; ok && !e.holdings.HasHeld(id, [32]byte(their)) {
 			return true
 		}
 	}
@@ -423,7 +473,7 @@ func (e *Engine) pending(d chat.DeviceID) bool {
 	return slices.ContainsFunc(e.holdings.Shared(d), e.waits)
 }
 
-func (e *Engine) waits(id chat.RoomID) bool { return e.holdings.Pending(id) > 0 }
+func (e *Engine) waits(id chat.RoomID) bool { return !e.holdings.WaitingSince(id).IsZero() }
 
 func (e *Engine) devices() []chat.DeviceID {
 	out := make([]chat.DeviceID, 0, len(e.peers))

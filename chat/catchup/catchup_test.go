@@ -16,15 +16,34 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // fakeHoldings is what a node holds of the lobby: a set, summed up by its bits.
 type fakeHoldings struct {
-	set  uint64
-	gaps int
+	set   uint64
+	gaps  int
+	since time.Time // of the gaps; noon if zero
+	was   []uint64  // sets held a moment ago
+	moved time.Time
 }
 
 func (h *fakeHoldings) Rooms() []chat.RoomID               { return []chat.RoomID{lobby} }
 func (h *fakeHoldings) Shared(chat.DeviceID) []chat.RoomID { return h.Rooms() }
-func (h *fakeHoldings) Pending(chat.RoomID) int            { return h.gaps }
-func (h *fakeHoldings) Root(chat.RoomID) (r [32]byte) {
-	copy(r[:], fmt.Sprint(h.set))
+func (h *fakeHoldings) Root(chat.RoomID) [32]byte          { return setRoot(h.set) }
+func (h *fakeHoldings) MovedAt(chat.RoomID) time.Time      { return h.moved }
+
+func (h *fakeHoldings) HasHeld(_ chat.RoomID, root [32]byte) bool {
+	return setRoot(h.set) == root || slices.ContainsFunc(h.was, func(set uint64) bool { return setRoot(set) == root })
+}
+
+func (h *fakeHoldings) WaitingSince(chat.RoomID) time.Time {
+	switch {
+	case h.gaps == 0:
+		return time.Time{}
+	case h.since.IsZero():
+		return noon
+	}
+	return h.since
+}
+
+func setRoot(set uint64) (r [32]byte) {
+	copy(r[:], fmt.Sprint(set))
 	return r
 }
 

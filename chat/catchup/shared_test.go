@@ -32,8 +32,17 @@ func (h *sharedHoldings) Shared(d chat.DeviceID) []chat.RoomID {
 	return []chat.RoomID{lobby}
 }
 
-func (h *sharedHoldings) Root(id chat.RoomID) [32]byte { return h.roots[id] }
-func (h *sharedHoldings) Pending(id chat.RoomID) int   { return h.gaps[id] }
+func (h *sharedHoldings) Root(id chat.RoomID) [32]byte  { return h.roots[id] }
+func (h *sharedHoldings) MovedAt(chat.RoomID) time.Time { return time.Time{} }
+
+func (h *sharedHoldings) HasHeld(id chat.RoomID, root [32]byte) bool { return h.roots[id] == root }
+
+func (h *sharedHoldings) WaitingSince(id chat.RoomID) time.Time {
+	if h.gaps[id] == 0 {
+		return time.Time{}
+	}
+	return noon
+}
 
 // insider returns a node whose neighbours are in the secret room, and others that
 // are not.

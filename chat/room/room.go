@@ -221,6 +221,16 @@ type state struct {
 
 	root      [32]byte
 	rootValid bool
+	movedAt   time.Time
+	// trail is how the logs last moved, the newest step last: undone one by one they
+	// lead back through what was held before.
+	trail []step
+}
+
+// step is one log's move from a number, 0 if there was no such log, to the next held.
+type step struct {
+	log  chat.LogID
+	from uint64
 }
 
 type log struct {
@@ -319,6 +329,7 @@ func (e *Engine) restore(now time.Time, in Restore) {
 	r := e.room(in.Room)
 	entered, old := r.entered, r.logs
 	e.exit(in.Room)
+	r.trail = nil
 	r.entered, r.rootValid, r.own, r.seen = entered, false, nil, 0
 	r.logs = make(map[chat.LogID]*log, len(in.Logs))
 	clear(r.devices)
@@ -446,6 +457,64 @@ func (e *Engine) Root(id chat.RoomID) [32]byte {
 		r.root, r.rootValid = RootOf(e.Frontier(id)), true
 	}
 	return r.root
+}
+
+const (
+	// maxTrail bounds the steps that are remembered of a room: what a busy one takes
+	// while a summary is on its way. trailCost bounds what is hashed to look through
+	// them, in lines of a frontier: under 2 ms.
+	maxTrail  = 64
+	trailCost = 1 << 15
+)
+
+// went notes that a log moves.
+func (r *state) went(now time.Time, log chat.LogID, from uint64) {
+	if len(r.trail) == 2*maxTrail {
+		r.trail = r.trail[:copy(r.trail, r.trail[maxTrail:])]
+	}
+	r.trail = append(r.trail, step{log, from})
+	r.movedAt = now
+}
+
+// HasHeld reports whether the room was held as a root sums it up, now or some steps
+// ago.
+func (e *Engine) HasHeld(id chat.RoomID, root [32]byte) bool {
+	if e.Root(id) == root {
+		return true
+	}
+	r := e.rooms[id]
+	if r == nil {
+		return false
+	}
+	frontier := e.Frontier(id)
+	for n := range min(len(r.trail), maxTrail) {
+		if n*len(frontier) > trailCost {
+			break
+		}
+		s := r.trail[len(r.trail)-1-n]
+		i, ok := slices.BinarySearchFunc(frontier, s.log, func(l Log, id chat.LogID) int { return bytes.Compare(l.Log[:], id[:]) })
+		switch {
+		case !ok || frontier[i].Seq == wire.MaxSeq: // frozen since: it counts as held whole
+			return false
+		case s.from == 0:
+			frontier = slices.Delete(frontier, i, i+1)
+		default:
+			frontier[i].Seq = s.from
+		}
+		if RootOf(frontier) == root {
+			return true
+		}
+	}
+	return false
+}
+
+// MovedAt returns when something of a room was last taken, zero for not since it was
+// restored.
+func (e *Engine) MovedAt(id chat.RoomID) time.Time {
+	if r := e.rooms[id]; r != nil {
+		return r.movedAt
+	}
+	return time.Time{}
 }
 
 // RootOf returns the root of a frontier that is in ascending order of log.

@@ -1,0 +1,78 @@
+package catchup
+
+import (
+	"testing"
+	"time"
+)
+
+// In a busy room something waits at every moment, and never for long: entries overtake
+// those that they name as seen.
+func TestABusyRoomWithoutLossesHoldsNoSessions(t *testing.T) {
+	n := newNode(1, 5)
+	for _, d := range devices(2, 3, 4) {
+		n.do(noon, PeerUp{Device: d})
+	}
+	n.gaps = 1
+	for now := noon; now.Before(noon.Add(30 * time.Second)); now = now.Add(20 * time.Millisecond) {
+		n.since, n.moved = now.Add(-10*time.Millisecond), now
+		n.do(now, Gap{Device: peer(byte(2 + now.UnixMilli()/20%3))})
+		n.do(now, Tick{})
+	}
+	check(t, "asked", n.opens, nil)
+	// One that stays is asked about all the same.
+	now := noon.Add(30 * time.Second)
+	n.since = now
+	n.do(now, Gap{Device: peer(3)})
+	n.pass(t, now, now.Add(8*repairAfter))
+	if len(n.opens) == 0 {
+		t.Error("a gap that stays is not asked about")
+	}
+}
+
+func TestWhatANeighbourIsBehindInIsNotAskedOfIt(t *testing.T) {
+	n := newNode(1, 7)
+	n.do(noon, PeerUp{Device: peer(2)})
+	n.was = []uint64{5, 6}
+	n.do(noon, Heard{Device: peer(2), Have: have(5)})
+	n.pass(t, noon, noon.Add(10*time.Second))
+	check(t, "asked", n.opens, nil)
+	n.do(noon.Add(10*time.Second), Heard{Device: peer(2), Have: have(3)})
+	check(t, "what was never held", n.opens, devices(2))
+}
+
+func TestADifferenceInABusyRoomIsGivenAMoment(t *testing.T) {
+	n := newNode(1, 5)
+	n.do(noon, PeerUp{Device: peer(2)})
+	n.moved = noon
+	n.do(noon, Heard{Device: peer(2), Have: have(7)})
+	n.pass(t, noon, noon.Add(settleAfter-1))
+	check(t, "at once", n.opens, nil)
+	n.was, n.set = []uint64{5, 7}, 15 // it came, and more
+	n.pass(t, noon, noon.Add(10*time.Second))
+	check(t, "asked", n.opens, nil)
+	n.moved = noon.Add(10 * time.Second)
+	n.do(n.moved, Heard{Device: peer(2), Have: have(31)})
+	n.pass(t, n.moved, n.moved.Add(2*settleAfter))
+	check(t, "what does not come", n.opens, devices(2))
+}
+
+func TestAnInventedGapMakesThreeSessions(t *testing.T) {
+	n := newNode(1, 5)
+	for _, d := range devices(2, 3, 4, 5, 6, 7, 8) {
+		n.do(noon, PeerUp{Device: d})
+	}
+	n.gaps = 1
+	n.do(noon, Gap{Device: peer(2)})
+	now := noon
+	for range 600 {
+		now = now.Add(100 * time.Millisecond)
+		before := len(n.opens)
+		n.do(now, Tick{})
+		for _, d := range n.opens[before:] {
+			n.do(now, Ended{Device: d, Asked: true})
+		}
+	}
+	if len(n.opens) != 1+maxOthers || n.opens[0] != peer(2) {
+		t.Errorf("asked %v", short(n.opens))
+	}
+}
