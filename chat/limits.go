@@ -153,4 +153,19 @@ const (
 	// MaxWantedTries is how many sessions ask for one payload before it is given
 	// up: who has it would have given it (guess).
 	MaxWantedTries = 32
+	// MaxReceipts bounds the statements about one sealed room, of all its devices and
+	// kinds: five of each device that MaxMembers people usually have (guess), and a
+	// list of them fits a frame.
+	MaxReceipts = 2048
+	// MaxReceiptMarks bounds the logs that one statement speaks of: in a larger room
+	// it leaves out those that have been silent the longest (guess: four logs of
+	// each of MaxMembers people).
+	MaxReceiptMarks = 1024
+	// MaxReceiptBytes bounds the marks of all statements that a node holds, in bytes:
+	// a room of 250 devices that all speak takes 1 MiB (guess).
+	MaxReceiptBytes = 32 << 20
+	// MaxReceiptSteps bounds the steps by which a device came to hold or to read one
+	// log of this person's that are remembered with their times; of older ones the
+	// time is forgotten.
+	MaxReceiptSteps = 256
 )

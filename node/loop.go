@@ -30,6 +30,7 @@ type core struct {
 	quiet      map[*stream.Stream]*quietStream
 	circle     *circle
 	direct     *direct
+	receipts   *receipts // nil until they are loaded
 	typing     map[typingKey]typingState
 	viewed     chat.RoomID // on a screen; zero for none
 

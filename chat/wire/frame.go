@@ -168,6 +168,9 @@ func EncodeFrame(f Frame) []byte {
 	case Payloads:
 		v.Payloads = list(v.Payloads)
 		f = v
+	case ReceiptWant:
+		v.Lines = list(v.Lines)
+		f = v
 	}
 	return append([]byte{byte(f.frameType())}, Marshal(f)...)
 }
@@ -261,6 +264,8 @@ func DecodeFrame(b []byte) (Frame, error) {
 		return f, err
 	case TypeWantNewest, TypeNewest:
 		return decodeNewest(t, body)
+	case TypeReceipt, TypeReceiptHave, TypeReceiptWant:
+		return decodeReceipt(t, body)
 	default:
 		return decodePeople(t, body)
 	}
