@@ -18,10 +18,11 @@ type op struct {
 type queue struct {
 	wake chan struct{} // holds one when ops grew or closed was set
 
-	mu     sync.Mutex
-	ops    []op
-	rows   int // in ops and under way
-	closed bool
+	mu        sync.Mutex
+	ops       []op
+	rows      int  // in ops and under way
+	gathering bool // nobody need be woken before there are maxBatch
+	closed    bool
 }
 
 func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
@@ -35,7 +36,9 @@ func (q *queue) put(o op) bool {
 	}
 	q.ops = append(q.ops, o)
 	q.rows += o.rows
-	q.signal()
+	if !q.gathering || q.rows >= maxBatch {
+		q.signal()
+	}
 	return true
 }
 
@@ -64,6 +67,30 @@ func (q *queue) take(due time.Time) (batch []op, open bool) {
 		case <-q.wake:
 		case <-timer:
 			return nil, true
+		}
+	}
+}
+
+// gather waits a moment for more operations; for less if there are enough, or the queue
+// is closed.
+func (q *queue) gather(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		q.mu.Lock()
+		q.gathering = !q.closed && q.rows < maxBatch
+		wait := q.gathering
+		q.mu.Unlock()
+		if !wait {
+			return
+		}
+		select {
+		case <-q.wake:
+		case <-timer.C:
+			q.mu.Lock()
+			q.gathering = false
+			q.mu.Unlock()
+			return
 		}
 	}
 }

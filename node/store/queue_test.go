@@ -67,3 +67,47 @@ func TestTheQueueDoesNotWait(t *testing.T) {
 		}
 	})
 }
+
+// Who gathers waits for no more than there is room for, and not for a closed queue.
+func TestTheQueueGathersForAMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue()
+		begin := time.Now()
+		gather := func(meanwhile func()) (took time.Duration) {
+			done := make(chan struct{})
+			before := time.Now()
+			go func() {
+				defer close(done)
+				q.gather(time.Second)
+			}()
+			synctest.Wait()
+			meanwhile()
+			<-done
+			return time.Since(before)
+		}
+		if took := gather(func() { q.put(op{rows: 1}); q.put(op{rows: 1}) }); took != time.Second {
+			t.Errorf("gathered for %v, want 1s", took)
+		}
+		if batch, _ := q.take(time.Time{}); len(batch) != 2 {
+			t.Errorf("took %d operations of 2 that gathered", len(batch))
+		} else {
+			for _, o := range batch {
+				q.finished(o)
+			}
+		}
+		if took := gather(func() { q.put(op{rows: maxBatch}) }); took != 0 {
+			t.Errorf("gathered for %v when there was enough", took)
+		}
+		if took := gather(func() {}); took != 0 {
+			t.Errorf("gathered for %v when there was enough before", took)
+		}
+		batch, _ := q.take(time.Time{})
+		q.finished(batch[0])
+		if took := gather(func() { q.close() }); took != 0 {
+			t.Errorf("gathered for %v when closed", took)
+		}
+		if _, open := q.take(time.Time{}); open || time.Since(begin) != time.Second {
+			t.Error("an empty, closed queue is open, or something else waited")
+		}
+	})
+}
