@@ -121,8 +121,10 @@ func wantError(t *testing.T, what string, gotStatus int, body string, wantStatus
 }
 
 func TestWhatIsRefused(t *testing.T) {
-	s := serve(t, api.Config{})
+	n := apitest.New("Ann")
+	s := serve(t, api.Config{Backend: n})
 	id := "b" + strings.Repeat("a", 51)
+	said := n.Hear(n.Appear("Bob"), "#lobby", "hello").ID.String()
 	for _, c := range []struct {
 		name, method, path, body string
 		header                   []string
@@ -173,6 +175,23 @@ func TestWhatIsRefused(t *testing.T) {
 		{"no such invitation", "POST", "/v1/invitations/tea/accept", `{}`, nil, 404, chat.CodeNotFound},
 		{"a long code", "POST", "/v1/devices/join", `{"code":"` + strings.Repeat("1", 5000) + `"}`, nil, 413, chat.CodeTooLong},
 		{"no such device", "POST", "/v1/devices/phone/revoke", `{}`, nil, 404, chat.CodeNotFound},
+		{"an unknown message's story", "GET", "/v1/messages/" + id, "", nil, 404, chat.CodeNotFound},
+		{"too little of a message's id", "GET", "/v1/messages/abc", "", nil, 404, chat.CodeNotFound},
+		{"an edit in plain text", "PATCH", "/v1/messages/" + id, `{"text":"x"}`, []string{"Content-Type: text/plain"}, 400, chat.CodeUsage},
+		{"an edit of a form", "PATCH", "/v1/messages/" + id, `{"text":"x"}`, []string{"Sec-Fetch-Site: cross-site"}, 403, chat.CodeDenied},
+		{"a long sign", "PUT", "/v1/messages/" + said + "/reactions/" + strings.Repeat("x", 65), `{}`, []string{"Content-Type: application/json"}, 413, chat.CodeTooLong},
+		{"a word as a sign", "PUT", "/v1/messages/" + said + "/reactions/yes", `{}`, []string{"Content-Type: application/json"}, 400, chat.CodeUsage},
+		{"editing what another said", "PATCH", "/v1/messages/" + said, `{"text":"x"}`, []string{"Content-Type: application/json"}, 403, chat.CodeDenied},
+		{"removing what another said in the open", "DELETE", "/v1/messages/" + said, "", nil, 403, chat.CodeDenied},
+		{"messages that last less than no time", "PUT", "/v1/rooms/lobby/disappear", `{"seconds":-1}`, []string{"Content-Type: application/json"}, 400, chat.CodeUsage},
+		{"messages kept for ages", "PUT", "/v1/rooms/lobby/retention", `{"seconds":9223372036854775807}`, []string{"Content-Type: application/json"}, 400, chat.CodeUsage},
+		{"messages of the open that disappear", "PUT", "/v1/rooms/lobby/disappear", `{"seconds":60}`, []string{"Content-Type: application/json"}, 403, chat.CodeDenied},
+		{"what is missing nowhere", "GET", "/v1/rooms/nowhere/missing", "", nil, 404, chat.CodeNotFound},
+		{"a view of nowhere", "PUT", "/v1/rooms/nowhere/view", `{}`, []string{"Content-Type: application/json"}, 404, chat.CodeNotFound},
+		{"a keeper of less than no space", "PUT", "/v1/keeper", `{"on":true,"space":-1}`, []string{"Content-Type: application/json"}, 400, chat.CodeUsage},
+		{"carrying in JSON", "POST", "/v1/carry/in", `{}`, nil, 400, chat.CodeUsage},
+		{"carrying in of a form", "POST", "/v1/carry/in", "x", []string{"Content-Type: application/octet-stream", "Sec-Fetch-Site: cross-site"}, 403, chat.CodeDenied},
+		{"carrying in something else", "POST", "/v1/carry/in", "holiday pictures", []string{"Content-Type: application/octet-stream"}, 400, chat.CodeInvalid},
 		{"stopping what is no daemon", "POST", "/v1/stop", "{}", nil, 403, chat.CodeDenied},
 	} {
 		got, header, body := call(t, s, c.method, c.path, c.body, c.header...)
@@ -332,6 +351,42 @@ func TestEvents(t *testing.T) {
 	expect(t, events(t, s, "?after=2&run=another"), "ready", "gap", "person", "person", "3 message")
 	expect(t, events(t, s, "?after=0", "Last-Event-ID: 2"), "ready", "gap", "person", "person", "3 message")
 	expect(t, events(t, s, "?after=77"), "ready", "person", "person", "gap")
+}
+
+// A change is a fact: who was away reads it again, the newest of each message.
+func TestChangesOfMessagesAreFacts(t *testing.T) {
+	n := apitest.New("Ann")
+	s := serve(t, api.Config{Backend: n})
+	m := n.Hear(n.Appear("Bob"), "#lobby", "befoer")
+	live := events(t, s, "")
+	expect(t, live, "ready", "person", "person")
+	n.EditedBy(m.ID, "befor")
+	n.EditedBy(m.ID, "before")
+	expect(t, live, "3 message_changed", "4 message_changed")
+	n.Lack("#lobby", m.From, 4, m.ID)
+	expect(t, live, "missing")
+	expect(t, events(t, s, "?after=1"), "ready", "person", "person", "2 message", "3 message_changed", "4 message_changed")
+}
+
+// torn carries a beginning and then fails.
+type torn struct{ api.Backend }
+
+func (torn) CarryOut(_ context.Context, w io.Writer) (chat.Carried, error) {
+	_, err := io.WriteString(w, "the beginning")
+	return chat.Carried{Entries: 7}, errors.Join(err, errors.New("the disk is gone"))
+}
+
+func TestNobodyTakesAPartOfWhatIsCarriedForAll(t *testing.T) {
+	s := serve(t, api.Config{Backend: torn{apitest.New("Ann")}})
+	c, base := caller(t, s)
+	resp, err := c.Post(base+"/v1/carry/out", "application/json", strings.NewReader("{}"))
+	if err != nil {
+		return // cut off before anything came
+	}
+	defer resp.Body.Close()
+	if b, err := io.ReadAll(resp.Body); err == nil || resp.Trailer.Get("Earshot-Carried") != "" {
+		t.Errorf("got %q as a whole, with %q behind it", b, resp.Trailer.Get("Earshot-Carried"))
+	}
 }
 
 func TestEventStreamsAreBounded(t *testing.T) {
