@@ -15,9 +15,6 @@ import (
 // This file takes over write-ahead logs that an earlier version left behind when it
 // was killed, and encrypted in blocks (wal.go says why that is no longer done).
 
-// blockVFS is the driver's own file system, which encrypts the log in blocks.
-const blockVFS = "adiantum"
-
 // blockSize is the length of the driver's blocks, in bytes.
 const blockSize = 4096
 

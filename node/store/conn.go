@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -32,6 +31,7 @@ const (
 type conn struct {
 	db    *sqlite3.Conn
 	stmts map[string]*sqlite3.Stmt
+	key   string // the name of the key; "" in plain text
 }
 
 func openWriter(ctx context.Context, path string, key []byte) (*conn, error) {
@@ -110,21 +110,20 @@ func openVFS(ctx context.Context, path, vfs string, key []byte, flags sqlite3.Op
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	db, err := sqlite3.OpenFlags(uri(path, vfs), flags|sqlite3.OPEN_URI)
-	if err != nil {
-		return nil, err
+	c := &conn{stmts: make(map[string]*sqlite3.Stmt)}
+	name := uri(path, vfs)
+	if key != nil {
+		c.key = keys.lend(key)
+		name += "&" + keyParameter + "=" + c.key
 	}
-	c := &conn{db: db, stmts: make(map[string]*sqlite3.Stmt)}
+	var err error
+	if c.db, err = sqlite3.OpenFlags(name, flags|sqlite3.OPEN_URI); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
 	if err := c.keepLog(true); err != nil { // until it is known to be ours
 		return nil, errors.Join(err, c.close())
 	}
-	if key != nil {
-		// Not in the URI, which every part of SQLite may look at.
-		if err := db.Exec("PRAGMA hexkey = '" + hex.EncodeToString(key) + "'"); err != nil {
-			return nil, errors.Join(err, c.close())
-		}
-	}
-	if err := errors.Join(db.BusyTimeout(busyTimeout), fts5.Register(db)); err != nil {
+	if err := errors.Join(c.db.BusyTimeout(busyTimeout), fts5.Register(c.db)); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
 	return c, nil
@@ -155,6 +154,7 @@ func (c *conn) close() error {
 		_ = stmt.Close() // repeats the error of its last step
 	}
 	clear(c.stmts)
+	defer keys.takeBack(c.key)
 	return c.db.Close()
 }
 

@@ -2,15 +2,10 @@ package store
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"io"
 
-	"github.com/ncruces/go-sqlite3"
-	"github.com/ncruces/go-sqlite3/util/vfsutil"
 	"github.com/ncruces/go-sqlite3/vfs"
-	blocks "github.com/ncruces/go-sqlite3/vfs/adiantum" // encrypts pages
-	"lukechampine.com/adiantum"
 	"lukechampine.com/adiantum/hbsh"
 )
 
@@ -24,73 +19,6 @@ import (
 //
 // So each part is encrypted for itself, and stands where SQLite put it. SQLite never
 // writes a frame that others may read.
-
-// vfsName is the file system of encrypted histories.
-const vfsName = "earshot"
-
-func init() {
-	files := vfs.Find("")
-	vfs.Register(vfsName, historyVFS{blocks.Wrap(files, nil), files})
-}
-
-// historyVFS encrypts the log itself and leaves other files to the driver.
-type historyVFS struct {
-	vfs.VFS         // encrypts blocks: a page is one
-	files   vfs.VFS // encrypts nothing
-}
-
-// OpenFilename implements vfs.VFSFilename.
-func (v historyVFS) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
-	if flags&vfs.OPEN_WAL == 0 {
-		file, out, err := vfsutil.WrapOpenFilename(v.VFS, name, flags)
-		if err == nil && flags&vfs.OPEN_MAIN_DB != 0 {
-			file = &mainFile{File: file}
-		}
-		return file, out, err
-	}
-	main, ok := vfsutil.UnwrapFile[*mainFile](name.DatabaseFile())
-	if !ok || len(main.key) != KeySize {
-		return nil, flags, sqlite3.IOERR_BADKEY
-	}
-	file, out, err := vfsutil.WrapOpenFilename(v.files, name, flags)
-	if err != nil {
-		return nil, out, err
-	}
-	return &logFile{File: file, cipher: adiantum.New(main.key)}, out, nil
-}
-
-// mainFile is the database. It keeps the key for the log, which SQLite opens later.
-type mainFile struct {
-	vfs.File
-	key []byte
-}
-
-// Pragma implements vfs.FilePragma.
-func (f *mainFile) Pragma(name, value string) (string, error) {
-	out, err := vfsutil.WrapPragma(f.File, name, value)
-	if err == nil && name == "hexkey" {
-		f.key, err = hex.DecodeString(value)
-	}
-	return out, err
-}
-
-// DeviceCharacteristics implements vfs.File. A mainFile has no methods for atomic
-// batches, which only rollback journals would use.
-func (f *mainFile) DeviceCharacteristics() vfs.DeviceCharacteristic {
-	return f.File.DeviceCharacteristics() &^ vfs.IOCAP_BATCH_ATOMIC
-}
-
-// SharedMemory implements vfs.FileSharedMemory.
-func (f *mainFile) SharedMemory() vfs.SharedMemory { return vfsutil.WrapSharedMemory(f.File) }
-
-// SizeHint implements vfs.FileSizeHint.
-func (f *mainFile) SizeHint(size int64) error { return vfsutil.WrapSizeHint(f.File, size) }
-
-// HasMoved implements vfs.FileHasMoved.
-func (f *mainFile) HasMoved() (bool, error) { return vfsutil.WrapHasMoved(f.File) }
-
-// Unwrap implements vfs.FileUnwrap.
-func (f *mainFile) Unwrap() vfs.File { return f.File }
 
 // The parts of SQLite's format of the write-ahead log that matter here, in bytes:
 // https://sqlite.org/fileformat2.html#the_write_ahead_log

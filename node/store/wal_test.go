@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/vfs"
 	"lukechampine.com/adiantum"
 	"pgregory.net/rapid"
@@ -227,4 +228,56 @@ func TestAppendingNeverRewritesAFrameThatOthersRead(t *testing.T) {
 		before = after
 		mustStore(t, s, ann.say(noon+chat.HLC(i)+1, fmt.Sprint("message ", i)))
 	}
+}
+
+// crashed returns a copy of a history's files as a crash at this moment leaves them.
+func crashed(t *testing.T, dir string) string {
+	t.Helper()
+	to := t.TempDir()
+	for name, b := range contents(t, dir) {
+		if err := os.WriteFile(filepath.Join(to, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return to
+}
+
+// After a crash the first page, which says that there are checksums, may stand in the
+// log alone. What is folded into the file before that page has checksums all the same.
+func TestPagesFoldedAfterACrashAreNotTakenForDamaged(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	lobby := chat.OpenRoom("#lobby")
+	ann, open := opened(lobby, "ann", noon)
+	recs := []Record{open}
+	say := func() Record { return ann.say(noon+chat.HLC(ann.seq), fmt.Sprint("message ", ann.seq)) }
+	for range 200 {
+		recs = append(recs, say())
+	}
+	mustStore(t, s, recs...)
+	dir = crashed(t, dir)
+	s = must(Open(t.Context(), dir, Options{Key: testKey}))(t)
+	if err := s.read(t.Context(), func(c *conn) error {
+		return c.snapshot(func() error {
+			if _, err := c.lastCursor(); err != nil {
+				return err
+			}
+			recs = nil
+			for range 400 {
+				recs = append(recs, say())
+			}
+			mustStore(t, s, recs...)
+			// A reader is in the way of the newest pages.
+			if err := s.bare(t.Context(), (*writer).emptyLog); !errors.Is(err, sqlite3.BUSY) {
+				t.Errorf("emptying the log: %v", err)
+			}
+			return nil
+		})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	checkHistory(t, dir, lobby, ann.seq)
 }
