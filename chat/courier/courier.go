@@ -238,6 +238,12 @@ type Moved struct {
 	Room chat.RoomID
 }
 
+// Judged says what became of an envelope that was carried in: one of wire's answers.
+type Judged struct {
+	ID   ID
+	Says uint8
+}
+
 // Refuse says that a device has sent what no honest one does.
 type Refuse struct {
 	From chat.DeviceID
@@ -255,6 +261,7 @@ func (Save) isEffect()    {}
 func (Drop) isEffect()    {}
 func (Changed) isEffect() {}
 func (Moved) isEffect()   {}
+func (Judged) isEffect()  {}
 func (Refuse) isEffect()  {}
 
 // Held is an envelope that is held for others, without its box.
@@ -286,6 +293,9 @@ type Parcel struct {
 	// By is what took its place; zero for nothing. It is forgotten when nobody holds it
 	// any more.
 	By ID
+	// Proven is when its recipient was first said to have it; zero for never. What they
+	// hold is another matter: only their device's own receipt says that.
+	Proven time.Time
 }
 
 // Holder is who holds a parcel.

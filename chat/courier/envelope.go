@@ -26,6 +26,7 @@ const (
 	domainLock     = "earshot/v1 envelope-lock\x00"
 	domainReply    = "earshot/v1 envelope-reply\x00"
 	domainEnvelope = "earshot/v1 envelope\x00"
+	domainBy       = "earshot/v1 envelope-by\x00"
 	domainID       = "earshot/v1 envelope-id\x00"
 )
 
@@ -35,7 +36,8 @@ const version = 1
 // week is how long a tag names one recipient in one conversation.
 const week = 7 * 24 * time.Hour
 
-// ID names an envelope: the hash of what its depositor signed.
+// ID names an envelope: the hash of all that its depositor signed. Who takes it can
+// compute it, too: under one name comes one thing.
 type ID [wire.EnvelopeIDSize]byte
 
 // Short returns the beginning, for logs; it is not unique.
@@ -160,6 +162,17 @@ func (e *Envelope) associated() []byte {
 	return binary.BigEndian.AppendUint64(b, seconds(e.Expires))
 }
 
+// blindDepositor stands for the depositor where they are not to be named.
+func (e *Envelope) blindDepositor() [32]byte {
+	return hash(domainBy, append(append([]byte{}, e.Salt[:]...), e.By.Bytes()...))
+}
+
+func (e *Envelope) id(by [32]byte) ID {
+	box := sha256.Sum256(e.Box)
+	h := hash(domainID, append(append(e.associated(), box[:]...), by[:]...))
+	return ID(h[:len(ID{})])
+}
+
 // Depositor is who makes envelopes.
 type Depositor struct {
 	Key         ed25519.PrivateKey // of this device
@@ -234,8 +247,7 @@ func Parse(b []byte) (Envelope, error) {
 		return Envelope{}, invalid("an envelope that is to be held for %d days", e.Expires.Sub(e.Made)/(24*time.Hour))
 	}
 	e.By, e.bytes, e.body, e.sig = cert, b, raw.Body, raw.Sig
-	id := hash(domainID, raw.Body)
-	e.ID = ID(id[:len(ID{})])
+	e.ID = e.id(e.blindDepositor())
 	return e, nil
 }
 
@@ -272,9 +284,23 @@ func (e *Envelope) Bytes() []byte { return e.bytes }
 
 // HandOver returns the frame that brings an envelope to who may take it.
 func (e *Envelope) HandOver() wire.HandOver {
+	by := e.blindDepositor()
 	return wire.HandOver{
-		ID: e.ID[:], Tag: e.Tag[:], Salt: e.Salt[:], Lock: e.Lock[:], Made: seconds(e.Made), Expires: seconds(e.Expires), Box: e.Box,
+		ID: e.ID[:], Tag: e.Tag[:], Salt: e.Salt[:], Lock: e.Lock[:], Made: seconds(e.Made), Expires: seconds(e.Expires),
+		Box: e.Box, By: by[:],
 	}
+}
+
+// handedOver reads what brings an envelope; it has no depositor and no Bytes.
+func handedOver(f *wire.HandOver) (Envelope, error) {
+	e, err := assemble(f.Tag, f.Salt, f.Lock, f.Made, f.Expires, f.Box)
+	if err != nil {
+		return e, err
+	}
+	if e.ID = e.id([32]byte(f.By)); e.ID != ID(f.ID) {
+		return e, invalid("another envelope than the one that was asked for")
+	}
+	return e, nil
 }
 
 // Open returns the content of an envelope of a conversation.

@@ -1,6 +1,10 @@
 package courier
 
-import "time"
+import (
+	"time"
+
+	"earshot/chat/wire"
+)
 
 // Bounds that a courier, who is nobody's servant, keeps to. "Guess" marks a number
 // that no measurement stands behind.
@@ -41,20 +45,21 @@ const (
 	// in bytes, instead of another being begun.
 	tailSize = 24 << 10
 	// askAgain is when a courier that refused, or did not answer, is asked again.
-	askAgain  = 10 * time.Minute
-	giveAtOne = 8 // envelopes that wait for one courier's answer
+	askAgain    = 10 * time.Minute
+	giveTimeout = time.Minute
+	giveAtOnce  = 8 // envelopes that wait for one courier's answer
 
 	// MaxProofs bounds the proofs on their way to depositors, ProofsOf those to one
 	// device.
-	MaxProofs, ProofsOf = 4096, 200
+	MaxProofs, ProofsOf = 2048, 200
 	// MaxArrivals bounds what is remembered of envelopes that came.
-	MaxArrivals = 8192
+	MaxArrivals = 4096
 	// MaxPlainReply bounds a reply before it is sealed, in bytes.
-	MaxPlainReply = 15 << 10
+	MaxPlainReply = wire.MaxReply - 64
 
 	// maxTagsOf bounds the tags that are remembered of one neighbour, most of which
-	// are noise: 128 KiB.
-	maxTagsOf = MaxHeld
+	// are noise: 160 KiB.
+	maxTagsOf = 4096
 	// maxFoundOf bounds the envelopes that one neighbour may say are for this person.
 	maxFoundOf = 1024
 	// takeAtOnce bounds the envelopes on their way from one neighbour: half a MiB.

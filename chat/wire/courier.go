@@ -34,7 +34,7 @@ const (
 	MaxDropped   = 64
 	// MaxReply bounds what who takes an envelope says back to its depositor, in
 	// bytes: a receipt of a conversation of two, sealed.
-	MaxReply = 16 << 10
+	MaxReply = 4 << 10
 )
 
 // Announce says under which tags its sender holds envelopes for others.
@@ -93,6 +93,7 @@ type HandOver struct {
 	Made    uint64 `cbor:"5,keyasint,omitempty"` // seconds since 1970
 	Expires uint64 `cbor:"6,keyasint,omitempty"` // likewise
 	Box     []byte `cbor:"7,keyasint,omitempty"`
+	By      []byte `cbor:"8,keyasint,omitempty"` // hash that stands for the depositor
 }
 
 // Deposit brings an envelope to be held, and takes others back that its sender
@@ -210,7 +211,7 @@ func checkHandOver(f *HandOver) error {
 		return err
 	}
 	return first(exactly(f.Tag, EnvelopeTagSize, "envelope tag"), exactly(f.Salt, EnvelopeSaltSize, "envelope salt"),
-		exactly(f.Lock, EnvelopeProof, "lock"), between(f.Box, 1, MaxEnvelope, "box"),
+		exactly(f.Lock, EnvelopeProof, "lock"), exactly(f.By, EnvelopeProof, "depositor's hash"), between(f.Box, 1, MaxEnvelope, "box"),
 		checkLifetime(f.Made, f.Expires))
 }
 
