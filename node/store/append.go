@@ -36,6 +36,9 @@ type Record struct {
 	// ClientID names the action of a user that made this entry; "" for none.
 	// A second entry with the same one is refused.
 	ClientID string
+	// Late is set by the store, before done is called, if the message came to stand
+	// before what had been read.
+	Late bool
 }
 
 // Append stores entries in the order given: all of them, or none. Within a log
@@ -86,16 +89,30 @@ func (w *writer) append(rec *Record) (chat.Cursor, error) {
 		room.key, log.key, e.Seq, uint64(e.HLC), e.Head, e.Sig[:], e.Payload); err != nil {
 		return 0, err
 	}
+	if e.Kind == wire.KindKeyShare && e.Epoch != 0 {
+		if err := w.exec(`INSERT INTO key_share (log, epoch, entry) VALUES (?, ?, ?)`, log.key, e.Epoch, w.db.LastInsertRowID()); err != nil {
+			return 0, err
+		}
+	}
+	at := place{rec.Sort, e.Log, e.Seq}
+	if room.early > 0 {
+		if shown, err := w.inTurn(room, e.ID, at); err != nil || shown {
+			return 0, err
+		}
+	}
 	if rec.Unopened {
 		return 0, w.addUnopened(rec, room, device)
 	}
 	if rec.Text == "" {
 		return 0, nil
 	}
-	return w.addMessage(room, &message{
-		device: device, id: e.ID, at: place{rec.Sort, e.Log, e.Seq}, sent: e.HLC, received: rec.ReceivedAt.UnixMicro(),
+	m := message{
+		device: device, id: e.ID, at: at, sent: e.HLC, received: rec.ReceivedAt.UnixMicro(),
 		mine: rec.Mine, text: rec.Text, client: rec.ClientID,
-	})
+	}
+	cursor, err := w.addMessage(room, &m)
+	rec.Late = m.late != 0
+	return cursor, err
 }
 
 // message is a row of messages.
@@ -108,6 +125,8 @@ type message struct {
 	mine     bool
 	text     string
 	client   string
+	early    bool
+	late     int // as in the column; addMessage sets it
 }
 
 func (w *writer) addMessage(room *roomState, m *message) (chat.Cursor, error) {
@@ -123,15 +142,16 @@ func (w *writer) addMessage(room *roomState, m *message) (chat.Cursor, error) {
 		}
 	}
 	w.cursor++
-	if err := w.exec(`INSERT INTO message (cursor, room, device, entry, sort, log, seq, sent, received, mine, text, client)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	m.late = room.late(m.at, m.mine)
+	if err := w.exec(`INSERT INTO message (cursor, room, device, entry, sort, log, seq, sent, received, mine, text, client, early, late)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		uint64(w.cursor), room.key, m.device, m.id[:], uint64(m.at.sort), m.at.log[:], m.at.seq, uint64(m.sent), m.received,
-		m.mine, m.text, client); err != nil {
+		m.mine, m.text, client, m.early, m.late); err != nil {
 		return 0, err
 	}
 	w.upkeep.unindexed.Add(1)
-	if !m.mine && m.at.compare(room.read) > 0 {
-		room.unread++
+	if !m.mine {
+		room.unread++ // also where it is late: nobody has read it
 	}
 	if m.at.sort >= room.lastSort {
 		room.lastSort, room.lastSent = m.at.sort, m.sent

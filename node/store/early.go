@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/ncruces/go-sqlite3"
+
 	"earshot/chat"
 	"earshot/chat/wire"
 )
@@ -38,6 +40,7 @@ type Early struct {
 	Sort       chat.HLC // as in Record
 	Text       string   // cleaned, not ""
 	Mine       bool
+	Late       bool // set by the store, as in Record
 }
 
 // EarlyPlace is where such a message stands.
@@ -50,29 +53,116 @@ type EarlyPlace struct {
 	ID     chat.EntryID
 }
 
-// NewestQuery asks for the newest messages of a room, with what is needed to check
-// and to open them.
-type NewestQuery struct {
-	Have       map[chat.LogID]uint64 // as in Missing
-	Before     chat.HLC              // none that is dated later
-	Limit      int                   // messages
-	MaxEntries int                   // messages and the rest
-	MaxBytes   int
+// PutEarly stores messages before their turn. Those that are here already are skipped.
+// done gets the cursor of each that became a fact just now, 0 for the others; see
+// Append for when it is called.
+func (s *Store) PutEarly(list []Early, done func([]chat.Cursor, error)) {
+	var cursors []chat.Cursor
+	s.submit(len(list), func(w *writer) error {
+		cursors = make([]chat.Cursor, len(list))
+		for i := range list {
+			var err error
+			if cursors[i], err = w.putEarly(&list[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, func(err error) {
+		if done == nil {
+			return
+		}
+		if err != nil {
+			cursors = nil
+		}
+		done(cursors, err)
+	})
 }
 
-// PutEarly stores messages before their turn. done gets the cursor of each that
-// became a fact just now, 0 for those that were here; see Append for when it is
-// called.
-func (s *Store) PutEarly(list []Early, done func([]chat.Cursor, error)) {
-	done(nil, chat.Errorf(chat.CodeInternal, "This Earshot can't show messages early yet. Update Earshot."))
+func (w *writer) putEarly(m *Early) (chat.Cursor, error) {
+	e := &m.Entry
+	room, err := w.room(m.Room)
+	if err != nil {
+		return 0, err
+	}
+	log, err := w.log(room.key, e.Log)
+	if err != nil || e.Seq <= log.lastSeq {
+		return 0, err
+	}
+	_, err = w.find(room.key, e.ID)
+	if err == nil || chat.CodeOf(err) != chat.CodeNotFound {
+		return 0, err
+	}
+	device, err := w.device(e.Device, m.Person)
+	if err != nil {
+		return 0, err
+	}
+	row := message{
+		device: device, id: e.ID, at: place{m.Sort, e.Log, e.Seq}, sent: e.HLC, received: m.ReceivedAt.UnixMicro(),
+		mine: m.Mine, text: m.Text, early: true,
+	}
+	cursor, err := w.addMessage(room, &row)
+	m.Late = row.late != 0
+	room.early++
+	return cursor, err
+}
+
+// inTurn makes a message that is early an ordinary one, whose entry has just been
+// stored; false if there is no such message. It keeps its fact, and stands where its
+// log puts it.
+func (w *writer) inTurn(room *roomState, id chat.EntryID, at place) (bool, error) {
+	var cursor int64
+	found, err := w.queryRow(func(s *sqlite3.Stmt) error {
+		cursor = s.ColumnInt64(0)
+		return nil
+	}, `SELECT cursor FROM message WHERE substr(entry, 1, 8) = ? AND entry = ? AND room = ? AND early = 1`, id[:8], id[:], room.key)
+	if err != nil || !found {
+		return false, err
+	}
+	room.early--
+	return true, w.exec(`UPDATE message SET early = 0, sort = ? WHERE cursor = ?`, uint64(at.sort), cursor)
+}
+
+// late returns what a message's column says that is stored now.
+func (r *roomState) late(at place, mine bool) int {
+	switch {
+	case r.readID == nil || at.compare(r.read) > 0:
+		return 0
+	case mine:
+		return 2
+	}
+	return 1
+}
+
+// readLate notes that what came late and stands no later than at was read.
+func (w *writer) readLate(room *roomState, at place) error {
+	if err := w.exec(`UPDATE message SET late = 2 WHERE room = ? AND late = 1 AND (sort, log, seq) <= (?, ?, ?)`,
+		room.key, uint64(at.sort), at.log[:], at.seq); err != nil {
+		return err
+	}
+	if n := int(w.db.Changes()); n > 0 {
+		room.unread = max(0, room.unread-n)
+		w.touchRoom(room)
+	}
+	return nil
 }
 
 // EarlyPlaces returns where messages stand whose turn has not come.
-func (s *Store) EarlyPlaces(ctx context.Context) ([]EarlyPlace, error) { return nil, nil }
-
-// Newest returns the newest messages of a room that Have does not hold, each behind
-// what is needed to check and open it: the first entry of its log where Have has
-// nothing of that, and the key shares of its epoch that Have does not hold.
-func (s *Store) Newest(ctx context.Context, room chat.RoomID, q NewestQuery) ([]wire.Entry, error) {
-	return nil, nil
+func (s *Store) EarlyPlaces(ctx context.Context) (out []EarlyPlace, err error) {
+	err = s.read(ctx, func(c *conn) error {
+		return c.query(func(s *sqlite3.Stmt) error {
+			p := EarlyPlace{Seq: uint64(s.ColumnInt64(4))}
+			for i, dst := range [][]byte{p.Room[:], p.Log[:], p.Device[:], p.Person[:], nil, p.ID[:]} {
+				if dst == nil {
+					continue
+				}
+				if err := fixed(dst, s.ColumnRawBlob(i)); err != nil {
+					return err
+				}
+			}
+			out = append(out, p)
+			return nil
+		}, `SELECT r.room, m.log, d.device, d.person, m.seq, m.entry FROM message m INDEXED BY message_early
+			CROSS JOIN room r ON r.id = m.room CROSS JOIN device d ON d.id = m.device WHERE m.early = 1 ORDER BY m.cursor`)
+	})
+	return out, err
 }

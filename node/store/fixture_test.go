@@ -49,6 +49,27 @@ func (w *writerOf) say(hlc chat.HLC, text string) Record {
 	return Record{Room: w.room, Entry: e, Person: w.person, ReceivedAt: hlc.Time(), Sort: hlc, Text: text}
 }
 
+// entry returns the next entry of the log, of a kind and an epoch.
+func (w *writerOf) entry(hlc chat.HLC, kind wire.Kind, epoch uint64) Record {
+	return w.sign(wire.Header{HLC: hlc, Kind: kind, Epoch: epoch}, []byte("sealed"))
+}
+
+// naming returns the next entry of the log, a message that names others as seen.
+func (w *writerOf) naming(hlc chat.HLC, deps ...wire.Dep) Record {
+	return w.sign(wire.Header{HLC: hlc, Kind: wire.KindMessage, Deps: deps}, wire.Marshal(wire.Message{Text: "seen"}))
+}
+
+func (w *writerOf) sign(h wire.Header, payload []byte) Record {
+	w.seq++
+	h.Log, h.Ref, h.Seq, h.Prev = w.log, w.room.Ref(w.log), w.seq, w.prev
+	e, err := wire.Sign(w.key, h, payload)
+	if err != nil {
+		panic(err)
+	}
+	w.prev = e.ID
+	return Record{Room: w.room, Entry: e, Person: w.person, ReceivedAt: h.HLC.Time(), Sort: h.HLC}
+}
+
 // opened is a writer whose log is open since hlc, and that first record.
 func opened(room chat.RoomID, name string, hlc chat.HLC) (*writerOf, Record) {
 	w := newWriter(room, name)

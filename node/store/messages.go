@@ -34,7 +34,7 @@ type MessageQuery struct {
 // selectMessage yields what scanMessage reads. Its tables are joined in the order
 // written, whatever SQLite thinks of them.
 const (
-	selectMessage = `SELECT m.cursor, m.entry, r.name, r.room, d.person, d.name, d.device, m.text, m.sent, m.received, m.mine, m.sort
+	selectMessage = `SELECT m.cursor, m.entry, r.name, r.room, d.person, d.name, d.device, m.text, m.sent, m.received, m.mine, m.sort, m.late
 		FROM message m CROSS JOIN device d ON d.id = m.device CROSS JOIN room r ON r.id = m.room `
 	pageAfter = selectMessage + `WHERE m.room = ? AND (m.sort, m.log, m.seq) > (?, ?, ?) AND (m.sort, m.log, m.seq) < (?, ?, ?)
 		ORDER BY m.sort, m.log, m.seq LIMIT ?`
@@ -47,6 +47,7 @@ func scanMessage(s *sqlite3.Stmt) (chat.Message, error) {
 	m := chat.Message{
 		Room: s.ColumnText(2), Text: s.ColumnText(7), SentAt: sent.Time(), ReceivedAt: time.UnixMicro(s.ColumnInt64(9)).UTC(),
 		Mine: s.ColumnBool(10), ClockAhead: sort != sent, From: chat.Author{Name: s.ColumnText(5)},
+		Late: s.ColumnInt(12) != 0,
 	}
 	for _, f := range []struct {
 		column int

@@ -17,7 +17,8 @@ type RoomRow struct {
 	Person *chat.PersonID // whom a direct chat is with; nil in others
 	Topic  string
 	Joined bool
-	// Unread counts the messages of others behind the read mark.
+	// Unread counts the messages of others behind the read mark, and those that came
+	// to stand before it and were not read since.
 	Unread int
 	// Unreadable counts the messages that can't be read here, yet or for ever.
 	Unreadable int
@@ -87,7 +88,8 @@ type ReadMark struct {
 	ReadUpTo *chat.EntryID
 }
 
-// MarkRead moves a room's read mark forward to a message; it never moves back. An
+// MarkRead moves a room's read mark forward to a message; it never moves back. What
+// came late and stands there or before is read too, wherever the mark is. An
 // unknown message is CodeNotFound. done gets the mark as it now stands; see Append
 // for when it is called.
 func (s *Store) MarkRead(room chat.RoomID, upTo chat.EntryID, done func(ReadMark, error)) {
@@ -113,6 +115,9 @@ func (w *writer) markRead(id chat.RoomID, upTo chat.EntryID) (ReadMark, error) {
 	}
 	at, err := w.find(room.key, upTo)
 	if err != nil {
+		return ReadMark{}, err
+	}
+	if err := w.readLate(room, at); err != nil {
 		return ReadMark{}, err
 	}
 	if at.compare(room.read) > 0 {

@@ -336,10 +336,18 @@ func TestUnreadFollowsTheReadMark(t *testing.T) {
 	}
 	s = openStore(t, dir)
 	bob, bobOpen := opened(lobby, "bob", noon)
-	// Behind the mark it counts, before it it does not.
+	// It counts where nobody can have read it: behind the mark, and before it if it
+	// came late, until something there or later is read.
 	mustStore(t, s, bobOpen, bob.say(noon+15, "earlier"), bob.say(noon+35, "later"))
-	check(mark(1), 4, 3)
+	check(mark(1), 5, 3)
+	check(mark(2), 4, 3)
+	check(mark(2), 4, 3)
 	check(mark(6), 0, 6)
+	for _, m := range must(s.Messages(t.Context(), lobby, MessageQuery{}))(t) {
+		if m.Late != (m.Text == "earlier") {
+			t.Errorf("%q: late %v", m.Text, m.Late)
+		}
+	}
 	failed := make(chan error, 1)
 	s.MarkRead(lobby, open.Entry.ID, func(_ ReadMark, err error) { failed <- err })
 	if err := <-failed; chat.CodeOf(err) != chat.CodeNotFound {

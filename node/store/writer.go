@@ -53,6 +53,7 @@ type roomState struct {
 	key        int64
 	unread     int
 	unreadable int
+	early      int // messages that are
 	lastSort   chat.HLC
 	lastSent   chat.HLC
 	read       place
@@ -252,10 +253,11 @@ func (w *writer) room(id chat.RoomID) (*roomState, error) {
 		if s.ColumnType(4) != sqlite3.NULL {
 			r.readID = s.ColumnBlob(4, nil)
 		}
-		r.unreadable = s.ColumnInt(8)
+		r.unreadable, r.early = s.ColumnInt(8), s.ColumnInt(9)
 		r.read.sort, r.read.seq = chat.HLC(s.ColumnInt64(5)), uint64(s.ColumnInt64(7))
 		return fixed(r.read.log[:], s.ColumnRawBlob(6))
-	}, `SELECT id, unread, last_sort, last_sent, read_entry, read_sort, read_log, read_seq, unreadable FROM room WHERE room = ?`, id[:])
+	}, `SELECT id, unread, last_sort, last_sent, read_entry, read_sort, read_log, read_seq, unreadable,
+		(SELECT count(*) FROM message WHERE message.room = room.id AND early = 1) FROM room WHERE room = ?`, id[:])
 	if err != nil {
 		return nil, err
 	}
