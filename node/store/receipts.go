@@ -1,5 +1,15 @@
 package store
 
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"earshot/chat"
+)
+
 // schemaReceipts is how far devices have said that they hold and have read, and when
 // this node learnt it of this person's own logs.
 const schemaReceipts = `
@@ -33,3 +43,381 @@ CREATE TABLE log_read (
 	PRIMARY KEY (room, log)
 ) STRICT, WITHOUT ROWID;
 `
+
+// Receipt is what a device has said of how far it holds or has read a room; see
+// chat/receipt for what it means.
+type Receipt struct {
+	Room    chat.RoomID
+	Device  chat.DeviceID
+	Person  chat.PersonID // of the device
+	Kind    uint8
+	Version uint64
+	Marks   []byte
+	Sig     []byte
+}
+
+// ReceiptStep says when this node learnt that a device holds, or its person has read,
+// a log up to an entry. At is zero if that was too long ago to be remembered.
+type ReceiptStep struct {
+	Room   chat.RoomID
+	Log    chat.LogID
+	Device chat.DeviceID
+	Person chat.PersonID // of the device, where it is stored; zero where it is read
+	Read   bool
+	Seq    uint64
+	At     time.Time
+}
+
+// LogMark is how far a log was read.
+type LogMark struct {
+	Log chat.LogID
+	Seq uint64
+}
+
+// PutReceipts stores statements, each in place of the one of its room, device and
+// kind, and steps. See Append for when done is called; it may be nil.
+func (s *Store) PutReceipts(receipts []Receipt, steps []ReceiptStep, done func(error)) {
+	s.submit(len(receipts)+len(steps), func(w *writer) error {
+		for i := range receipts {
+			if err := w.putReceipt(&receipts[i]); err != nil {
+				return err
+			}
+		}
+		for i := range steps {
+			if err := w.putStep(&steps[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, done)
+}
+
+func (w *writer) putReceipt(r *Receipt) error {
+	room, err := w.room(r.Room)
+	if err != nil {
+		return err
+	}
+	device, err := w.device(r.Device, r.Person)
+	if err != nil {
+		return err
+	}
+	return w.exec(`INSERT INTO receipt (room, device, kind, version, marks, sig) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET version = excluded.version, marks = excluded.marks, sig = excluded.sig`,
+		room.key, device, int(r.Kind), r.Version, r.Marks, r.Sig)
+}
+
+func (w *writer) putStep(st *ReceiptStep) error {
+	room, err := w.room(st.Room)
+	if err != nil {
+		return err
+	}
+	log, err := w.log(room.key, st.Log)
+	if err != nil || log.key == 0 {
+		return err
+	}
+	device, err := w.device(st.Device, st.Person)
+	if err != nil {
+		return err
+	}
+	if err := w.exec(`INSERT INTO receipt_step (room, log, device, read, seq, at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		room.key, log.key, device, st.Read, st.Seq, micros(st.At)); err != nil || st.Seq%(chat.MaxReceiptSteps/4) != 0 {
+		return err
+	}
+	// Of what stands before the oldest that is kept, and of that, the time is not
+	// known any more.
+	var oldest int64
+	found, err := w.queryRow(func(s *sqlite3.Stmt) error {
+		oldest = s.ColumnInt64(0)
+		return nil
+	}, `SELECT seq FROM receipt_step WHERE room = ? AND log = ? AND device = ? AND read = ? ORDER BY seq DESC LIMIT 1 OFFSET ?`,
+		room.key, log.key, device, st.Read, chat.MaxReceiptSteps-1)
+	if err != nil || !found {
+		return err
+	}
+	if err := w.exec(`DELETE FROM receipt_step WHERE room = ? AND log = ? AND device = ? AND read = ? AND seq < ?`,
+		room.key, log.key, device, st.Read, oldest); err != nil {
+		return err
+	}
+	return w.exec(`UPDATE receipt_step SET at = 0 WHERE room = ? AND log = ? AND device = ? AND read = ? AND seq = ?`,
+		room.key, log.key, device, st.Read, oldest)
+}
+
+// Receipts returns every statement that is stored.
+func (s *Store) Receipts(ctx context.Context) ([]Receipt, error) {
+	var out []Receipt
+	err := s.read(ctx, func(c *conn) error {
+		return c.query(func(stmt *sqlite3.Stmt) error {
+			r := Receipt{
+				Kind: uint8(stmt.ColumnInt(3)), Version: uint64(stmt.ColumnInt64(4)),
+				Marks: stmt.ColumnBlob(5, nil), Sig: stmt.ColumnBlob(6, nil),
+			}
+			for i, dst := range [][]byte{r.Room[:], r.Device[:], r.Person[:]} {
+				if err := fixed(dst, stmt.ColumnRawBlob(i)); err != nil {
+					return err
+				}
+			}
+			out = append(out, r)
+			return nil
+		}, `SELECT r.room, d.device, d.person, t.kind, t.version, t.marks, t.sig
+			FROM receipt t CROSS JOIN room r ON r.id = t.room CROSS JOIN device d ON d.id = t.device`)
+	})
+	return out, err
+}
+
+// ReceiptSteps returns, for each device, when this node learnt that it holds an entry,
+// and that its person has read it.
+func (s *Store) ReceiptSteps(ctx context.Context, room chat.RoomID, log chat.LogID, seq uint64) ([]ReceiptStep, error) {
+	var out []ReceiptStep
+	err := s.read(ctx, func(c *conn) error {
+		return c.query(func(stmt *sqlite3.Stmt) error {
+			st := ReceiptStep{Room: room, Log: log, Read: stmt.ColumnBool(1), Seq: uint64(stmt.ColumnInt64(2))}
+			if at := stmt.ColumnInt64(3); at != 0 {
+				st.At = time.UnixMicro(at).UTC()
+			}
+			out = append(out, st)
+			return fixed(out[len(out)-1].Device[:], stmt.ColumnRawBlob(0))
+		}, `SELECT d.device, t.read, min(t.seq), t.at FROM room r CROSS JOIN log l ON l.room = r.id AND l.log = ?
+			CROSS JOIN receipt_step t ON t.room = r.id AND t.log = l.id AND t.seq >= ? CROSS JOIN device d ON d.id = t.device
+			WHERE r.room = ? GROUP BY t.device, t.read ORDER BY d.device, t.read`, log[:], seq, room[:])
+	})
+	return out, err
+}
+
+// ReadHere returns how far this person has read the logs of others on this device.
+func (s *Store) ReadHere(ctx context.Context) (map[chat.RoomID][]LogMark, error) {
+	out := map[chat.RoomID][]LogMark{}
+	err := s.read(ctx, func(c *conn) error {
+		return c.query(func(stmt *sqlite3.Stmt) error {
+			var room chat.RoomID
+			m := LogMark{Seq: uint64(stmt.ColumnInt64(2))}
+			if err := fixed(room[:], stmt.ColumnRawBlob(0)); err != nil {
+				return err
+			}
+			if err := fixed(m.Log[:], stmt.ColumnRawBlob(1)); err != nil {
+				return err
+			}
+			out[room] = append(out[room], m)
+			return nil
+		}, `SELECT r.room, l.log, t.seq FROM log_read t CROSS JOIN room r ON r.id = t.room CROSS JOIN log l ON l.id = t.log`)
+	})
+	return out, err
+}
+
+// readLogs notes and returns how far the logs of others are read now that the mark of
+// a room moves from one place to another.
+func (w *writer) readLogs(room *roomState, from, to place) ([]LogMark, error) {
+	var marks []LogMark
+	add := func(s *sqlite3.Stmt) error {
+		m := LogMark{Seq: uint64(s.ColumnInt64(1))}
+		if err := fixed(m.Log[:], s.ColumnRawBlob(0)); err != nil {
+			return err
+		}
+		if i := slices.IndexFunc(marks, func(n LogMark) bool { return n.Log == m.Log }); i >= 0 {
+			marks[i].Seq = max(marks[i].Seq, m.Seq)
+			return nil
+		}
+		marks = append(marks, m)
+		return nil
+	}
+	// An early message says nothing about those before it.
+	if from.compare(to) < 0 {
+		if err := w.query(add, `SELECT log, max(seq) FROM message WHERE room = ? AND mine = 0 AND early = 0
+			AND (sort, log, seq) > (?, ?, ?) AND (sort, log, seq) <= (?, ?, ?) GROUP BY log`,
+			room.key, uint64(from.sort), from.log[:], from.seq, uint64(to.sort), to.log[:], to.seq); err != nil {
+			return nil, err
+		}
+	}
+	if err := w.query(add, `SELECT log, max(seq) FROM message WHERE room = ? AND late = 1 AND mine = 0 AND early = 0
+		AND (sort, log, seq) <= (?, ?, ?) GROUP BY log`, room.key, uint64(to.sort), to.log[:], to.seq); err != nil {
+		return nil, err
+	}
+	for _, m := range marks {
+		log, err := w.log(room.key, m.Log)
+		if err != nil {
+			return nil, err
+		}
+		if err := w.exec(`INSERT INTO log_read (room, log, seq) VALUES (?, ?, ?)
+			ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)`, room.key, log.key, m.Seq); err != nil {
+			return nil, err
+		}
+	}
+	return marks, nil
+}
+
+// MarkReadElsewhere takes what this person has read on another device: messages up to
+// marks count as read here, and the mark of the room moves on to the last of them.
+// What stands before it and was not there to be read is late. done gets the mark as it
+// now stands and whether anything has changed; see Append for when it is called.
+func (s *Store) MarkReadElsewhere(room chat.RoomID, marks []LogMark, done func(mark ReadMark, changed bool, err error)) {
+	var mark ReadMark
+	var changed bool
+	s.submit(1, func(w *writer) (err error) {
+		mark, changed, err = w.markReadElsewhere(room, marks)
+		return err
+	}, func(err error) {
+		if err != nil {
+			mark, changed = ReadMark{}, false
+		}
+		done(mark, changed, err)
+	})
+}
+
+func (w *writer) markReadElsewhere(id chat.RoomID, marks []LogMark) (ReadMark, bool, error) {
+	room, err := w.room(id)
+	if err != nil {
+		return ReadMark{}, false, err
+	}
+	covered := make(map[chat.LogID]uint64, len(marks))
+	last, lastID := room.read, room.readID
+	for _, m := range marks {
+		covered[m.Log] = m.Seq
+		id, at, err := w.lastMessage(room.key, m)
+		if err != nil {
+			return ReadMark{}, false, err
+		}
+		if id != nil && at.compare(last) > 0 {
+			last, lastID = at, id
+		}
+	}
+	type row struct {
+		cursor int64
+		late   int
+	}
+	var rows []row
+	read := 0
+	scan := func(s *sqlite3.Stmt) error {
+		var log chat.LogID
+		if err := fixed(log[:], s.ColumnRawBlob(1)); err != nil {
+			return err
+		}
+		late := s.ColumnInt(3)
+		if uint64(s.ColumnInt64(2)) <= covered[log] {
+			read++
+			if late == 1 {
+				rows = append(rows, row{s.ColumnInt64(0), 2})
+			}
+		} else if late == 0 {
+			rows = append(rows, row{s.ColumnInt64(0), 1})
+		}
+		return nil
+	}
+	if err := w.query(scan, `SELECT cursor, log, seq, late FROM message WHERE room = ? AND late = 1 AND mine = 0
+		AND (sort, log, seq) <= (?, ?, ?)`, room.key, uint64(room.read.sort), room.read.log[:], room.read.seq); err != nil {
+		return ReadMark{}, false, err
+	}
+	if err := w.query(scan, `SELECT cursor, log, seq, late FROM message WHERE room = ? AND mine = 0
+		AND (sort, log, seq) > (?, ?, ?) AND (sort, log, seq) <= (?, ?, ?)`, room.key, uint64(room.read.sort), room.read.log[:],
+		room.read.seq, uint64(last.sort), last.log[:], last.seq); err != nil {
+		return ReadMark{}, false, err
+	}
+	for _, r := range rows {
+		if err := w.exec(`UPDATE message SET late = ? WHERE cursor = ?`, r.late, r.cursor); err != nil {
+			return ReadMark{}, false, err
+		}
+	}
+	changed := read > 0 || last != room.read
+	if changed {
+		room.unread = max(0, room.unread-read)
+		room.read, room.readID = last, lastID
+		w.touchRoom(room)
+	}
+	return ReadMark{Unread: room.unread, ReadUpTo: entryID(room.readID)}, changed, nil
+}
+
+// lastSteps is how many entries of a log are looked through for a message: between two
+// of them may be what only devices read.
+const lastSteps = 16
+
+// lastMessage returns the last message of a log up to a number, nil for none nearby.
+func (w *writer) lastMessage(room int64, m LogMark) (id []byte, at place, err error) {
+	log, err := w.log(room, m.Log)
+	if err != nil || log.key == 0 {
+		return nil, place{}, err
+	}
+	var ids []chat.EntryID
+	if err := w.query(func(s *sqlite3.Stmt) error {
+		e, _, err := scanEntry(s, 0)
+		ids = append(ids, e.ID)
+		return err
+	}, `SELECT head, sig, payload FROM entry WHERE log = ? AND seq <= ? ORDER BY seq DESC LIMIT ?`, log.key, m.Seq, lastSteps); err != nil {
+		return nil, place{}, err
+	}
+	for _, e := range ids {
+		found, err := w.queryRow(func(s *sqlite3.Stmt) error {
+			at.sort, at.seq = chat.HLC(s.ColumnInt64(0)), uint64(s.ColumnInt64(2))
+			return fixed(at.log[:], s.ColumnRawBlob(1))
+		}, `SELECT sort, log, seq FROM message WHERE substr(entry, 1, 8) = ? AND entry = ? AND room = ?`, e[:8], e[:], room)
+		if err != nil || found {
+			return e[:], at, err
+		}
+	}
+	return nil, place{}, nil
+}
+
+// Stand is where a message stands in its log.
+type Stand struct {
+	Room chat.RoomID
+	Log  chat.LogID
+	Seq  uint64
+	Sent chat.HLC
+}
+
+// Stands returns where messages stand, for those of ids that are messages here.
+func (s *Store) Stands(ctx context.Context, ids []chat.EntryID) (map[chat.EntryID]Stand, error) {
+	out := make(map[chat.EntryID]Stand, len(ids))
+	err := s.read(ctx, func(c *conn) error {
+		for _, id := range ids {
+			if _, err := c.queryRow(func(stmt *sqlite3.Stmt) error {
+				st := Stand{Seq: uint64(stmt.ColumnInt64(2)), Sent: chat.HLC(stmt.ColumnInt64(3))}
+				if err := fixed(st.Room[:], stmt.ColumnRawBlob(0)); err != nil {
+					return err
+				}
+				if err := fixed(st.Log[:], stmt.ColumnRawBlob(1)); err != nil {
+					return err
+				}
+				out[id] = st
+				return nil
+			}, `SELECT r.room, m.log, m.seq, m.sent FROM message m CROSS JOIN room r ON r.id = m.room
+				WHERE substr(m.entry, 1, 8) = ? AND m.entry = ?`, id[:8], id[:]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// MessageByID returns a message of whatever room; an unknown one is CodeNotFound.
+func (s *Store) MessageByID(ctx context.Context, id chat.EntryID) (m chat.Message, err error) {
+	err = s.read(ctx, func(c *conn) error {
+		found, err := c.queryRow(func(stmt *sqlite3.Stmt) (err error) {
+			m, err = scanMessage(stmt)
+			return err
+		}, selectMessage+`WHERE substr(m.entry, 1, 8) = ? AND m.entry = ?`, id[:8], id[:])
+		if err == nil && !found {
+			err = chat.Errorf(chat.CodeNotFound, "There is no message %s here. Copy its id from the history of its room.", id.Short())
+		}
+		return err
+	})
+	return m, err
+}
+
+// MessagesBetween returns the ids of up to limit messages that lie between two,
+// inclusive, by the first 8 bytes of their ids.
+func (s *Store) MessagesBetween(ctx context.Context, from, to [8]byte, limit int) ([]chat.EntryID, error) {
+	var out []chat.EntryID
+	err := s.read(ctx, func(c *conn) error {
+		return c.query(func(stmt *sqlite3.Stmt) error {
+			var id chat.EntryID
+			if err := fixed(id[:], stmt.ColumnRawBlob(0)); err != nil {
+				return err
+			}
+			out = append(out, id)
+			return nil
+		}, `SELECT entry FROM message WHERE substr(entry, 1, 8) BETWEEN ? AND ? ORDER BY substr(entry, 1, 8) LIMIT ?`, from[:], to[:], limit)
+	})
+	return out, err
+}

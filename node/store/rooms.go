@@ -86,6 +86,8 @@ func (w *writer) putRoom(r *RoomChange) (chat.Cursor, error) {
 type ReadMark struct {
 	Unread   int
 	ReadUpTo *chat.EntryID
+	// Logs is how far the logs of others are read by this: those that have moved.
+	Logs []LogMark
 }
 
 // MarkRead moves a room's read mark forward to a message; it never moves back. What
@@ -117,6 +119,10 @@ func (w *writer) markRead(id chat.RoomID, upTo chat.EntryID) (ReadMark, error) {
 	if err != nil {
 		return ReadMark{}, err
 	}
+	logs, err := w.readLogs(room, room.read, at)
+	if err != nil {
+		return ReadMark{}, err
+	}
 	if err := w.readLate(room, at); err != nil {
 		return ReadMark{}, err
 	}
@@ -135,7 +141,7 @@ func (w *writer) markRead(id chat.RoomID, upTo chat.EntryID) (ReadMark, error) {
 		room.read, room.readID = at, upTo[:]
 		w.touchRoom(room)
 	}
-	return ReadMark{Unread: room.unread, ReadUpTo: entryID(room.readID)}, nil
+	return ReadMark{Unread: room.unread, ReadUpTo: entryID(room.readID), Logs: logs}, nil
 }
 
 func entryID(b []byte) *chat.EntryID {
