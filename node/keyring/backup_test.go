@@ -146,6 +146,23 @@ func TestAKilledRestoreIsDoneAgain(t *testing.T) {
 	write(t, home, holderFile, "{}") // for the release of l
 }
 
+// A log that is left of another history, even one of the same person's, would be taken
+// for a part of the restored one.
+func TestARestoreIsNotMixedWithWhatIsLeftOfAHistory(t *testing.T) {
+	_, keys := newHome(t, Options{})
+	saved := makeBackup(t, keys, good)
+	for _, left := range strayFiles {
+		home := t.TempDir()
+		write(t, home, lockFile, "") // of a home
+		write(t, home, left, "the last messages")
+		_, err := Restore(t.Context(), home, bytes.NewReader(saved), given(good))
+		wantCode(t, err, chat.CodeDenied, "empty")
+		if !exists(filepath.Join(home, left)) || exists(filepath.Join(home, historyFile)) {
+			t.Errorf("with %s: the home was changed", left)
+		}
+	}
+}
+
 func TestARestoreCalledOffLeavesNothing(t *testing.T) {
 	_, keys := newHome(t, Options{})
 	ctx, cancel := context.WithCancel(t.Context())

@@ -44,13 +44,17 @@ func Restore(ctx context.Context, home string, r io.Reader, opt Options) (Restor
 	return Restored{Name: b.contents.Name, Cert: b.keys.Cert, Created: b.contents.Created}, nil
 }
 
+// strayFiles are what SQLite keeps beside a history, and would add to the restored one
+// if they were left from another.
+var strayFiles = []string{historyFile + "-wal", historyFile + "-journal"}
+
 // restoredFiles are what a restore makes.
 var restoredFiles = []string{historyFile, keysName, profileName, unlockName, freshName}
 
 func restore(ctx context.Context, home string, b *backup, remember bool) (err error) {
 	mark := filepath.Join(home, restoringName)
 	if !exists(mark) {
-		for _, name := range append([]string{plainKeysName}, restoredFiles...) {
+		for _, name := range slices.Concat([]string{plainKeysName}, restoredFiles, strayFiles) {
 			if exists(filepath.Join(home, name)) {
 				return chat.Errorf(chat.CodeDenied, "The home %s holds somebody already. Restore into an empty one: name it with --home.", home)
 			}
