@@ -26,10 +26,13 @@ func wrap(dir string, err error) error {
 	case errors.Is(err, sqlite3.CORRUPT), errors.Is(err, sqlite3.NOTADB), errors.Is(err, sqlite3.IOERR_DATA),
 		errors.Is(err, sqlite3.IOERR_SHORT_READ), errors.Is(err, sqlite3.IOERR_CORRUPTFS), errors.Is(err, errDecode):
 		return chat.Wrap(chat.CodeHomeBroken, err, text("The history in %s is damaged; nothing in it was changed."),
-			"Check the disk, then put "+FileName+" back from a backup, or move it away to start with an empty history.")
+			"Check the disk. Then move "+FileName+" away with all files whose names begin so, and restore a backup or start with an empty history.")
 	case errors.Is(err, sqlite3.FULL), diskFull(err), errors.Is(err, sqlite3.IOERR) && noSpace(dir):
 		return chat.Wrap(chat.CodeDiskFull, err, text("The disk that holds %s is full, so nothing more can be stored."),
 			"Free some space; Earshot goes on by itself.")
+	case tooManyFiles(err), errors.Is(err, sqlite3.CANTOPEN) && noFile(dir):
+		return chat.Wrap(chat.CodeBusy, err, text("Too many files are open to read or write the history in %s."),
+			"Close other programs, or raise the limit of open files, then try again.")
 	case errors.Is(err, sqlite3.READONLY), errors.Is(err, sqlite3.CANTOPEN), errors.Is(err, sqlite3.PERM), errors.Is(err, fs.ErrPermission), readOnly(err):
 		return chat.Wrap(chat.CodeHomeBroken, err, text("Earshot may not write its history in %s."),
 			"Make that directory and its files writable for you, or choose another home with --home.")
@@ -67,6 +70,19 @@ func noSpace(dir string) bool {
 	_, err = f.Write(make([]byte, 256<<10))
 	_, _ = f.Close(), os.Remove(f.Name())
 	return diskFull(err)
+}
+
+// noFile tries whether too many files are open for a connection, which needs three: of
+// that, too, the driver may have lost the cause.
+func noFile(dir string) bool {
+	for range 3 {
+		f, err := os.Open(dir)
+		if err != nil {
+			return tooManyFiles(err)
+		}
+		defer f.Close()
+	}
+	return false
 }
 
 // errDecode marks a stored entry that no longer decodes.

@@ -13,6 +13,11 @@ func diskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
+// tooManyFiles reports whether the process, or the system, may open no more files.
+func tooManyFiles(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}
+
 // readOnly reports whether the file system takes no writes at all.
 func readOnly(err error) bool { return errors.Is(err, syscall.EROFS) }
 

@@ -223,7 +223,7 @@ func checkFiles(path string) error {
 		return nil
 	}
 	return chat.Errorf(chat.CodeHomeBroken, "The history's file %s is missing or empty, but %s-wal beside it still holds messages. "+
-		"Put the file back from a backup, or move both away to start with an empty history.", path, FileName)
+		"If you have moved the file, put it back; else move both away, and restore a backup or start with an empty history.", path, FileName)
 }
 
 // private makes the file where it is missing, for its owner only: SQLite would let
