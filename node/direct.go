@@ -1,20 +1,14 @@
 package node
 
 import (
-	"context"
-	"encoding/binary"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/protocol"
 
 	"earshot/chat"
-	"earshot/chat/catchup"
 	"earshot/chat/room"
 	"earshot/chat/wire"
-	"earshot/node/host"
-	"earshot/node/stream"
 )
 
 // This file is the live path of small sealed rooms: the author gives an entry
@@ -119,191 +113,8 @@ func (c *core) recipientsOf(id chat.RoomID) *recipients {
 // hears reports whether entries can be given to a neighbour.
 func (nb *neighbour) hears() bool { return nb.peer != nil && !nb.leaving }
 
-// give hands a committed entry to everybody. It never waits: the store's writer
-// calls it. What does not fit is left to catch-up.
-func (n *Node) give(to *recipients, tag chat.RoomTag, e *wire.Entry) {
-	frame := wire.EncodeFrame(wire.Direct{
-		Cover: binary.BigEndian.AppendUint64(nil, to.cover), Message: wire.EncodeLive(tag, e),
-	})
-	for _, l := range to.links {
-		if !l.give(frame) {
-			n.offer(l.device)
-		}
-	}
-}
-
-// directLink is the stream on which this device gives its entries to another.
-type directLink struct {
-	device chat.DeviceID
-
-	mu      sync.Mutex
-	stream  *stream.Stream // nil until it is open
-	waiting [][]byte       // for that
-	ended   bool
-}
-
-// give queues a frame and returns true, or false if it will not be sent.
-func (l *directLink) give(frame []byte) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case l.ended:
-		return false
-	case l.stream != nil:
-		return l.stream.TrySend(frame)
-	case len(l.waiting) == directQueue:
-		return false
-	}
-	l.waiting = append(l.waiting, frame)
-	return true
-}
-
-// opened sends what has waited, which fits the queue of a new stream.
-func (l *directLink) opened(s *stream.Stream) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.stream = s
-	for _, frame := range l.waiting {
-		s.TrySend(frame)
-	}
-	l.waiting = nil
-}
-
-func (l *directLink) end() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.ended, l.waiting = true, nil
-}
-
-// openDirect begins to open a stream to a neighbour. What is given meanwhile waits.
-func (c *core) openDirect(d chat.DeviceID, nb *neighbour) {
-	l := &directLink{device: d}
-	nb.direct = l
-	begun := c.now
-	c.n.spawn(func(ctx context.Context) {
-		c.n.keepDirect(ctx, l)
-		l.end()
-		_ = c.n.tell(ctx, func(c *core) { c.directEnded(l, begun) })
-	})
-}
-
-// keepDirect opens the stream of a link and returns when it has ended. Nothing comes
-// back on it.
-func (n *Node) keepDirect(ctx context.Context, l *directLink) {
-	s, err := stream.Open(ctx, n.host.Libp2p(), host.PeerID(l.device), directProtocol, stream.Options{Queue: directQueue})
-	if err != nil {
-		return
-	}
-	defer s.Reset(stream.ReasonDone)
-	stop := context.AfterFunc(ctx, func() { s.Reset(stream.ReasonShutdown) })
-	defer stop()
-	l.opened(s)
-	_, _ = s.Receive()
-}
-
-// directEnded: what was on its way may be lost.
-func (c *core) directEnded(l *directLink, begun time.Time) {
-	nb := c.neighbours[l.device]
-	if nb == nil {
-		return // it is offered everything when it is back
-	}
-	if nb.direct == l {
-		if nb.direct = nil; c.now.Sub(begun) >= directHeld {
-			nb.directRest = 0
-		}
-		nb.directRest = min(max(2*nb.directRest, directRest), maxDirectRest)
-		nb.directAfter = c.now.Add(nb.directRest)
-	}
-	c.sync(catchup.Lost{Device: l.device})
-}
-
-// hearDirect serves a stream on which a device gives what it says.
-func (n *Node) hearDirect(ctx context.Context, s *stream.Stream) {
-	d, ok := host.DeviceID(s.Peer())
-	if !ok {
-		s.Reset(stream.ReasonDenied)
-		return
-	}
-	if ok, own := n.directStreams.take(d); !ok {
-		s.Reset(stream.ReasonBusy)
-		if own {
-			n.refuseFrom(d, chat.Errorf(chat.CodeInvalid, "A device opened too many streams at once. They were refused; nothing needs to be done."))
-		}
-		return
-	}
-	defer n.directStreams.free(d)
-	known := false
-	if n.do(ctx, func(c *core) { known = c.sharesAny(d) }) != nil {
-		s.Reset(stream.ReasonShutdown)
-		return
-	}
-	if !known {
-		// Honest ones may know sooner than this node that both are in a room.
-		s.Reset(stream.ReasonDenied)
-		if !n.standings.allow(&n.standings.uninvited, time.Now(), d) {
-			n.refuseFrom(d, chat.Errorf(chat.CodeInvalid, "A device that shares no room with you wants to speak in one. It was refused; nothing needs to be done."))
-		}
-		return
-	}
-	defer s.Reset(stream.ReasonDone)
-	stop := context.AfterFunc(ctx, func() { s.Reset(stream.ReasonShutdown) })
-	defer stop()
-	for {
-		f, err := receiveFrame(s)
-		if err == nil {
-			err = n.given(ctx, d, f)
-		}
-		if err != nil {
-			if chat.CodeOf(err) == chat.CodeInvalid {
-				n.refuseFrom(d, err)
-			}
-			return
-		}
-	}
-}
-
-// given checks a frame of the device d as the validator does what is gossiped, and
-// hands its entry to the loop. An error ends the stream.
-func (n *Node) given(ctx context.Context, d chat.DeviceID, f wire.Frame) error {
-	// Not read, a flood waits at its author's.
-	for !n.standings.allow(&n.standings.directs, time.Now(), d) {
-		if !sleep(ctx, 10*time.Second/authorRate) {
-			return ctx.Err()
-		}
-	}
-	g, ok := f.(wire.Direct)
-	if !ok {
-		if _, newer := f.(wire.Unknown); newer {
-			return nil
-		}
-		return chat.Errorf(chat.CodeInvalid, "A device sent a frame where it has no place. It was refused; nothing needs to be done.")
-	}
-	if n.store.Backlog() > maxBacklog {
-		n.offer(d)
-		return nil
-	}
-	tag, e, err := wire.DecodeLive(g.Message)
-	if err != nil {
-		return err
-	}
-	if e.Device != d {
-		return chat.Errorf(chat.CodeInvalid, "A device passed on somebody else's message as its own. It was refused; nothing needs to be done.")
-	}
-	now := time.Now()
-	if e.HLC.Time().Sub(now) > chat.MaxFarFuture {
-		return chat.Errorf(chat.CodeInvalid, "A device sent a message from the far future. It was refused; check that device's clock.")
-	}
-	if err := e.Verify(); err != nil {
-		return err
-	}
-	if e.HLC < chat.HLCOf(now.Add(-maxAge)) {
-		return nil // catch-up brings it
-	}
-	return n.tell(ctx, func(c *core) { c.given(d, tag, &e, g) })
-}
-
 // given takes an entry from its author.
-func (c *core) given(d chat.DeviceID, tag chat.RoomTag, e *wire.Entry, g wire.Direct) {
+func (c *core) given(d chat.DeviceID, tag chat.RoomTag, e *wire.Entry, cover uint64) {
 	id, ok := c.roomOf(tag, e)
 	if !ok {
 		return
@@ -312,8 +123,8 @@ func (c *core) given(d chat.DeviceID, tag chat.RoomTag, e *wire.Entry, g wire.Di
 		c.refuse(d, chat.Errorf(chat.CodeInvalid, "A device whispered what belongs in an open room. It was refused; nothing needs to be done."))
 		return
 	}
-	if !c.covered(id, d, binary.BigEndian.Uint64(g.Cover)) {
-		c.relayLater(id, e.ID, g.Message)
+	if !c.covered(id, d, cover) {
+		c.relayLater(id, tag, e)
 	}
 	c.room(room.Receive{Room: id, Entry: *e, From: d})
 }
@@ -343,9 +154,9 @@ func (c *core) covered(id chat.RoomID, author chat.DeviceID, cover uint64) bool 
 }
 
 // relayLater has an entry gossiped soon if nobody else does it before.
-func (c *core) relayLater(id chat.RoomID, entry chat.EntryID, message []byte) {
+func (c *core) relayLater(id chat.RoomID, tag chat.RoomTag, e *wire.Entry) {
 	x := c.direct
-	if _, again := x.relays[entry]; again {
+	if _, again := x.relays[e.ID]; again {
 		return
 	}
 	if len(x.relays) >= maxRelays {
@@ -353,7 +164,8 @@ func (c *core) relayLater(id chat.RoomID, entry chat.EntryID, message []byte) {
 		return
 	}
 	at := c.now.Add(relayDelay + rand.N(relayJitter))
-	x.relays[entry] = relay{room: id, message: message, at: at}
+	// The very bytes that its author would gossip, so that all who pass it on are heard once.
+	x.relays[e.ID] = relay{room: id, message: wire.EncodeLive(tag, e), at: at}
 	if x.relayAt.IsZero() || at.Before(x.relayAt) {
 		x.relayAt = at
 	}

@@ -133,8 +133,19 @@ func Sign(key ed25519.PrivateKey, h Header, payload []byte) (Entry, error) {
 	}
 	copy(h.Device[:], key.Public().(ed25519.PublicKey))
 	h.PayloadHash, h.PayloadSize = sha256.Sum256(payload), uint32(len(payload))
+	e := Entry{Header: h, Head: h.encode(), Payload: payload}
+	if err := check(&e.Header); err != nil {
+		return Entry{}, err
+	}
+	e.ID = entryID(e.Head)
+	copy(e.Sig[:], ed25519.Sign(key, signedBytes(e.Head)))
+	return e, nil
+}
+
+// encode returns the bytes that are signed.
+func (h *Header) encode() []byte {
 	raw := rawHeader{
-		Version: Version, Device: h.Device[:], Log: h.Log[:], Ref: h.Ref[:], Seq: h.Seq,
+		Version: Version, Device: h.Device[:], Log: h.Log[:], Ref: h.Ref[:], Seq: h.Seq, Deps: rawDeps(h.Deps),
 		HLC: uint64(h.HLC), Kind: uint8(h.Kind), Hash: h.PayloadHash[:], Size: h.PayloadSize,
 	}
 	if h.Epoch != 0 {
@@ -143,16 +154,32 @@ func Sign(key ed25519.PrivateKey, h Header, payload []byte) (Entry, error) {
 	if !h.Prev.IsZero() {
 		raw.Prev = h.Prev[:]
 	}
-	for _, d := range h.Deps {
-		raw.Deps = append(raw.Deps, rawDep{Log: d.Log[:], Seq: d.Seq})
+	return Marshal(raw)
+}
+
+func rawDeps(deps []Dep) (out []rawDep) {
+	for i := range deps {
+		out = append(out, rawDep{Log: deps[i].Log[:], Seq: deps[i].Seq})
 	}
-	e := Entry{Header: h, Head: Marshal(raw), Payload: payload}
-	if err := check(&e.Header); err != nil {
-		return Entry{}, err
+	return out
+}
+
+// takeDeps fills the header's dependencies.
+func (h *Header) takeDeps(raw []rawDep) error {
+	if raw != nil && len(raw) == 0 {
+		return invalid("an empty list of dependencies instead of none")
 	}
-	e.ID = entryID(e.Head)
-	copy(e.Sig[:], ed25519.Sign(key, signedBytes(e.Head)))
-	return e, nil
+	if len(raw) > chat.MaxDeps {
+		return invalid("%d dependencies, over %d", len(raw), chat.MaxDeps)
+	}
+	for _, d := range raw {
+		dep := Dep{Seq: d.Seq}
+		if err := fixed(dep.Log[:], d.Log, "dependency"); err != nil {
+			return err
+		}
+		h.Deps = append(h.Deps, dep)
+	}
+	return nil
 }
 
 // DecodeEntry reads an entry from its three parts and checks everything but the
@@ -195,23 +222,13 @@ func DecodeEntry(head, sig, payload []byte) (Entry, error) {
 			return Entry{}, invalid("an epoch 0 instead of none")
 		}
 	}
-	if raw.Deps != nil && len(raw.Deps) == 0 {
-		return Entry{}, invalid("an empty list of dependencies instead of none")
-	}
 	if raw.Prev != nil {
 		if err := fixed(h.Prev[:], raw.Prev, "previous entry"); err != nil {
 			return Entry{}, err
 		}
 	}
-	if len(raw.Deps) > chat.MaxDeps {
-		return Entry{}, invalid("%d dependencies, over %d", len(raw.Deps), chat.MaxDeps)
-	}
-	for _, d := range raw.Deps {
-		dep := Dep{Seq: d.Seq}
-		if err := fixed(dep.Log[:], d.Log, "dependency"); err != nil {
-			return Entry{}, err
-		}
-		h.Deps = append(h.Deps, dep)
+	if err := h.takeDeps(raw.Deps); err != nil {
+		return Entry{}, err
 	}
 	if err := check(&h); err != nil {
 		return Entry{}, err

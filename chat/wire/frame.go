@@ -262,6 +262,8 @@ func DecodeFrame(b []byte) (Frame, error) {
 			err = between(f.Message, 1, MaxLive, "live message")
 		}
 		return f, err
+	case TypeNext:
+		return decodeNext(body)
 	case TypeWantNewest, TypeNewest:
 		return decodeNewest(t, body)
 	case TypeReceipt, TypeReceiptHave, TypeReceiptWant:

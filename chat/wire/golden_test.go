@@ -84,6 +84,8 @@ func goldenFrames(t testing.TB) map[string]Frame {
 		"entries":        Entries{Tag: tag[:], Entries: []RawEntry{raw(log[0]), {Head: log[1].Head, Sig: log[1].Sig[:]}}},
 		"done":           Done{Sent: 2},
 		"direct":         Direct{Cover: fill(8, 0xdd), Message: []byte("a live message")},
+		"next":           next(t, &log[0], &log[1]),
+		"next-cover":     cover(next(t, &log[1], &log[2]), fill(8, 0xdd)),
 
 		"hello-prekey":    Hello{Certificate: goldenCert, Now: 1_767_225_600_000_000, Agent: "earshot 1.0", Prekey: []byte("a prekey")},
 		"key-ack":         KeyAck{Root: fill(8, 0x44)},
@@ -103,6 +105,20 @@ func goldenFrames(t testing.TB) map[string]Frame {
 		"history-want":    HistoryWant{Room: fill(32, 0x66)},
 		"knock":           Knock{},
 	}
+}
+
+// next is what is sent of an entry behind another.
+func next(t testing.TB, before, e *Entry) Next {
+	n, ok := NextAfter(before, e)
+	if !ok {
+		t.Fatalf("%v does not follow %v", e, before)
+	}
+	return n
+}
+
+func cover(n Next, c []byte) Next {
+	n.Cover = c
+	return n
 }
 
 // goldenOperations is the plaintext of an entry of kind membership.

@@ -351,6 +351,18 @@ func TestWhatIsNotTheSendersOwnMustNotBeTakenDirectly(t *testing.T) {
 		"an open room": func(x *stranger, _ chat.RoomID) []byte {
 			return given(lobby, newAuthor(lobby, x.key, x.root).open())
 		},
+		"the rest of an entry": func(*stranger, chat.RoomID) []byte {
+			return frames(proto.Next{Later: 1, Sig: make([]byte, ed25519.SignatureSize), Payload: []byte{1}})
+		},
+		"another's entry as the next": func(x *stranger, room chat.RoomID) []byte {
+			mine, other := newAuthor(room, x.key, x.root), newAuthor(room, newKey(), newKey())
+			first, before, e := mine.open(), other.open(), other.says("not mine")
+			f, ok := proto.NextAfter(&before, &e)
+			if !ok {
+				panic("it follows")
+			}
+			return append(given(room, first), frames(f)...)
+		},
 		"a frame out of place": func(*stranger, chat.RoomID) []byte { return frames(proto.Goodbye{}) },
 		"a length out of bounds": func(*stranger, chat.RoomID) []byte {
 			return binary.BigEndian.AppendUint32(nil, chat.MaxFrame+1)
