@@ -30,6 +30,7 @@ type core struct {
 	quiet      map[*stream.Stream]*quietStream
 	circle     *circle
 	direct     *direct
+	couriers   *couriers
 	receipts   *receipts // nil until they are loaded
 	typing     map[typingKey]typingState
 	viewed     chat.RoomID // on a screen; zero for none
@@ -140,6 +141,7 @@ func (c *core) tick() {
 	c.giveUpSilent()
 	c.tickContacts()
 	c.tickDirect()
+	c.tickCouriers()
 }
 
 func (c *core) nextTick() time.Time {
@@ -156,6 +158,7 @@ func (c *core) nextTick() time.Time {
 	sooner(c.nextContactTick())
 	sooner(c.nextPairingTick())
 	sooner(c.nextDirectTick())
+	sooner(c.nextCourierTick())
 	for _, t := range c.typing {
 		sooner(t.until)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"earshot/chat"
 	"earshot/chat/catchup"
+	"earshot/chat/courier"
 	"earshot/chat/identity"
 	"earshot/chat/private"
 	"earshot/chat/room"
@@ -63,7 +64,9 @@ type Node struct {
 	answering   *places // sync sessions that others asked for
 	ownStreams  *places // that other devices of this person opened
 
-	directStreams *places // that others opened
+	directStreams  *places // that others opened
+	courierStreams *places // likewise
+	openings       chan courier.Open
 
 	reopenings *reopenings
 	prekeyNow  atomic.Pointer[[]byte] // this device's, once it is stored
@@ -73,6 +76,8 @@ type Node struct {
 	overflowed  atomic.Bool // the outbox could not take an entry
 
 	settingPrivacy sync.Mutex
+	settingKeeper  sync.Mutex
+	carrying       sync.Mutex // one file at a time is written or read
 
 	mu       sync.Mutex
 	name     string
@@ -98,6 +103,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		offers:      make(chan chat.DeviceID, 256),
 		peerStreams: newPlaces(streamsEach, maxPeerStreams), answering: newPlaces(answeredEach, maxAnswered),
 		ownStreams: newPlaces(streamsEach, maxOwnStreams), directStreams: newPlaces(streamsEach, maxDirectStreams),
+		courierStreams: newPlaces(streamsEach, maxCourierStreams), openings: make(chan courier.Open, maxOpenings),
 		failed: make(chan chat.RoomID, 64), loopDone: make(chan struct{}), done: make(chan struct{}),
 		warnings: map[chat.Code]chat.Error{}, quiet: map[string]quiet{}, posts: map[string]*post{},
 		reopenings: newReopenings(),
@@ -150,6 +156,7 @@ func (n *Node) start(ctx context.Context) error {
 	go n.loop(loopCtx, c)
 	n.spawn(n.restoreFailed)
 	n.spawn(n.reopenAll)
+	n.spawn(n.openEnvelopes)
 	if err := n.enterKnownRooms(ctx); err != nil {
 		return err
 	}
@@ -221,6 +228,9 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 	}
 	c.goOnJoining(joining)
 	c.setDoors()
+	if c.couriers, err = n.newCouriers(ctx, c.now); err != nil {
+		return nil, err
+	}
 	return c, c.loadPrivate(ctx)
 }
 
@@ -276,6 +286,7 @@ func (n *Node) enterKnownRooms(ctx context.Context) error {
 		c.openChats()
 		c.startPrivate()
 		c.startOwn()
+		c.surveyCouriers()
 	})
 	if err != nil || inLobby {
 		return err
@@ -309,6 +320,9 @@ func (n *Node) goOnline() error {
 	})
 	stream.Handle(n.host.Libp2p(), directProtocol, stream.Options{}, func(s *stream.Stream) {
 		n.serve(func(ctx context.Context) { n.hearDirect(ctx, s) })
+	})
+	stream.Handle(n.host.Libp2p(), courierProtocol, stream.Options{}, func(s *stream.Stream) {
+		n.serve(func(ctx context.Context) { n.hearCourier(ctx, s) })
 	})
 	if n.live, err = n.joinLive(n.ctx); err != nil {
 		return err

@@ -63,6 +63,7 @@ func (c *core) connection(ev host.PeerEvent) {
 		delete(c.neighbours, ev.Device)
 		c.n.standings.left(ev.Device)
 		c.gone(ev.Device)
+		c.leftCourier(ev.Device)
 		c.lostSight(ev.Device)
 		return
 	}
@@ -323,6 +324,7 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, g greeting) {
 		c.contact(contacts.Met{Person: who, Device: d, Name: dev.person.name}, nil)
 	}
 	c.metForDevices(nb)
+	c.metCourier(d)
 }
 
 // leaves ends what is under way with whoever a device was of, if it shows that it is
@@ -345,6 +347,7 @@ func (c *core) leftOff(d chat.DeviceID) {
 	}
 	c.lostForPairing(d)
 	c.linkOwn(d)
+	c.leftCourier(d)
 	if dev := c.people.devices[d]; dev != nil {
 		c.contact(contacts.Left{Person: dev.person.id, Device: d}, nil)
 		c.endVerificationWith(d, "The connection to them was lost. Start again when they are back.")

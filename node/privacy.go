@@ -8,6 +8,7 @@ import (
 
 	"earshot/chat"
 	"earshot/chat/contacts"
+	"earshot/chat/courier"
 	"earshot/chat/identity"
 	"earshot/chat/wire"
 	"earshot/discovery"
@@ -263,6 +264,7 @@ func (c *core) settleDoors(r contacts.Record) {
 		if is {
 			c.circle.blocked[r.Person] = struct{}{}
 			c.stopTyping(r.Person)
+			c.courier(courier.Forget{Person: r.Person})
 		}
 		c.setDoors()
 		c.seekAgain(r.Person)

@@ -58,6 +58,10 @@ const (
 	// verifyRate and verifyBurst bound messages of verifications from one
 	// neighbour: three are one, and two people hardly start one a minute.
 	verifyRate, verifyBurst = 0.1, 20
+	// courierRate and courierBurst bound the frames about envelopes that are heard of
+	// one neighbour, each of which may bring 60 KiB to be stored: a contact's whole
+	// quota comes at once, and a flood of them waits at its sender's.
+	courierRate, courierBurst = 20, 300
 )
 
 // standings remembers how devices behave. Safe for concurrent use: the gossip
@@ -68,7 +72,7 @@ type standings struct {
 	since   map[chat.DeviceID]time.Time // when those connected now came
 	refused uint64
 
-	authors, relays, directs, uninvited, frames, typing, hellos, contacts, verifies buckets
+	authors, relays, directs, uninvited, frames, typing, hellos, contacts, verifies, couriers buckets
 }
 
 type points struct {
@@ -84,7 +88,7 @@ func newStandings() *standings {
 		directs: newBuckets(authorRate, authorBurst), uninvited: newBuckets(uninvitedRate, uninvitedBurst),
 		frames: newBuckets(frameRate, frameBurst), typing: newBuckets(typingRate, typingBurst),
 		hellos: newBuckets(helloRate, helloBurst), contacts: newBuckets(contactRate, contactBurst),
-		verifies: newBuckets(verifyRate, verifyBurst),
+		verifies: newBuckets(verifyRate, verifyBurst), couriers: newBuckets(courierRate, courierBurst),
 	}
 }
 

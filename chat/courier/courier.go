@@ -97,13 +97,15 @@ type Range struct {
 	From, To uint64
 }
 
-// Packed answers Pack. A zero ID says that there was nothing worth an envelope, or no
-// envelope could be made.
+// Packed answers Pack. A zero ID says that there was nothing worth an envelope, or,
+// with Failed, that none could be made.
 type Packed struct {
 	Key      Key
 	Envelope Envelope
 	Ranges   []Range // what it holds
+	Messages int     // among them
 	Replaces ID      // as in Pack
+	Failed   bool
 }
 
 // Kept answers Keep: an envelope is on the disk, or could not be put there.
@@ -288,8 +290,10 @@ type Parcel struct {
 	Made    time.Time
 	Expires time.Time
 	Ranges  []Range
-	Holders []Holder  // in ascending order of device
-	Carried time.Time // when it was last written to be carried; zero for never
+	// Messages counts those among its entries.
+	Messages int
+	Holders  []Holder  // in ascending order of device
+	Carried  time.Time // when it was last written to be carried; zero for never
 	// By is what took its place; zero for nothing. It is forgotten when nobody holds it
 	// any more.
 	By ID

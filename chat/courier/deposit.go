@@ -20,6 +20,12 @@ func (e *Engine) survey(in Survey) {
 	for _, k := range sortedKeys(e.byKey, compareKeys) {
 		e.withdraw(k)
 	}
+	for k := range e.packedAt {
+		if _, lacks := e.wants[k]; !lacks {
+			delete(e.packedAt, k)
+			delete(e.idle, k)
+		}
+	}
 	e.carrying = in.Carry
 	for _, w := range in.Wants {
 		if !w.Reachable || in.Carry {
@@ -89,7 +95,7 @@ func (e *Engine) pack(w Want, now bool) {
 		most = RoomParcels
 	}
 	switch {
-	case len(lacks) == 0, len(live) >= most, len(e.parcels) >= MaxParcels:
+	case len(lacks) == 0, len(live) >= most, len(e.parcels) >= MaxParcels, slices.Equal(lacks, e.idle[w.Key]):
 		return
 	case !now && e.now.Sub(e.packedAt[w.Key]) < packEvery:
 		return
@@ -102,7 +108,7 @@ func (e *Engine) pack(w Want, now bool) {
 		// What has arrived of it meanwhile need not go again.
 		ef.Ranges, ef.Replaces = join(cut(w.Ranges, tail.Ranges), lacks), tail.ID
 	}
-	e.packing[w.Key] = struct{}{}
+	e.packing[w.Key] = lacks
 	e.packedAt[w.Key] = e.now
 	e.do(ef)
 }
@@ -119,17 +125,22 @@ func (e *Engine) anyCourier(w Want) bool {
 
 // packed takes an envelope that was made.
 func (e *Engine) packed(in Packed) {
-	if _, under := e.packing[in.Key]; !under {
+	lacked, under := e.packing[in.Key]
+	if !under {
 		return
 	}
 	delete(e.packing, in.Key)
 	env := &in.Envelope
+	if env.ID == (ID{}) && !in.Failed {
+		e.idle[in.Key] = lacked
+	}
 	w, lacks := e.wants[in.Key]
 	if env.ID == (ID{}) || !lacks {
 		return
 	}
 	p := &Parcel{
-		ID: env.ID, Key: in.Key, Salt: env.Salt, Tag: env.Tag, Size: int64(len(env.bytes)), Made: env.Made, Expires: env.Expires, Ranges: in.Ranges,
+		ID: env.ID, Key: in.Key, Salt: env.Salt, Tag: env.Tag, Size: int64(len(env.bytes)), Made: env.Made, Expires: env.Expires,
+		Ranges: in.Ranges, Messages: in.Messages,
 	}
 	e.parcels[p.ID] = p
 	e.byKey[p.Key] = append(e.byKey[p.Key], p.ID)
@@ -148,6 +159,15 @@ func (e *Engine) packed(in Packed) {
 
 // Packing returns how many envelopes are being made.
 func (e *Engine) Packing() int { return len(e.packing) }
+
+// Parcel returns what is known of an envelope of this person's.
+func (e *Engine) Parcel(id ID) (Parcel, bool) {
+	p := e.parcels[id]
+	if p == nil {
+		return Parcel{}, false
+	}
+	return *p.clone(), true
+}
 
 // Outgoing returns this person's envelopes that are not known to have arrived, oldest
 // first for each recipient.

@@ -41,7 +41,8 @@ type Engine struct {
 	parcels  map[ID]*Parcel
 	byKey    map[Key][]ID // in the order in which they were made
 	wants    map[Key]Want
-	packing  map[Key]struct{}
+	packing  map[Key][]Range // what lacked when it began
+	idle     map[Key][]Range // likewise, where it was worth no envelope
 	packedAt map[Key]time.Time
 	carrying bool
 
@@ -92,7 +93,7 @@ func New(cfg Config) *Engine {
 		cfg: cfg, rooms: map[chat.RoomID]Room{}, tags: map[Tag][]Room{}, peers: map[chat.DeviceID]*peer{}, space: DefaultSpace,
 		held: map[ID]*Held{}, order: map[Tag][]ID{}, keeping: map[ID]keeping{}, usedBy: map[Standing]int64{},
 		countBy: map[Standing]int{}, countOf: map[chat.PersonID]int{}, proofs: map[ID]*Proof{},
-		parcels: map[ID]*Parcel{}, byKey: map[Key][]ID{}, wants: map[Key]Want{}, packing: map[Key]struct{}{},
+		parcels: map[ID]*Parcel{}, byKey: map[Key][]ID{}, wants: map[Key]Want{}, packing: map[Key][]Range{}, idle: map[Key][]Range{},
 		packedAt: map[Key]time.Time{}, arrivals: map[ID]*Arrival{}, opening: map[ID]opening{}, tried: map[ID]time.Time{},
 	}
 }
