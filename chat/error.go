@@ -40,6 +40,7 @@ const (
 	CodeDeviceLists Code = "device_lists" // two lists of a person's devices contradict each other
 	CodeInvisible   Code = "invisible"    // this person has chosen that nobody sees them
 	CodeNoKey       Code = "no_key"       // nobody's key is known yet, so nothing can be sealed
+	CodeNotYet      Code = "not_yet"      // what was waited for has not happened in time
 )
 
 // Error is a failure as a person, a program and an operator each need it: Text

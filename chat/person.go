@@ -73,7 +73,7 @@ const (
 type Privacy struct {
 	Nearby   string `json:"nearby"`   // that this person is here at all
 	Presence string `json:"presence"` // when this person types
-	Read     string `json:"read"`     // how far this person has read, of which nobody is told yet
+	Read     string `json:"read"`     // how far this person has read what they wrote
 	// Invisible is as if all three were Nobody.
 	Invisible bool `json:"invisible"`
 }

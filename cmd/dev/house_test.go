@@ -117,7 +117,8 @@ var rules = []rule{
 	{from: "node/lab", may: []string{"chat"}, never: []string{"github.com/libp2p", "github.com/ncruces"}},
 	{from: "node", may: []string{"chat", "discovery", "node"}},
 	{from: "cmd/earshot/qrcode", may: []string{"chat"}, never: outside},
-	{from: "cmd/earshot/tui", may: []string{"chat", "node/api/client", "cmd/earshot/qrcode"}, never: []string{"github.com/libp2p", "github.com/ncruces", "net"}},
+	{from: "cmd/earshot/wording", may: []string{"chat"}, never: outside},
+	{from: "cmd/earshot/tui", may: []string{"chat", "node/api/client", "cmd/earshot/qrcode", "cmd/earshot/wording"}, never: []string{"github.com/libp2p", "github.com/ncruces", "net"}},
 	{from: "cmd/earshot/demo", may: []string{"chat", "node", "node/sim"}},
 	{from: "cmd/earshot", may: []string{"chat", "node", "cmd/earshot"}},
 	{from: "cmd/dev/floor", may: nil}, // what Earshot is measured against holds nothing of it

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -57,12 +58,22 @@ type options struct {
 	note    string // of add
 	role    string // of room invite
 	history string // of room create
+	off     bool   // of react: take it away
+	space   string // of keeper on
+
+	wait    string // of send: how far the message is to come
+	timeout time.Duration
+	reply   string // of send: the message that it answers
+	ids     bool   // of history
 	label   string // of device join
 }
 
-// commands is the table. Its rows stand here and, as far as only chosen people are
-// concerned, in commands_private.go.
-func commands() []command { return slices.Concat(commonCommands(), privateCommands()) }
+// commands is the table. Its rows stand here; in commands_messages.go, as far as single
+// messages and people who are away are concerned; and, as far as only chosen people
+// are, in commands_private.go.
+func commands() []command {
+	return slices.Concat(commonCommands(), messageCommands(), privateCommands())
+}
 
 func commonCommands() []command {
 	return []command{
@@ -102,8 +113,9 @@ func commonCommands() []command {
 		{
 			name: "send", about: aboutTalk, args: "TO [TEXT...]", min: 1, max: -1, complete: []completer{completeTo}, run: runSend,
 			short:   "Send a message and print its id",
-			long:    "Send a message and print its id, once it is stored. TO is a room, or a contact: a\nname or @name, or an id. Only contacts have names here, since anybody can call\nthemselves anything; what fits several is an error that lists them. Without\na text, or with - in its place, standard input is read: all of it is one message.\nWords are joined by single spaces. Without a running node one is started for as\nlong as it takes to pass the message on, two seconds at most.",
-			example: "  earshot send lobby Good morning\n  make 2>&1 | tail -20 | earshot send '#builds'\n  earshot send @Bob 'Lunch?'",
+			long:    "Send a message and print its id, once it is stored. TO is a room, or a contact: a\nname or @name, or an id. Only contacts have names here, since anybody can call\nthemselves anything; what fits several is an error that lists them. Without\na text, or with - in its place, standard input is read: all of it is one message.\nWords are joined by single spaces. Without a running node one is started for as\nlong as it takes to pass the message on, two seconds at most.\n\nWith --wait it goes on until a device of everybody it is for has the message, or\nuntil all have read it, and then says so. When the time is up it says how far it\ncame and who is missing, and ends with exit code 10; the message goes on by itself.",
+			example: "  earshot send lobby Good morning\n  make 2>&1 | tail -20 | earshot send '#builds'\n  earshot send @Bob 'Lunch?' --wait read --timeout 5m",
+			flags:   waitFlags,
 		},
 		{
 			name: "history", about: aboutTalk, args: "TO", min: 1, max: 1, complete: []completer{completeTo}, run: runHistory,
@@ -111,6 +123,7 @@ func commonCommands() []command {
 			flags: func(c *cobra.Command, o *options) {
 				c.Flags().IntVarP(&o.newest, "number", "n", 20, "show the newest `N` messages")
 				c.Flags().StringVar(&o.before, "before", "", "show those before the message with this `ID`")
+				c.Flags().BoolVar(&o.ids, "ids", false, "show the beginning of each message's id, for `earshot message` and its like")
 			},
 		},
 		{

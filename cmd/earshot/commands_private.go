@@ -65,7 +65,7 @@ func privateCommands() []command {
 			name: "privacy", about: aboutPeople, args: "[nearby|presence|read WHO]", max: 2, run: runPrivacy,
 			complete: []completer{completeWords("nearby", "presence", "read"), audience},
 			short:    "Show or change who can see what of you",
-			long:     "Show what others can see of you, or change it: whether you are here at all\n(nearby), when you are typing (presence), and how far you have read (read), of which\nnobody is told yet in any case. WHO is everyone, contacts or nobody; with nearby\nnobody, nothing reaches you or leaves. Blocked people see nothing.",
+			long:     "Show what others can see of you, or change it: whether you are here at all\n(nearby), when you are typing (presence), and how far you have read what they wrote\n(read). WHO is everyone, contacts or nobody; with nearby nobody, nothing reaches you\nor leaves. Blocked people see nothing.",
 			example:  "  earshot privacy presence nobody",
 		},
 		{

@@ -74,6 +74,11 @@ func completePrivateRooms(ctx context.Context, c *client.Client) []string {
 	return out
 }
 
+// completeSealed offers where something can be said that only those in it can read.
+func completeSealed(ctx context.Context, c *client.Client) []string {
+	return append(completePrivateRooms(ctx, c), completeContacts(ctx, c)...)
+}
+
 // completeTo offers whom and where something can be said to.
 func completeTo(ctx context.Context, c *client.Client) []string {
 	return append(completeRooms(ctx, c), completeContacts(ctx, c)...)

@@ -20,6 +20,7 @@ const (
 	exitPassphrase  = 7
 	exitAmbiguous   = 8
 	exitHeld        = 9
+	exitNotYet      = 10
 	exitInterrupted = 130
 )
 
@@ -40,6 +41,7 @@ var exits = []struct {
 	{exitPassphrase, "the passphrase is wrong, or nobody can be asked for it", []chat.Code{chat.CodePassphrase}},
 	{exitAmbiguous, "a name fits several; the error lists them with their ids", []chat.Code{chat.CodeAmbiguous}},
 	{exitHeld, "nothing is sent: a key must be checked, or is not known yet", []chat.Code{chat.CodeHeld, chat.CodeNoKey, chat.CodeDeviceLists}},
+	{exitNotYet, "what was waited for has not happened in time; it may yet", []chat.Code{chat.CodeNotYet}},
 	{exitInterrupted, "it was interrupted, by Ctrl+C for example", nil},
 }
 

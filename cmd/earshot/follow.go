@@ -11,8 +11,10 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"earshot/chat"
+	"earshot/cmd/earshot/wording"
 	"earshot/node/api/client"
 )
 
@@ -28,10 +30,18 @@ type follower struct {
 	shown map[chat.EntryID]bool
 	// here is who is here: each is told once, when the stream begins or later.
 	here map[chat.PersonID]bool
+	// edits are the newest edits that were told; lacks, which rooms something is
+	// known to be missing in.
+	edits map[chat.EntryID]time.Time
+	lacks map[chat.RoomID]bool
 }
 
+// maxEdits bounds follower.edits: past it some edits may be told as changes of
+// another kind.
+const maxEdits = 4096
+
 func runFollow(ctx context.Context, a *app, args []string) (err error) {
-	f := &follower{p: a.p, shown: map[chat.EntryID]bool{}, here: map[chat.PersonID]bool{}}
+	f := &follower{p: a.p, shown: map[chat.EntryID]bool{}, here: map[chat.PersonID]bool{}, edits: map[chat.EntryID]time.Time{}, lacks: map[chat.RoomID]bool{}}
 	from, err := f.parseFrom(a.opt)
 	if err != nil {
 		return err
@@ -175,6 +185,10 @@ func (f *follower) show(e chat.Event) error {
 			delete(f.shown, e.ID)
 			return nil
 		}
+	case chat.MessageChangedEvent:
+		if !f.skipTo.IsZero() {
+			return f.late(e.Cursor)
+		}
 	case chat.RoomEvent:
 		if !f.skipTo.IsZero() {
 			return f.late(e.Cursor)
@@ -220,7 +234,13 @@ func concerns(e chat.Event, room chat.RoomID) bool {
 		return e.RoomID == room
 	case chat.RoomChangedEvent:
 		return e.RoomID == room
-	case chat.PersonEvent, chat.SyncEvent, chat.ContactEvent, chat.TrayEvent, chat.InvitationEvent, chat.VerificationEvent, chat.PairingEvent, chat.PrivacyEvent:
+	case chat.MessageChangedEvent:
+		return e.RoomID == room
+	case chat.StatesEvent:
+		return e.RoomID == room
+	case chat.MissingEvent:
+		return e.RoomID == room
+	case chat.PersonEvent, chat.SyncEvent, chat.ContactEvent, chat.TrayEvent, chat.InvitationEvent, chat.VerificationEvent, chat.PairingEvent, chat.PrivacyEvent, chat.KeeperEvent:
 		return false
 	}
 	return true
@@ -233,6 +253,10 @@ func (f *follower) tell(e chat.Event) error {
 	switch e := e.(type) {
 	case chat.MessageEvent:
 		return f.p.message(e.Message, f.room == nil)
+	case chat.MessageChangedEvent:
+		return f.changed(e.Message, now)
+	case chat.MissingEvent:
+		f.missing(e, now)
 	case chat.PersonEvent:
 		was, known := f.here[e.Person.Person]
 		is := e.Presence == chat.Here
@@ -268,6 +292,51 @@ func (f *follower) tell(e chat.Event) error {
 		}
 	}
 	return nil
+}
+
+// changed tells what has become of a message: its text, or what stands under it.
+func (f *follower) changed(m chat.Message, now string) error {
+	in := ""
+	if f.room == nil {
+		in = " in " + cell(m.Room)
+	}
+	whose := "a message of " + cell(m.From.Name) + in
+	switch {
+	case m.Removed != nil && m.Removed.By.Person.IsZero():
+		return f.p.line("%s %s has disappeared: its time was over", now, whose)
+	case m.Removed != nil:
+		return f.p.line("%s %s removed %s", now, cell(m.Removed.By.Name), whose)
+	case m.EditedAt.After(f.edits[m.ID]):
+		if len(f.edits) >= maxEdits {
+			clear(f.edits)
+		}
+		f.edits[m.ID] = m.EditedAt
+		return f.p.line("%s %s edited%s: %s", now, cell(m.From.Name), in, strings.ReplaceAll(chat.CleanText(m.Text), "\n", "\n      "))
+	}
+	var signs []string
+	for _, r := range m.Reactions {
+		signs = append(signs, fmt.Sprintf("%s %d", cell(r.Sign), len(r.People)))
+	}
+	if len(signs) == 0 {
+		signs = []string{"nothing any more"}
+	}
+	return f.p.line("%s %s under %s of %s%s", now, strings.Join(signs, ", "), excerpt(m.Text), cell(m.From.Name), in)
+}
+
+// missing tells that something is missing where nothing was, and when it has come.
+func (f *follower) missing(e chat.MissingEvent, now string) {
+	had := f.lacks[e.RoomID]
+	if f.lacks[e.RoomID] = len(e.Missing) > 0; len(e.Missing) == 0 {
+		delete(f.lacks, e.RoomID)
+	}
+	switch {
+	case had && len(e.Missing) == 0:
+		f.p.note("%s What was missing in %s is here", now, cell(e.Room))
+	case !had:
+		for _, m := range e.Missing {
+			f.p.note("%s %s in %s", now, cell(wording.Missing(m, m.From.Name)), cell(e.Room))
+		}
+	}
 }
 
 // joined puts a RoomEvent in words.

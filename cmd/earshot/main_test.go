@@ -152,7 +152,7 @@ func TestExitCodes(t *testing.T) {
 		chat.CodeNotFound: 4, chat.CodeNotJoined: 4,
 		chat.CodeTooLong: 5, chat.CodeDenied: 5, chat.CodeBusy: 5,
 		chat.CodeHomeLocked: 6, chat.CodeHomeBroken: 6, chat.CodeHomeNewer: 6, chat.CodeDiskFull: 6, chat.CodeBackup: 6,
-		chat.CodePassphrase: 7, chat.CodeAmbiguous: 8, chat.CodeHeld: 9, chat.CodeNoKey: 9, chat.CodeNotContact: 5, chat.CodeRevoked: 5, chat.CodeDeviceLists: 9,
+		chat.CodePassphrase: 7, chat.CodeAmbiguous: 8, chat.CodeHeld: 9, chat.CodeNoKey: 9, chat.CodeNotContact: 5, chat.CodeRevoked: 5, chat.CodeDeviceLists: 9, chat.CodeNotYet: 10,
 	}
 	for code, exit := range want {
 		if got := exitCode(code); got != exit {

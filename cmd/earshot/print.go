@@ -13,6 +13,7 @@ import (
 	"github.com/mattn/go-isatty"
 
 	"earshot/chat"
+	"earshot/cmd/earshot/wording"
 )
 
 // This file is the one way to a person's eyes. Rules that hold here:
@@ -29,7 +30,9 @@ import (
 type printer struct {
 	out, errs io.Writer
 	json      bool
-	terminal  bool // out is one
+	terminal  bool           // out is one
+	ids       bool           // messages bear the beginning of their ids
+	me        *chat.PersonID // who this person is, if that is known
 	now       func() time.Time
 	zone      *time.Location
 }
@@ -147,6 +150,11 @@ func (p *printer) message(m chat.Message, where bool) error {
 	if p.json {
 		return p.object(typedMessage{"message", m})
 	}
+	return p.line("%s", p.said(m, where))
+}
+
+// said is a message as it is printed.
+func (p *printer) said(m chat.Message, where bool) string {
 	room := ""
 	switch to, direct := strings.CutPrefix(cell(m.Room), "@"); {
 	case where && !direct:
@@ -156,8 +164,54 @@ func (p *printer) message(m chat.Message, where bool) error {
 	case where:
 		room = " to you"
 	}
+	id := ""
+	if p.ids {
+		id = m.ID.Short() + " "
+	}
 	text := strings.ReplaceAll(chat.CleanText(m.Text), "\n", "\n      ")
-	return p.line("%s %s%s: %s", p.stamp(m.SentAt), cell(m.From.Name), room, text)
+	if m.Removed != nil {
+		by := cell(m.Removed.By.Name)
+		if p.me != nil && m.Removed.By.Person == *p.me {
+			by = "You"
+		}
+		text = "(" + wording.Removed(by, 0, 0) + ")"
+	}
+	line := fmt.Sprintf("%s%s %s%s: %s", id, p.stamp(m.SentAt), cell(m.From.Name), room, text)
+	if notes := messageNotes(m); len(notes) > 0 {
+		line += "  [" + strings.Join(notes, ", ") + "]"
+	}
+	var signs []string
+	for _, r := range m.Reactions {
+		sign := cell(r.Sign)
+		if len(r.People) > 1 {
+			sign += fmt.Sprintf(" %d", len(r.People))
+		}
+		signs = append(signs, sign)
+	}
+	if len(signs) > 0 {
+		line += "\n      " + strings.Join(signs, "  ")
+	}
+	return line
+}
+
+// messageNotes is what stands behind a message.
+func messageNotes(m chat.Message) (notes []string) {
+	if m.ReplyTo != nil {
+		notes = append(notes, "answers "+m.ReplyTo.Short())
+	}
+	if m.MentionsMe {
+		notes = append(notes, "calls you")
+	}
+	if !m.EditedAt.IsZero() {
+		notes = append(notes, "edited")
+	}
+	if m.Late {
+		notes = append(notes, "came late")
+	}
+	if m.State != nil && m.State.Of > 0 && m.Removed == nil {
+		notes = append(notes, wording.State(*m.State))
+	}
+	return notes
 }
 
 // typedMessage is a message in the form that events of messages have, without the

@@ -41,7 +41,7 @@ func privacyFields(p chat.Privacy) [][2]string {
 	return [][2]string{
 		{"nearby", p.Nearby + "\t" + "that you are here; with nobody, nothing reaches you or leaves"},
 		{"presence", p.Presence + "\t" + "when you are typing"},
-		{"read", p.Read + "\t" + "how far you have read; nobody is told yet"},
+		{"read", p.Read + "\t" + "how far you have read what they wrote"},
 		{"invisible", invisible},
 	}
 }

@@ -200,7 +200,7 @@ func TestFollowTellsOfPeopleAndPrivateRooms(t *testing.T) {
 	c.node.Befriend("Dan")
 	dan := c.follow("follow", "@Dan", "-n", "1")
 	c.ok("send", "@Dan", "hello")
-	wantLine(t, dan, `[0-9:]{5} Ann: hello`)
+	wantLine(t, dan, `[0-9:]{5} Ann: hello(  \[here only\])?`)
 }
 
 func TestCompletionOfPeople(t *testing.T) {

@@ -41,7 +41,7 @@ func newRoot(a *app) *cobra.Command {
 	f.StringVar(&o.logLevel, "log-level", "", "debug, info, warn or error (default warn)")
 	f.StringVar(&o.logFile, "log", "", "write the log to this `FILE`")
 
-	for _, about := range []string{aboutTalk, aboutPeople, aboutHome} {
+	for _, about := range []string{aboutTalk, aboutPeople, aboutAway, aboutHome} {
 		root.AddGroup(&cobra.Group{ID: about, Title: about})
 	}
 	groups := map[string]*cobra.Command{}
@@ -66,6 +66,7 @@ func newRoot(a *app) *cobra.Command {
 const (
 	aboutTalk   = "Talking:"
 	aboutPeople = "Who is who:"
+	aboutAway   = "For people who are away:"
 	aboutHome   = "Your home, and your devices:"
 )
 
@@ -73,6 +74,8 @@ const (
 var pairs = map[string]struct{ about, short string }{
 	"room":   {aboutTalk, "Join, make and leave rooms, and say who is in them"},
 	"device": {aboutHome, "Bring your own devices together, and part with them"},
+	"keeper": {aboutAway, "Hold sealed messages for people who are away"},
+	"carry":  {aboutAway, "Carry sealed messages by hand where no network goes"},
 }
 
 func newGroup(name string) *cobra.Command {

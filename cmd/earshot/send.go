@@ -20,20 +20,31 @@ const (
 )
 
 func runSend(ctx context.Context, a *app, args []string) error {
-	text := strings.Join(args[1:], " ")
-	if len(args) == 1 || len(args) == 2 && args[1] == "-" {
-		var err error
-		if text, err = a.readText(); err != nil {
-			return err
-		}
+	if err := a.checkWait(); err != nil {
+		return err
+	}
+	text, err := a.textOf(args[1:])
+	if err != nil {
+		return err
 	}
 	return a.with(ctx, need{network: true}, func(s *session) error {
 		room, err := s.Room(ctx, args[0])
 		if err != nil {
 			return notContact(ctx, s.Client, args[0], err)
 		}
+		draft := chat.Draft{Text: text}
+		if a.opt.reply != "" {
+			m, err := s.Message(ctx, a.opt.reply)
+			if err != nil {
+				return err
+			}
+			draft.ReplyTo = &m.ID
+		}
+		if a.opt.wait != "" {
+			return s.sendAndWait(ctx, room, draft)
+		}
 		return s.passOn(ctx, room, func() error {
-			m, err := s.Send(ctx, room.RoomID.String(), chat.Draft{Text: text})
+			m, err := s.Send(ctx, room.RoomID.String(), draft)
 			switch {
 			case err != nil:
 				return err
@@ -116,6 +127,15 @@ func passedOn(ctx context.Context, events *client.Stream, to *chat.PersonID) boo
 			}
 		}
 	}
+}
+
+// textOf returns what is to be said: the arguments or, without any or with -, what
+// stands on standard input.
+func (a *app) textOf(args []string) (string, error) {
+	if len(args) == 0 || len(args) == 1 && args[0] == "-" {
+		return a.readText()
+	}
+	return strings.Join(args, " "), nil
 }
 
 // readText reads a message from standard input.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"earshot/chat"
+	"earshot/cmd/earshot/wording"
 	"earshot/node/api/client"
 )
 
@@ -304,11 +305,21 @@ func runHistory(ctx context.Context, a *app, args []string) error {
 			return err
 		}
 	}
+	a.p.ids = a.opt.ids
 	return a.with(ctx, need{}, func(s *session) error {
 		messages, err := newest(ctx, s.Client, args[0], a.opt.newest, before)
 		if err != nil {
 			return err
 		}
+		missing, err := s.Missing(ctx, args[0])
+		if err != nil && chat.CodeOf(err) != chat.CodeNotJoined { // nothing comes where one has left
+			return err
+		}
+		me, err := s.Me(ctx)
+		if err != nil {
+			return err
+		}
+		a.p.me = &me.Person
 		for _, m := range messages {
 			if err := a.p.message(m, false); err != nil {
 				return err
@@ -316,6 +327,9 @@ func runHistory(ctx context.Context, a *app, args []string) error {
 		}
 		if len(messages) == 0 {
 			a.p.note("Nothing has been said there yet.")
+		}
+		for _, m := range missing {
+			a.p.note("%s.", cell(wording.Missing(m, m.From.Name)))
 		}
 		return nil
 	})

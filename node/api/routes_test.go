@@ -37,7 +37,7 @@ func TestStatusOfEveryCode(t *testing.T) {
 		chat.CodeEmpty: 400, chat.CodeNotJoined: 409, chat.CodeHomeLocked: 503, chat.CodeHomeBroken: 500, chat.CodeHomeNewer: 500,
 		chat.CodeDiskFull: 507, chat.CodeUnreachable: 503, chat.CodeDenied: 403, chat.CodeBusy: 429, chat.CodeNoNetwork: 503, chat.CodeNoInterface: 503,
 		chat.CodePortTaken: 409, chat.CodeInvalid: 400, chat.CodeStopping: 503, chat.CodePassphrase: 403, chat.CodeBackup: 500,
-		chat.CodeAmbiguous: 409, chat.CodeNotContact: 403, chat.CodeHeld: 409, chat.CodeNoKey: 409, chat.CodeRevoked: 403, chat.CodeDeviceLists: 409, "from the future": 500,
+		chat.CodeAmbiguous: 409, chat.CodeNotContact: 403, chat.CodeHeld: 409, chat.CodeNoKey: 409, chat.CodeRevoked: 403, chat.CodeDeviceLists: 409, chat.CodeNotYet: 500, "from the future": 500,
 	} {
 		if got := status(&chat.Error{Code: code}); got != want {
 			t.Errorf("%s: %d, want %d", code, got, want)
