@@ -2,117 +2,139 @@ package chattest
 
 import (
 	"crypto/ed25519"
-	"errors"
+	"crypto/sha256"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"earshot/chat"
 	"earshot/chat/catchup"
+	"earshot/chat/identity"
+	"earshot/chat/private"
 	"earshot/chat/room"
 	"earshot/chat/wire"
 )
 
-// device is a node without its I/O: two engines, a disk, and what the node's loop
+// device is a node without its I/O: its engines, a disk, and what the node's loop
 // does between them.
 type device struct {
 	w     *world
 	index int
 	id    chat.DeviceID
 	key   ed25519.PrivateKey
+	cert  identity.Certificate
 	skew  time.Duration
-	rooms []chat.RoomID
+	liar  bool
 	links []*link                 // in the order in which they were made
 	reach map[chat.DeviceID]*link // the same, by the other end
-	// knows holds the members of side, as far as it has come to know them.
-	knows map[chat.PersonID]bool
 
 	up      bool
 	life    int // counts starts; what an earlier life had planned is void
-	engine  *room.Engine
+	rooms   *room.Engine
 	catchup *catchup.Engine
+	private *private.Engine
 	seen    map[chat.EntryID]bool // on the live path
 	tickAt  time.Time
+	prekey  []byte                    // of the private engine, as it is stored
+	exits   map[chat.RoomID]int       // how often it has left a room
+	exited  map[chat.RoomID]time.Time // when it last did
 	disk    disk
 }
+
+// newDevice makes a device of a person, with a clock that differs from the others',
+// but not so much that it is not believed.
+func (w *world) newDevice(index, person int) *device {
+	root, key := keyOf("person", person), keyOf("device", index)
+	d := &device{
+		w: w, index: index, key: key, skew: w.clock(),
+		reach: map[chat.DeviceID]*link{}, exits: map[chat.RoomID]int{}, exited: map[chat.RoomID]time.Time{},
+	}
+	copy(d.id[:], key.Public().(ed25519.PublicKey))
+	cert, err := identity.Sign(root, d.id, Start, fmt.Sprint("device ", index))
+	if err != nil {
+		w.fail("device %d gets no certificate: %v", index, err)
+	}
+	d.cert = cert
+	d.disk.reset()
+	w.byID[d.id] = d
+	return d
+}
+
+// clock returns how far off a clock is: not so much that another does not believe it.
+func (w *world) clock() time.Duration { return w.between(-50*time.Second, 50*time.Second) }
+
+func keyOf(what string, index int) ed25519.PrivateKey {
+	seed := sha256.Sum256(fmt.Appendf(nil, "chattest %s %d", what, index))
+	return ed25519.NewKeyFromSeed(seed[:])
+}
+
+func (d *device) person() chat.PersonID { return d.cert.Person() }
 
 // now is what the device's own clock shows.
 func (d *device) now() time.Time { return d.w.now.Add(d.skew) }
 
+// start makes the engines of what the disk holds, as a new process does.
 func (d *device) start() {
 	d.up = true
 	d.life++
+	if d.life > 1 && d.w.rng.IntN(3) == 0 {
+		d.skew = d.w.clock()
+	}
 	d.w.note("%d starts", d.index)
 	d.seen, d.tickAt = map[chat.EntryID]bool{}, time.Time{}
-	d.engine = room.New(room.Config{
-		Key: d.key, Person: personOf(d.id), Certificate: d.id[:], Name: "somebody", Certifier: certify,
+	d.disk.begin()
+	d.rooms = room.New(room.Config{
+		Key: d.key, Person: d.person(), Certificate: d.cert.Bytes(), Name: d.name(), Certifier: d.w.certify,
 		NewSalt: func() (salt [wire.SaltSize]byte) {
 			for i := range salt {
 				salt[i] = byte(d.w.rng.Uint32())
 			}
 			return salt
 		},
-		Writer: func(_ chat.RoomID, p chat.PersonID) bool { return d.knows[p] },
+		Writer: func(id chat.RoomID, who chat.PersonID) bool { return d.private.MayWrite(id, who) },
 	})
-	d.catchup = catchup.New(d.id, holdings{d.engine, d}, rand.New(rand.NewPCG(d.w.rng.Uint64(), d.w.rng.Uint64())))
-	for _, id := range d.rooms {
-		d.engine.Handle(d.now(), room.Enter{Room: id, Sealed: id == side})
-		d.engine.Handle(d.now(), room.Restore{Room: id, Logs: d.disk.frontier(id)})
-	}
-	d.disk.seal()
+	d.catchup = catchup.New(d.id, holdings{d.rooms, d}, rand.New(rand.NewPCG(d.w.rng.Uint64(), d.w.rng.Uint64())))
+	d.rooms.Handle(d.now(), room.Enter{Room: lobby})
+	d.rooms.Handle(d.now(), room.Restore{Room: lobby, Logs: d.disk.frontier(lobby)})
+	d.startPrivate()
 }
 
-// acquaint has a member of side hear of the others, one after the other, as
-// membership operations come.
-func (d *device) acquaint() {
-	d.knows = map[chat.PersonID]bool{personOf(d.id): true}
-	for _, peer := range d.w.devices {
-		if len(peer.rooms) < len(d.w.rooms) {
-			continue
-		}
-		d.w.after(d.w.between(0, d.w.cfg.Trouble), func() {
-			d.knows[personOf(peer.id)] = true
-			if d.up {
-				d.sync(catchup.Joined{})
-			}
-		})
-	}
-}
+func (d *device) name() string { return fmt.Sprint("person ", d.person().Short()) }
 
-// holdings is what a device holds. It names side only to whom it knows for a member.
+// holdings is what a device holds. It names sealed rooms only to whom it may.
 type holdings struct {
 	*room.Engine
 	d *device
 }
 
-func (h holdings) Shared(d chat.DeviceID) (out []chat.RoomID) {
+func (h holdings) Shared(with chat.DeviceID) (out []chat.RoomID) {
 	for _, id := range h.Rooms() {
-		if id != side || h.d.knows[personOf(d)] {
+		if h.d.shares(id, with) {
 			out = append(out, id)
 		}
 	}
 	return out
 }
 
-// mayHear fails the run if a summary for the device names a room that it is not in and
-// that is sealed.
-func (d *device) mayHear(nonce []byte, rooms []wire.RoomRoot) {
-	tag := side.SessionTag(nonce)
-	for _, r := range rooms {
-		if len(d.rooms) < len(d.w.rooms) && chat.RoomTag(r.Tag) == tag {
-			d.w.fail("a sealed room is named to %d, which is not in it", d.index)
-		}
-	}
+// shares reports whether a room may be named to a device.
+func (d *device) shares(id chat.RoomID, with chat.DeviceID) bool {
+	return !d.rooms.Sealed(id) || d.w.cfg.NoSecrets || d.private.Shares(id, with)
 }
 
-// personOf returns whose a device is: each is another person's.
-func personOf(d chat.DeviceID) chat.PersonID { return chat.PersonID(d[:20]) }
-
-// certify stands for chat/identity: a device's certificate is its own id.
-func certify(b []byte) (chat.PersonID, chat.DeviceID, error) {
-	if len(b) != len(chat.DeviceID{}) {
-		return chat.PersonID{}, chat.DeviceID{}, errors.New("not a certificate")
+// mayHear fails the run if a summary for the device names a sealed room that its
+// person was never asked into.
+func (d *device) mayHear(nonce []byte, rooms []wire.RoomRoot) {
+	for _, s := range d.w.sealed {
+		if s.asked[d.person()] {
+			continue
+		}
+		tag := s.id.SessionTag(nonce)
+		for _, r := range rooms {
+			if chat.RoomTag(r.Tag) == tag {
+				d.w.fail("a sealed room is named to %d, which was never in it", d.index)
+			}
+		}
 	}
-	return personOf(chat.DeviceID(b)), chat.DeviceID(b), nil
 }
 
 // crash ends the device at once: what is not on the disk is gone.
@@ -123,7 +145,7 @@ func (d *device) crash() {
 	d.w.note("%d crashes with %d writes under way", d.index, len(d.disk.writes))
 	d.up = false
 	d.life++
-	d.disk.lose(d.w.cfg.ForgetfulStore)
+	d.disk.lose(&d.w.cfg)
 	for _, l := range d.links {
 		l.cut()
 	}
@@ -145,39 +167,31 @@ func (d *device) alive(f func()) func() {
 	}
 }
 
+// post says something in one of the rooms that the device is in.
 func (d *device) post(text string) {
-	if d.up {
-		id := d.rooms[d.w.rng.IntN(len(d.rooms))]
-		if id == side {
-			d.tell(room.Append{Room: id, Kind: wire.KindMessage, Epoch: 1, Payload: []byte(text)})
-		} else {
-			d.tell(room.Post{Room: id, Text: text})
-		}
+	if !d.up {
+		return
+	}
+	rooms := d.rooms.Rooms()
+	id := rooms[d.w.rng.IntN(len(rooms))]
+	if d.rooms.Sealed(id) {
+		d.say(id, text)
+	} else {
+		c := d.begin()
+		c.said = &saying{room: id, by: d, at: d.w.now, text: text}
+		c.take(d.rooms.Handle(d.now(), room.Post{Room: id, Text: text, Ref: postRef}))
+		c.end()
 	}
 }
 
-// tell hands the room engine an input, carries out what it wants and returns how
-// many records that made.
-func (d *device) tell(in room.Input) (records int) {
-	for _, ef := range d.engine.Handle(d.now(), in) {
-		switch ef := ef.(type) {
-		case room.Commit:
-			records += len(ef.Records)
-			d.write(ef)
-		case room.Lack:
-			if l := d.w.linkTo(d, ef.From); l != nil {
-				d.sync(catchup.Gap{Device: ef.From})
-			}
-		case room.Refuse:
-			d.w.fail("%d refuses: %v", d.index, ef.Err)
-		case room.Fork:
-			d.w.fail("%d sees a fork in %s", d.index, ef.Log.Short())
-		case room.Deny:
-			d.w.fail("%d can't post: %v", d.index, ef.Err)
-		}
+// receive hands the room engine an entry and returns how many records that made.
+func (d *device) receive(in room.Receive) int {
+	c := d.begin()
+	c.take(d.rooms.Handle(d.now(), in))
+	if n := d.rooms.Pending(in.Room); n > chat.MaxPending {
+		d.w.fail("%d keeps %d entries that wait", d.index, n)
 	}
-	d.arm()
-	return records
+	return c.end()
 }
 
 // sync hands the catch-up engine an input and carries out what it wants.
@@ -194,7 +208,7 @@ func (d *device) sync(in catchup.Input) {
 		case catchup.Open:
 			if l := d.w.linkTo(d, ef.Device); l != nil {
 				l.session(d)
-			} else {
+			} else if l := d.reach[ef.Device]; l == nil || !l.breaking {
 				d.w.fail("%d asks a device it is not connected to", d.index)
 			}
 		}
@@ -204,9 +218,11 @@ func (d *device) sync(in catchup.Input) {
 
 // arm plans the next tick, on the device's own clock.
 func (d *device) arm() {
-	next := d.engine.NextTick()
-	if t := d.catchup.NextTick(); next.IsZero() || (!t.IsZero() && t.Before(next)) {
-		next = t
+	var next time.Time
+	for _, t := range []time.Time{d.rooms.NextTick(), d.catchup.NextTick(), d.private.NextTick()} {
+		if next.IsZero() || (!t.IsZero() && t.Before(next)) {
+			next = t
+		}
 	}
 	if next.IsZero() || (!d.tickAt.IsZero() && !next.Before(d.tickAt)) {
 		return
@@ -220,46 +236,14 @@ func (d *device) arm() {
 			return // an earlier one took its place
 		}
 		d.tickAt = time.Time{}
-		d.tell(room.Tick{})
+		c := d.begin()
+		c.take(d.rooms.Handle(d.now(), room.Tick{}))
+		c.end()
 		d.sync(catchup.Tick{})
-	}))
-}
-
-// write has the disk take records, after those before them.
-func (d *device) write(c room.Commit) {
-	if len(c.Records) == 0 {
-		d.w.fail("a commit of nothing")
-		return
-	}
-	d.disk.writes = append(d.disk.writes, c.Records)
-	d.disk.free = later(d.disk.free, d.w.now).Add(d.w.between(time.Millisecond, 30*time.Millisecond))
-	epoch := d.disk.epoch
-	d.w.at(d.disk.free, d.alive(func() {
-		if epoch != d.disk.epoch {
-			return
+		if t := d.private.NextTick(); !t.IsZero() && !d.now().Before(t) {
+			d.seal(private.Tick{})
 		}
-		records := d.disk.writes[0]
-		d.disk.writes = d.disk.writes[1:]
-		if d.w.chance(1) {
-			// Nothing behind a failed write may be stored, or there were a hole.
-			d.w.note("%d fails to write %d and %d more", d.index, len(records), len(d.disk.writes))
-			d.disk.writes = nil
-			d.disk.epoch++
-			for _, id := range d.rooms {
-				d.tell(room.Restore{Room: id, Logs: d.disk.frontier(id)})
-			}
-			return
-		}
-		for _, r := range records {
-			if err := d.disk.store(r, d.w.cfg.NoDedup); err != nil {
-				d.w.fail("%d: %v", d.index, err)
-			}
-			d.w.ledger[r.Entry.ID] = r.Room
-			d.w.note("%d stores %s", d.index, r.Entry.String())
-			if r.Mine {
-				d.publish(r.Room, r.Entry, nil)
-			}
-		}
+		d.arm()
 	}))
 }
 
@@ -270,50 +254,82 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// publish floods an entry to the neighbours, as gossip does: lost, late, twice.
-func (d *device) publish(id chat.RoomID, e wire.Entry, from *device) {
-	d.seen[e.ID] = true
-	for _, l := range d.links {
-		to := l.other(d)
-		if !l.up || to == from {
-			continue
-		}
-		copies := 1
-		if d.w.chance(5) {
-			copies = 2
-		}
-		if d.w.chance(20) {
-			copies = 0
-			d.w.note("%s is lost between %d and %d", e.String(), d.index, to.index)
-			if d.w.chance(50) { // the sender's queue was full, and it knows
-				d.sync(catchup.Lost{Device: to.id})
+// publish sends an entry of this device's to the room: straight to those who share it,
+// as the author of a small sealed room does, or by flooding.
+func (d *device) publish(id chat.RoomID, e wire.Entry) {
+	if d.rooms.Sealed(id) && d.w.chance(50) {
+		for _, l := range d.links {
+			if to := l.other(d); l.up && d.private.Shares(id, to.id) {
+				e := d.twist(e)
+				d.give(l, func() {
+					if to.genuine(&e, d) {
+						to.receive(room.Receive{Room: id, Entry: e, From: d.id})
+					}
+				}, e)
 			}
 		}
-		for range copies {
-			d.w.after(d.w.between(time.Millisecond, 120*time.Millisecond), l.still(to, func() { to.live(id, e, d) }))
+		return
+	}
+	d.flood(id, e, nil)
+}
+
+// flood passes an entry on to the neighbours, as gossip does: lost, late, twice.
+func (d *device) flood(id chat.RoomID, e wire.Entry, from *device) {
+	d.seen[e.ID] = true
+	for _, l := range d.links {
+		if to := l.other(d); l.up && to != from {
+			e := d.twist(e)
+			d.give(l, func() {
+				if to.genuine(&e, d) {
+					to.live(id, e, d)
+				}
+			}, e)
 		}
 	}
 }
 
-// live takes an entry from the live path and passes it on.
+// give has what is done with an entry at the other end of a link happen there: never,
+// once or twice.
+func (d *device) give(l *link, f func(), e wire.Entry) {
+	to := l.other(d)
+	copies := 1
+	if d.w.chance(5) {
+		copies = 2
+	}
+	if d.w.chance(20) {
+		copies = 0
+		d.w.note("%s is lost between %d and %d", nameOf(&e), d.index, to.index)
+		if d.w.chance(50) { // the sender's queue was full, and it knows
+			d.sync(catchup.Lost{Device: to.id})
+		}
+	}
+	for range copies {
+		d.w.after(d.w.between(time.Millisecond, 120*time.Millisecond), l.still(to, f))
+	}
+}
+
+// live takes an entry from the live path and passes it on, whether it is of a room
+// that this device is in or not.
 func (d *device) live(id chat.RoomID, e wire.Entry, from *device) {
 	again := d.seen[e.ID]
 	if !again {
-		d.publish(id, e, from)
+		d.flood(id, e, from)
 	}
-	if d.w.cfg.NoDedup && again && d.engine.Entered(id) {
-		d.write(room.Commit{Records: []room.Record{{Room: id, Entry: e}}})
+	if d.w.cfg.NoDedup && again && d.rooms.Entered(id) {
+		c := d.begin()
+		c.records = []record{{Record: room.Record{Room: id, Entry: e}}}
+		c.end()
 		return
 	}
-	d.tell(room.Receive{Room: id, Entry: e, From: from.id})
+	d.receive(room.Receive{Room: id, Entry: e, From: from.id})
 }
 
 // states is what the device holds of the rooms it shares with another, for a session.
 func (d *device) states(with *device) []catchup.RoomState {
 	var out []catchup.RoomState
-	for _, id := range (holdings{d.engine, d}).Shared(with.id) {
-		s := catchup.RoomState{Room: id, Root: d.engine.Root(id)}
-		for _, l := range d.engine.Frontier(id) {
+	for _, id := range (holdings{d.rooms, d}).Shared(with.id) {
+		s := catchup.RoomState{Room: id, Root: d.rooms.Root(id)}
+		for _, l := range d.rooms.Frontier(id) {
 			s.Frontier = append(s.Frontier, wire.LogSeq{Log: l.Log[:], Seq: l.Seq})
 		}
 		out = append(out, s)

@@ -2,60 +2,123 @@ package chattest
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
 	"earshot/chat"
+	"earshot/chat/private"
 	"earshot/chat/room"
 	"earshot/chat/wire"
 )
 
-// disk is a store: records in the order they came, and writes under way.
+// disk is a store: records in the order they came, what was opened of them, the keys
+// of the private engine, and changes under way.
 type disk struct {
-	records []room.Record
-	heads   map[chat.LogID]room.Log
-	where   map[chat.LogID]chat.RoomID
-	writes  [][]room.Record
-	free    time.Time // when the last write is done
-	epoch   int       // writes of an earlier one are void
+	records  []record
+	at       map[chat.EntryID]int // in records, of what is there once
+	heads    map[chat.LogID]room.Log
+	where    map[chat.LogID]chat.RoomID
+	state    map[string][]byte
+	before   map[string][]byte // the newest change of it; of a forgetful disk only
+	unopened map[chat.EntryID]private.Unopened
+	retries  map[private.Retry]bool
+
+	writes []*change
+	free   time.Time // when the last write is done
+	epoch  int       // writes of an earlier one are void
+	failed bool      // nothing is taken until the engines know
 }
 
 func (k *disk) reset() {
 	k.records = nil
-	k.heads, k.where = map[chat.LogID]room.Log{}, map[chat.LogID]chat.RoomID{}
+	k.at, k.heads, k.where = map[chat.EntryID]int{}, map[chat.LogID]room.Log{}, map[chat.LogID]chat.RoomID{}
+	k.state, k.unopened, k.retries = map[string][]byte{}, map[chat.EntryID]private.Unopened{}, map[private.Retry]bool{}
 }
 
-// lose ends the writes under way. A forgetful disk loses besides what the device
-// last said, and all that came behind it.
-func (k *disk) lose(forgetful bool) {
+// begin is told that a process has opened the disk.
+func (k *disk) begin() {
+	k.stop()
+	k.failed = false
+}
+
+// stop ends the writes under way.
+func (k *disk) stop() {
 	k.writes = nil
 	k.epoch++
-	if !forgetful {
+}
+
+// lose is what a crash does. A disk that forgets keys goes back to those it had before
+// the last change of them; a forgetful disk loses besides what the device last said,
+// and all that came behind it.
+func (k *disk) lose(cfg *Config) {
+	k.stop()
+	if cfg.ForgetfulKeys {
+		k.state = k.before
+	}
+	if !cfg.ForgetfulStore {
 		return
 	}
-	kept := k.records
-	for i := len(kept) - 1; i >= 0; i-- {
-		if kept[i].Mine {
-			kept = kept[:i]
-			break
-		}
+	last := len(k.records) - 1
+	for last >= 0 && !k.records[last].Mine {
+		last--
 	}
+	kept, state, unopened, retries := k.records[:max(last, 0)], k.state, k.unopened, k.retries
 	k.reset()
+	k.state, k.unopened, k.retries = state, unopened, retries
 	for _, r := range kept {
 		_ = k.store(r, true) // which refuses nothing
 	}
 }
 
-func (k *disk) seal() { k.epoch++ }
+// take stores all of a change.
+func (k *disk) take(c *change, cfg *Config) error {
+	for _, r := range c.records {
+		if err := k.store(r, cfg.NoDedup); err != nil {
+			return err
+		}
+		if r.unopened != nil {
+			k.unopened[r.Entry.ID] = *r.unopened
+		}
+	}
+	if len(c.state) > 0 && cfg.ForgetfulKeys {
+		k.before = maps.Clone(k.state)
+	}
+	for _, p := range c.state {
+		if k.state[p.Key] = p.Value; p.Value == nil {
+			delete(k.state, p.Key)
+		}
+	}
+	for _, o := range c.openings {
+		at, ok := k.at[o.ID]
+		if !ok {
+			return fmt.Errorf("%s is opened and not there", o.ID.Short())
+		}
+		delete(k.unopened, o.ID)
+		if o.Show && o.Kind == wire.KindMessage {
+			k.records[at].text = string(o.Plaintext)
+		}
+	}
+	for _, u := range c.unopened {
+		k.unopened[u.ID] = u
+	}
+	for _, r := range c.retries {
+		k.retries[r] = true
+	}
+	for _, r := range c.retried {
+		delete(k.retries, r)
+	}
+	return nil
+}
 
 // store appends a record and refuses a hole or a second copy, as a store should.
-func (k *disk) store(r room.Record, careless bool) error {
+func (k *disk) store(r record, careless bool) error {
 	head := k.heads[r.Entry.Log]
 	if !careless && r.Entry.Seq != head.Seq+1 {
 		return fmt.Errorf("number %d is stored behind %d of log %s", r.Entry.Seq, head.Seq, r.Entry.Log.Short())
 	}
+	k.at[r.Entry.ID] = len(k.records)
 	k.records = append(k.records, r)
 	k.where[r.Entry.Log] = r.Room
 	k.heads[r.Entry.Log] = room.Log{
@@ -85,58 +148,13 @@ func (k *disk) missing(id chat.RoomID, have map[chat.LogID]uint64, at, page int)
 	return out, next
 }
 
-// check looks whether every promise was kept.
-func (w *world) check() error {
-	for _, id := range w.rooms {
-		var first []chat.EntryID
-		for _, d := range w.devices {
-			if !d.engine.Entered(id) {
-				continue
-			}
-			order, err := d.shown(id)
-			if err != nil {
-				return err
-			}
-			held := map[chat.EntryID]bool{}
-			for _, e := range order {
-				held[e] = true
-			}
-			for e, where := range w.ledger {
-				if where == id && !held[e] {
-					return fmt.Errorf("device %d lost %s, which had been stored", d.index, e.Short())
-				}
-			}
-			if first == nil {
-				first = order
-			}
-			if !slices.Equal(order, first) {
-				return fmt.Errorf("device %d shows another order of room %s", d.index, id.Short())
-			}
+// closed returns the entries that could not be opened, of those that match.
+func (k *disk) closed(match func(*private.Unopened) bool) (out []private.Authored) {
+	for i := range k.records {
+		r := &k.records[i]
+		if u, ok := k.unopened[r.Entry.ID]; ok && match(&u) {
+			out = append(out, private.Authored{Entry: r.Entry, Person: r.Person})
 		}
 	}
-	return nil
-}
-
-// shown returns the entries of a room as a face shows them, each once.
-func (d *device) shown(id chat.RoomID) ([]chat.EntryID, error) {
-	var in []room.Record
-	seen := map[chat.EntryID]bool{}
-	for _, r := range d.disk.records {
-		if r.Room != id {
-			continue
-		}
-		if seen[r.Entry.ID] {
-			return nil, fmt.Errorf("device %d stored %s twice", d.index, r.Entry.String())
-		}
-		seen[r.Entry.ID] = true
-		in = append(in, r)
-	}
-	slices.SortFunc(in, func(a, b room.Record) int {
-		return cmp.Or(cmp.Compare(a.Sort, b.Sort), bytes.Compare(a.Entry.Log[:], b.Entry.Log[:]), cmp.Compare(a.Entry.Seq, b.Entry.Seq))
-	})
-	var out []chat.EntryID
-	for _, r := range in {
-		out = append(out, r.Entry.ID)
-	}
-	return out, nil
+	return out
 }

@@ -1,10 +1,12 @@
 package chattest
 
 import (
+	"errors"
 	"time"
 
 	"earshot/chat"
 	"earshot/chat/catchup"
+	"earshot/chat/private"
 	"earshot/chat/room"
 	"earshot/chat/wire"
 )
@@ -15,12 +17,18 @@ type link struct {
 	w        *world
 	a, b     *device
 	up       bool
-	age      int // counts ups and downs; what was on its way before is lost
+	age      int     // counts ups and downs; what was on its way before is lost
+	greeted  [2]bool // whether each end has heard the other's hello
 	busy     [2]time.Time
 	sessions []*session
+	breaking bool // sessions have ended, and nobody knows yet that the link has
 }
 
+// link connects two devices as soon as both are there; again is no harm.
 func (w *world) link(a, b *device) {
+	if a == b || w.linkOf(a, b) != nil {
+		return
+	}
 	l := &link{w: w, a: a, b: b}
 	w.links = append(w.links, l)
 	a.links, b.links = append(a.links, l), append(b.links, l)
@@ -48,6 +56,14 @@ func (l *link) other(d *device) *device {
 	return nil
 }
 
+// side returns which end d is.
+func (l *link) side(d *device) int {
+	if d == l.b {
+		return 1
+	}
+	return 0
+}
+
 // still runs f for a device unless the link or the device went down since.
 func (l *link) still(d *device, f func()) func() {
 	age := l.age
@@ -60,12 +76,16 @@ func (l *link) still(d *device, f func()) func() {
 
 // join brings the link up: both say hello, and whoever hears it knows a neighbour.
 func (l *link) join() {
-	l.up = true
+	l.up, l.greeted = true, [2]bool{}
 	l.age++
 	l.w.note("%d and %d are connected", l.a.index, l.b.index)
 	for _, d := range []*device{l.a, l.b} {
 		to := l.other(d)
-		l.send(d, func() { to.sync(catchup.PeerUp{Device: d.id}) })
+		l.send(d, func() {
+			l.greeted[l.side(to)] = true
+			to.sync(catchup.PeerUp{Device: d.id})
+			to.met(d)
+		})
 	}
 }
 
@@ -77,30 +97,30 @@ func (l *link) cut() {
 	l.up = false
 	l.age++
 	sessions := l.sessions
-	l.sessions = nil
+	l.sessions, l.breaking = nil, true
 	for _, s := range sessions {
 		s.end(0, true)
 		s.end(1, true)
 	}
+	l.breaking = false
 	for _, d := range []*device{l.a, l.b} {
 		if d.up {
 			d.sync(catchup.PeerDown{Device: l.other(d).id})
+			d.seal(private.Gone{Device: l.other(d).id})
 		}
 	}
 }
 
 // send delivers something on the peer stream of d, in order.
 func (l *link) send(d *device, f func()) {
-	side := 0
-	if d == l.b {
-		side = 1
-	}
+	side := l.side(d)
 	l.busy[side] = later(l.busy[side], l.w.now).Add(l.w.between(time.Millisecond, 20*time.Millisecond))
 	l.w.at(l.busy[side], l.still(l.other(d), f))
 }
 
 func (l *link) have(d *device, have wire.Have) {
-	b := wire.EncodeFrame(have)
+	f, _ := d.lie(have)
+	b := wire.EncodeFrame(f)
 	l.w.note("%d tells %d, %d bytes", d.index, l.other(d).index, len(b))
 	to := l.other(d)
 	to.mayHear(have.Nonce, have.Rooms)
@@ -130,7 +150,11 @@ const pageSize = 40
 
 func (l *link) session(asker *device) {
 	s := &session{l: l, ends: [2]*device{asker, l.other(asker)}}
-	l.w.opened++
+	if asker.liar || l.other(asker).liar {
+		l.w.vain++
+	} else {
+		l.w.opened++
+	}
 	l.w.note("%d asks %d", asker.index, s.ends[1].index)
 	l.sessions = append(l.sessions, s)
 	nonce := make([]byte, wire.NonceSize)
@@ -146,7 +170,12 @@ func (s *session) do(end int, effects []catchup.SessionEffect) {
 	for _, ef := range effects {
 		switch ef := ef.(type) {
 		case catchup.Send:
-			b := wire.EncodeFrame(ef.Frame)
+			frame, said := s.ends[end].lie(ef.Frame)
+			if !said {
+				s.mute()
+				return
+			}
+			b := wire.EncodeFrame(frame)
 			if len(b) > chat.MaxFrame {
 				s.l.w.fail("a frame of %d bytes", len(b))
 			}
@@ -168,11 +197,14 @@ func (s *session) do(end int, effects []catchup.SessionEffect) {
 		case catchup.Take:
 			for _, raw := range ef.Entries {
 				e, err := wire.DecodeEntry(raw.Head, raw.Sig, raw.Payload)
+				if err == nil && !s.ends[end].genuine(&e, s.ends[1-end]) {
+					err = errors.New("an entry that is not genuine")
+				}
 				if err != nil {
-					s.l.w.fail("a stored entry can't be read: %v", err)
+					s.breakOff(s.ends[end], s.ends[1-end], err)
 					return
 				}
-				s.received[end] += s.ends[end].tell(room.Receive{Room: ef.Room, Entry: e, From: s.ends[1-end].id, Solicited: true})
+				s.received[end] += s.ends[end].receive(room.Receive{Room: ef.Room, Entry: e, From: s.ends[1-end].id, Solicited: true})
 			}
 		case catchup.Finish:
 			s.end(end, false)
@@ -182,18 +214,20 @@ func (s *session) do(end int, effects []catchup.SessionEffect) {
 
 func (s *session) handle(end int, b []byte) {
 	d := s.ends[end]
+	if s.ended[end] {
+		return
+	}
 	if s.machines[end] == nil {
 		s.machines[end] = catchup.Answer(d.states(s.ends[0]))
 		d.sync(catchup.Begun{Device: s.ends[0].id})
 	}
 	f, err := wire.DecodeFrame(b)
-	if err != nil {
-		s.l.w.fail("a frame can't be read: %v", err)
-		return
+	var effects []catchup.SessionEffect
+	if err == nil {
+		effects, err = s.machines[end].Handle(f)
 	}
-	effects, err := s.machines[end].Handle(f)
 	if err != nil {
-		s.l.w.fail("%d breaks off: %v", d.index, err)
+		s.breakOff(d, s.ends[1-end], err)
 		return
 	}
 	s.do(end, effects)

@@ -1,13 +1,15 @@
-// Package chattest runs many room and catch-up engines on one seeded network and
-// one fake clock, without goroutines: the network is a priority queue. It loses,
-// delays, doubles and reorders live entries, cuts links, fails writes and crashes
-// devices, then heals and looks whether everybody holds the same. It knows no real
-// network, disk or clock; the same seed gives the same trace, byte for byte.
+// Package chattest runs the engines of many devices on one seeded network and one fake
+// clock, without goroutines: the network is a priority queue. It loses, delays, doubles
+// and reorders live entries, cuts links, splits the network, fails writes, crashes
+// devices, sets their clocks and has one of them lie; then it heals the network and
+// looks whether everybody holds the same, in the same order, reads what was for them
+// and nothing else, and remembers no more than it may. Open rooms, private rooms and
+// chats of two are composed as package node does. It knows no real network, disk or
+// clock; the same seed gives the same trace, byte for byte.
 package chattest
 
 import (
 	"container/heap"
-	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -17,6 +19,7 @@ import (
 	"time"
 
 	"earshot/chat"
+	"earshot/chat/identity"
 )
 
 // Config is what a run is made of. The zero values of its numbers mean the
@@ -27,11 +30,17 @@ type Config struct {
 	Posts   int           // messages said while things go wrong
 	Trouble time.Duration // how long things go wrong
 	Heal    time.Duration // how long the healed network may take to agree
+	Liar    bool          // the last of three and more devices lies
 
 	// Defects, to see that a run notices them.
 	NoCatchUp      bool // nobody is told what others hold, and nobody asks
 	ForgetfulStore bool // a crash loses what was confirmed: what the device last said, and all behind it
 	NoDedup        bool // what was stored is stored again when it comes again
+	ForgetfulKeys  bool // a crash loses what the private engine kept last
+	NoSecrets      bool // sealed rooms are named to everybody
+	Gullible       bool // what neighbours say is not verified
+	OrderOfArrival bool // entries are shown in the order in which they came
+	DeafToRemoval  bool // to throw somebody out does nothing
 
 	Trace io.Writer // every event as a line, if set
 }
@@ -49,8 +58,8 @@ type Result struct {
 // Start is when every run begins.
 var Start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// side is a sealed room, of every other device.
-var side = chat.RoomID{0x51, 0xde}
+// lobby is the open room that everybody is in.
+var lobby = chat.OpenRoom(chat.Lobby)
 
 // Run plays one seed.
 func Run(cfg Config) Result {
@@ -68,8 +77,8 @@ func Run(cfg Config) Result {
 		cfg.Heal = 20 * time.Minute
 	}
 	w := &world{
-		cfg: cfg, rng: rng, now: Start, trace: sha256.New(), ledger: map[chat.EntryID]chat.RoomID{},
-		rooms: []chat.RoomID{chat.OpenRoom(chat.Lobby), side},
+		cfg: cfg, rng: rng, now: Start, trace: sha256.New(), stored: map[chat.EntryID]bool{},
+		byID: map[chat.DeviceID]*device{}, gone: map[*device]bool{}, contacts: map[chat.PersonID][]chat.PersonID{}, certified: map[string]identity.Certificate{},
 	}
 	w.build()
 	w.plan()
@@ -95,67 +104,26 @@ type world struct {
 	order   int // of events made, to break ties
 	devices []*device
 	links   []*link
-	rooms   []chat.RoomID
-	ledger  map[chat.EntryID]chat.RoomID // everything stored anywhere
-	calm    bool
-	split   []bool // which side of the partition a device is on; nil: none
-	trace   hash.Hash
-	events  int
-	opened  int
-	err     error
-}
-
-// build makes the devices and a connected graph of links between them. The members
-// of a room are connected among themselves, as nodes see to: catch-up goes from
-// member to member.
-func (w *world) build() {
-	for i := range w.cfg.Devices {
-		seed := sha256.Sum256(fmt.Appendf(nil, "chattest device %d", i))
-		d := &device{w: w, index: i, key: ed25519.NewKeyFromSeed(seed[:]), reach: map[chat.DeviceID]*link{}}
-		copy(d.id[:], d.key.Public().(ed25519.PublicKey))
-		// Clocks differ, but not so much that they are not believed.
-		d.skew = w.between(-50*time.Second, 50*time.Second)
-		d.rooms = w.rooms[:1+(i+1)%2]
-		d.disk.reset()
-		w.devices = append(w.devices, d)
-		if i > 0 {
-			w.link(w.devices[w.rng.IntN(i)], d)
-		}
-	}
-	for i := 2; i < len(w.devices); i += 2 { // the members of side
-		if a, b := w.devices[i-2], w.devices[i]; w.linkOf(a, b) == nil {
-			w.link(a, b)
-		}
-	}
-	for range w.cfg.Devices / 2 {
-		a, b := w.devices[w.rng.IntN(len(w.devices))], w.devices[w.rng.IntN(len(w.devices))]
-		if a != b && w.linkOf(a, b) == nil {
-			w.link(a, b)
-		}
-	}
-	for _, d := range w.devices {
-		d.start()
-	}
-	w.connect()
-	for _, d := range w.devices {
-		d.acquaint()
-	}
-}
-
-// plan schedules what is said and what goes wrong.
-func (w *world) plan() {
-	within := func() time.Duration { return w.between(0, w.cfg.Trouble) }
-	for i := range w.cfg.Posts {
-		d := w.devices[w.rng.IntN(len(w.devices))]
-		w.after(within(), func() { d.post(fmt.Sprintf("message %d of %d", i, d.index)) })
-	}
-	for range 2 {
-		w.after(within(), w.partition)
-	}
-	for range 3 {
-		d := w.devices[w.rng.IntN(len(w.devices))]
-		w.after(within(), func() { d.crash() })
-	}
+	byID    map[chat.DeviceID]*device
+	sealed  []*sealedRoom
+	office  *sealedRoom      // of those, the private room
+	invited []*device        // who is to be in it
+	gone    map[*device]bool // who was thrown out or has left, if that was stored
+	// contacts are those who have a direct chat.
+	contacts  map[chat.PersonID][]chat.PersonID
+	certified map[string]identity.Certificate // that have been verified
+	ledger    []confirmed                     // everything stored anywhere
+	stored    map[chat.EntryID]bool           // likewise
+	said      []*saying                       // everything said and confirmed
+	removals  []*removal                      // likewise
+	calm      bool
+	split     []bool // which side of the partition a device is on; nil: none
+	trace     hash.Hash
+	events    int
+	records   int // stored by anybody
+	opened    int // sessions of honest devices with each other
+	vain      int // and with the liar
+	err       error
 }
 
 // partition cuts the network in two for a while.
@@ -197,6 +165,7 @@ func (w *world) calmDown() {
 		}
 	}
 	w.connect()
+	w.inviteAll()
 }
 
 // heal plays until all agree and returns how long that took.
@@ -204,7 +173,7 @@ func (w *world) heal() time.Duration {
 	calm := w.now
 	for w.err == nil && !w.agreed() {
 		if w.now.Sub(calm) > w.cfg.Heal {
-			w.fail("they do not agree %v after the network healed", w.cfg.Heal)
+			w.fail("they do not agree %v after the network healed%s", w.cfg.Heal, w.why())
 			break
 		}
 		w.play(w.now.Add(100 * time.Millisecond))
@@ -219,29 +188,16 @@ const rest = 70 * time.Second
 // settled plays on and demands that nobody asks for what all have.
 func (w *world) settled() {
 	w.play(w.now.Add(rest))
-	before := w.opened
+	before, vain, records := w.opened, w.vain, w.records
 	w.play(w.now.Add(10 * time.Minute))
-	if w.opened != before {
+	// What a liar alone held may come late.
+	if w.opened != before && (!w.cfg.Liar || w.records == records) {
 		w.fail("%d sessions although all agree", w.opened-before)
 	}
-}
-
-func (w *world) agreed() bool {
-	for _, id := range w.rooms {
-		var first *device
-		for _, d := range w.devices {
-			if !d.engine.Entered(id) {
-				continue
-			}
-			if first == nil {
-				first = d
-			}
-			if d.engine.Root(id) != first.engine.Root(id) || d.engine.Pending(id) > 0 || len(d.disk.writes) > 0 {
-				return false
-			}
-		}
+	// Whoever answers a lie asks in vain once in a minute.
+	if most := 40 * len(w.devices[len(w.devices)-1].links); w.vain-vain > most {
+		w.fail("%d sessions with the liar, over %d", w.vain-vain, most)
 	}
-	return true
 }
 
 func (w *world) fail(format string, args ...any) {
