@@ -21,7 +21,8 @@ type disk struct {
 	heads    map[chat.LogID]room.Log
 	where    map[chat.LogID]chat.RoomID
 	state    map[string][]byte
-	before   map[string][]byte // the newest change of it; of a forgetful disk only
+	before   map[string][]byte // some changes ago; of a forgetful disk only
+	changes  int
 	unopened map[chat.EntryID]private.Unopened
 	retries  map[private.Retry]bool
 
@@ -32,7 +33,7 @@ type disk struct {
 }
 
 func (k *disk) reset() {
-	k.records = nil
+	k.records, k.before = nil, map[string][]byte{}
 	k.at, k.heads, k.where = map[chat.EntryID]int{}, map[chat.LogID]room.Log{}, map[chat.LogID]chat.RoomID{}
 	k.state, k.unopened, k.retries = map[string][]byte{}, map[chat.EntryID]private.Unopened{}, map[private.Retry]bool{}
 }
@@ -49,13 +50,13 @@ func (k *disk) stop() {
 	k.epoch++
 }
 
-// lose is what a crash does. A disk that forgets keys goes back to those it had before
-// the last change of them; a forgetful disk loses besides what the device last said,
+// lose is what a crash does. A disk that forgets keys goes back to those it had some
+// changes ago; a forgetful disk loses besides what the device last said,
 // and all that came behind it.
 func (k *disk) lose(cfg *Config) {
 	k.stop()
 	if cfg.ForgetfulKeys {
-		k.state = k.before
+		k.state = maps.Clone(k.before)
 	}
 	if !cfg.ForgetfulStore {
 		return
@@ -82,7 +83,7 @@ func (k *disk) take(c *change, cfg *Config) error {
 			k.unopened[r.Entry.ID] = *r.unopened
 		}
 	}
-	if len(c.state) > 0 && cfg.ForgetfulKeys {
+	if k.changes++; cfg.ForgetfulKeys && k.changes%20 == 0 {
 		k.before = maps.Clone(k.state)
 	}
 	for _, p := range c.state {
