@@ -65,8 +65,8 @@ func foldForever(dir string) error {
 func TestKillWhileTheLogIsFoldedLosesNothing(t *testing.T) {
 	dir := t.TempDir()
 	last := uint64(0)
-	for round := range 8 {
-		last = uint64(killed(t, child(t.Context(), "fold", dir), 3+23*round, int(last)))
+	for round := range 5 {
+		last = uint64(killed(t, child(t.Context(), "fold", dir), 3+37*round, int(last)))
 		last = checkHistory(t, dir, chat.OpenRoom("#lobby"), last)
 	}
 }
@@ -134,7 +134,7 @@ func (f *faultyFile) SharedMemory() vfs.SharedMemory { return vfsutil.WrapShared
 func TestAFailingDiskLosesNothingAcknowledged(t *testing.T) {
 	lobby := chat.OpenRoom("#lobby")
 	failures := 0
-	for after := range int64(40) {
+	for after := range int64(25) {
 		dir := t.TempDir()
 		c, err := openVFS(t.Context(), filepath.Join(dir, FileName), faultyName, testKey, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE)
 		if err != nil {
@@ -174,7 +174,7 @@ func TestAFailingDiskLosesNothingAcknowledged(t *testing.T) {
 		}
 		checkHistory(t, dir, lobby, ann.seq)
 	}
-	if failures < 30 {
+	if failures < 20 {
 		t.Errorf("the disk failed only %d times", failures)
 	}
 }
