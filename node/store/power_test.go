@@ -1,0 +1,225 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/util/vfsutil"
+	"github.com/ncruces/go-sqlite3/vfs"
+	"github.com/ncruces/go-sqlite3/vfs/adiantum"
+
+	"earshot/chat"
+)
+
+func init() {
+	vfs.Register(powerName, historyVFS{adiantum.Wrap(power, &keys), power})
+}
+
+// powerName is the file system of encrypted histories on a disk that may lose power.
+const powerName = "earshot-power"
+
+// power notes what such a disk must hold and what it may. One test at a time uses it.
+var power = &powerVFS{VFS: vfs.Find(""), files: map[string]*diskFile{}}
+
+type powerVFS struct {
+	vfs.VFS
+	mu    sync.Mutex
+	files map[string]*diskFile // by path
+}
+
+// diskFile is a file as the disk has it.
+type diskFile struct {
+	durable []byte       // synced
+	pending []diskChange // since then, in their order
+}
+
+// diskChange is a write of data at off, or where data is nil a truncation to off.
+type diskChange struct {
+	off  int64
+	data []byte
+}
+
+// sector is the length in bytes of what a disk writes whole or not at all.
+const sector = 512
+
+// apply makes a change, or where r is not nil any part of it.
+func (c diskChange) apply(b []byte, r *rand.Rand) []byte {
+	if c.data == nil {
+		if r != nil && r.IntN(2) == 0 {
+			return b
+		}
+		return append(b[:min(c.off, int64(len(b)))], make([]byte, max(0, c.off-int64(len(b))))...)
+	}
+	how := 0 // whole; 1: not at all; 2: some sectors of it
+	if r != nil {
+		how = r.IntN(3)
+	}
+	if end := c.off + int64(len(c.data)); how != 1 && end > int64(len(b)) {
+		b = append(b, make([]byte, end-int64(len(b)))...)
+	}
+	for n := 0; n < len(c.data) && how != 1; {
+		at := c.off + int64(n)
+		m := min(int(sector-at%sector), len(c.data)-n)
+		if how == 0 || r.IntN(2) == 0 {
+			copy(b[at:], c.data[n:n+m])
+		}
+		n += m
+	}
+	return b
+}
+
+func (v *powerVFS) change(name string, c diskChange) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	f := v.files[name]
+	f.pending = append(f.pending, c)
+}
+
+func (v *powerVFS) sync(name string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	f := v.files[name]
+	for _, c := range f.pending {
+		f.durable = c.apply(f.durable, nil)
+	}
+	f.pending = nil
+}
+
+// lost returns a directory as it may be found when the power comes back.
+func (v *powerVFS) lost(t *testing.T, dir string, r *rand.Rand) string {
+	t.Helper()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	to := t.TempDir()
+	for name, f := range v.files {
+		if filepath.Dir(name) != dir {
+			continue
+		}
+		b := append([]byte{}, f.durable...)
+		for _, c := range f.pending {
+			b = c.apply(b, r)
+		}
+		if err := os.WriteFile(filepath.Join(to, filepath.Base(name)), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return to
+}
+
+func (v *powerVFS) Delete(name string, syncDir bool) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.files, name)
+	return v.VFS.Delete(name, syncDir)
+}
+
+// OpenFilename implements vfs.VFSFilename.
+func (v *powerVFS) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
+	file, out, err := vfsutil.WrapOpenFilename(v.VFS, name, flags)
+	if err != nil {
+		return nil, out, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.files[name.String()] == nil {
+		v.files[name.String()] = &diskFile{}
+	}
+	return &powerFile{file, name.String()}, out, nil
+}
+
+type powerFile struct {
+	vfs.File
+	name string
+}
+
+func (f *powerFile) WriteAt(p []byte, off int64) (int, error) {
+	power.change(f.name, diskChange{off, append([]byte{}, p...)})
+	return f.File.WriteAt(p, off)
+}
+
+func (f *powerFile) Truncate(size int64) error {
+	power.change(f.name, diskChange{off: size})
+	return f.File.Truncate(size)
+}
+
+func (f *powerFile) Sync(flags vfs.SyncFlag) error {
+	err := f.File.Sync(flags)
+	if err == nil {
+		power.sync(f.name)
+	}
+	return err
+}
+
+// SharedMemory implements vfs.FileSharedMemory.
+func (f *powerFile) SharedMemory() vfs.SharedMemory { return vfsutil.WrapSharedMemory(f.File) }
+
+// Whenever the power fails, and whatever the disk then has of what was not synced, even
+// halves of it: all is there that was folded into the file, perhaps more, and nothing is
+// damaged.
+func TestAPowerFailureDamagesNothing(t *testing.T) {
+	lobby := chat.OpenRoom("#lobby")
+	r := rand.New(rand.NewPCG(7, 11))
+	for range 6 {
+		dir := t.TempDir()
+		c, err := openVFS(t.Context(), filepath.Join(dir, FileName), powerName, testKey, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.setUp(); err != nil {
+			t.Fatal(err)
+		}
+		s := must(start(dir, Options{Key: testKey}, c))(t)
+		ann, open := opened(lobby, "ann", noon)
+		mustStore(t, s, open)
+		say := func() {
+			for range 1 + r.IntN(5) {
+				mustStore(t, s, ann.say(noon+chat.HLC(ann.seq), fmt.Sprint("message ", ann.seq)))
+			}
+		}
+		folded := uint64(0)
+		fold := func() {
+			if err := s.bare(t.Context(), func(w *writer) error {
+				logged, done, err := w.db.WALCheckpoint("main", sqlite3.CHECKPOINT_PASSIVE)
+				if err == nil && logged == done {
+					folded = ann.seq
+				}
+				return errors.Join(err, w.emptyLog())
+			}); err != nil && !errors.Is(err, sqlite3.BUSY) {
+				t.Error(err)
+			}
+		}
+		fold()
+		for range 8 {
+			say()
+			// With a reader in the way, the log goes on behind what was folded.
+			if err := s.read(t.Context(), func(c *conn) error {
+				return c.snapshot(func() error {
+					_, err := c.lastCursor()
+					if r.IntN(2) == 0 {
+						say()
+					}
+					fold()
+					say()
+					return err
+				})
+			}); err != nil {
+				t.Fatal(err)
+			}
+			checkHistory(t, power.lost(t, dir, r), lobby, folded)
+			if r.IntN(3) == 0 {
+				fold()
+				checkHistory(t, power.lost(t, dir, r), lobby, folded)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		checkHistory(t, power.lost(t, dir, r), lobby, ann.seq)
+	}
+}
