@@ -179,15 +179,16 @@ const (
 
 // WantPayloads asks for payloads of a room that is compared.
 type WantPayloads struct {
-	Tag []byte   `cbor:"1,keyasint"` // session tag of the room
-	IDs [][]byte `cbor:"2,keyasint"` // of entries, 1 to chat.MaxWanted
+	Tag    []byte   `cbor:"1,keyasint"` // session tag of the room
+	Places []LogSeq `cbor:"2,keyasint"` // 1 to chat.MaxWanted entries
 }
 
 // Payload is the payload of an entry.
 type Payload struct {
 	_     struct{} `cbor:",toarray"`
-	ID    []byte   // chat.EntryID
-	Bytes []byte   // at most chat.MaxPayload
+	Log   []byte   // chat.LogID
+	Seq   uint64
+	Bytes []byte // at most chat.MaxPayload
 }
 
 // Payloads answers WantPayloads, in one or more frames, with those that are held.
@@ -207,11 +208,11 @@ func decodeContent(t FrameType, body []byte) (Frame, error) {
 		if err == nil {
 			err = fixed(make([]byte, len(chat.RoomTag{})), f.Tag, "room tag")
 		}
-		if err == nil && (len(f.IDs) == 0 || len(f.IDs) > chat.MaxWanted) {
-			err = invalid("%d payloads wanted", len(f.IDs))
+		if err == nil && (len(f.Places) == 0 || len(f.Places) > chat.MaxWanted) {
+			err = invalid("%d payloads wanted", len(f.Places))
 		}
-		if err == nil {
-			err = checkEntryIDs(f.IDs)
+		for i := 0; err == nil && i < len(f.Places); i++ {
+			err = checkPlace(f.Places[i].Log, f.Places[i].Seq)
 		}
 		return f, err
 	case TypePayloads:
@@ -223,11 +224,20 @@ func decodeContent(t FrameType, body []byte) (Frame, error) {
 			err = invalid("%d payloads in a frame, over %d", len(f.Payloads), chat.MaxWanted)
 		}
 		for i := 0; err == nil && i < len(f.Payloads); i++ {
-			if err = checkID(f.Payloads[i].ID); err == nil && len(f.Payloads[i].Bytes) > chat.MaxPayload {
-				err = invalid("a payload of %d bytes, over %d", len(f.Payloads[i].Bytes), chat.MaxPayload)
+			p := &f.Payloads[i]
+			if err = checkPlace(p.Log, p.Seq); err == nil && len(p.Bytes) > chat.MaxPayload {
+				err = invalid("a payload of %d bytes, over %d", len(p.Bytes), chat.MaxPayload)
 			}
 		}
 		return f, err
 	}
 	return Unknown{Type: t}, nil
+}
+
+func checkPlace(log []byte, seq uint64) error {
+	if seq == 0 || seq > MaxSeq {
+		return invalid("sequence number %d", seq)
+	}
+	var id chat.LogID
+	return fixed(id[:], log, "log")
 }

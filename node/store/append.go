@@ -9,6 +9,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 
 	"earshot/chat"
+	"earshot/chat/content"
 	"earshot/chat/wire"
 )
 
@@ -23,6 +24,8 @@ type Record struct {
 	Sort chat.HLC
 	// Text is what a message says, cleaned. A record without one is no message.
 	Text string
+	// Content is what the entry says beyond that; nil for nothing.
+	Content *Content
 	// Unopened says that the entry is sealed and can't be read here, yet or for
 	// ever; then there is no Text. It can be opened later: see Opening. Reason says
 	// why, "" while it waits for a key.
@@ -86,7 +89,7 @@ func (w *writer) append(rec *Record) (chat.Cursor, error) {
 	log.lastSeq, log.lastID, log.lastHLC = e.Seq, e.ID, e.HLC
 	w.touchLog(log)
 	if err := w.exec(`INSERT INTO entry (room, log, seq, hlc, head, sig, payload) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		room.key, log.key, e.Seq, uint64(e.HLC), e.Head, e.Sig[:], e.Payload); err != nil {
+		room.key, log.key, e.Seq, uint64(e.HLC), e.Head, e.Sig[:], payloadOf(e)); err != nil {
 		return 0, err
 	}
 	if e.Kind == wire.KindKeyShare && e.Epoch != 0 {
@@ -100,15 +103,23 @@ func (w *writer) append(rec *Record) (chat.Cursor, error) {
 			return 0, err
 		}
 	}
-	if rec.Unopened {
+	switch {
+	case e.Payload == nil && rec.Unopened && rec.Reason == Stripped:
+		return w.addStripped(rec, room, device)
+	case rec.Unopened:
 		return 0, w.addUnopened(rec, room, device)
-	}
-	if rec.Text == "" {
+	case !rec.Content.message():
+		return 0, w.annotate(&note{
+			room: room, entry: w.db.LastInsertRowID(), id: e.ID, device: device, person: rec.Person, at: content.PlaceOf(&e.Header), text: rec.Text, c: rec.Content,
+		})
+	case rec.Text == "":
 		return 0, nil
+	case room.keep > 0 && !rec.Sort.Time().Add(room.keep).After(rec.ReceivedAt), rec.Content.over(rec.ReceivedAt):
+		return 0, w.strip(w.db.LastInsertRowID())
 	}
 	m := message{
 		device: device, id: e.ID, at: at, sent: e.HLC, received: rec.ReceivedAt.UnixMicro(),
-		mine: rec.Mine, text: rec.Text, client: rec.ClientID,
+		mine: rec.Mine, text: rec.Text, client: rec.ClientID, content: rec.Content,
 	}
 	cursor, err := w.addMessage(room, &m)
 	rec.Late = m.late != 0
@@ -127,12 +138,11 @@ type message struct {
 	client   string
 	early    bool
 	late     int // as in the column; addMessage sets it
+	content  *Content // nil for nothing beyond the text
 }
 
 func (w *writer) addMessage(room *roomState, m *message) (chat.Cursor, error) {
-	var client any
 	if m.client != "" {
-		client = m.client
 		taken, err := w.queryRow(func(*sqlite3.Stmt) error { return nil }, `SELECT 1 FROM message WHERE client = ?`, m.client)
 		if err != nil {
 			return 0, err
@@ -143,10 +153,7 @@ func (w *writer) addMessage(room *roomState, m *message) (chat.Cursor, error) {
 	}
 	w.cursor++
 	m.late = room.late(m.at, m.mine)
-	if err := w.exec(`INSERT INTO message (cursor, room, device, entry, sort, log, seq, sent, received, mine, text, client, early, late)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		uint64(w.cursor), room.key, m.device, m.id[:], uint64(m.at.sort), m.at.log[:], m.at.seq, uint64(m.sent), m.received,
-		m.mine, m.text, client, m.early, m.late); err != nil {
+	if err := w.insertMessage(room, w.cursor, m); err != nil {
 		return 0, err
 	}
 	w.upkeep.unindexed.Add(1)
@@ -157,7 +164,11 @@ func (w *writer) addMessage(room *roomState, m *message) (chat.Cursor, error) {
 		room.lastSort, room.lastSent = m.at.sort, m.sent
 	}
 	w.touchRoom(room)
-	return w.cursor, nil
+	cursor := w.cursor
+	if !room.awaits {
+		return cursor, nil
+	}
+	return w.meetAwaited(room, m, cursor)
 }
 
 // place is where a message stands in the order shown in its room.

@@ -11,6 +11,10 @@ type Batch struct {
 	// Openings are of entries that were not readable before.
 	Openings []Opening
 	Rooms    []RoomChange
+	// Rules are of private rooms.
+	Rules []Rules
+	// Payloads are of entries that were stored without them.
+	Payloads []Payload
 	State    []StateChange
 	// Guard, unless nil, is asked by the writer just before, and once more if the
 	// batch is tried again on its own. Its error refuses the batch. So who makes
@@ -22,10 +26,12 @@ type Batch struct {
 // Commit stores a batch. It returns at once and keeps b.
 //
 // done is called as that of Append. It gets a cursor for each of Records, then of
-// Openings, then of Rooms: 0 where nothing became a fact just now. It may be nil.
+// Openings, then of Rooms: 0 where nothing became a fact just now. Behind these come
+// the cursors of what else became one: messages that have changed, and new ones of
+// which something else is shown than what their entry says. It may be nil.
 func (s *Store) Commit(b Batch, done func([]chat.Cursor, error)) {
 	var cursors []chat.Cursor
-	s.submit(len(b.Records)+len(b.Unopened)+len(b.Openings)+len(b.Rooms)+len(b.State), func(w *writer) (err error) {
+	s.submit(len(b.Records)+len(b.Unopened)+len(b.Openings)+len(b.Rooms)+len(b.Rules)+len(b.Payloads)+len(b.State), func(w *writer) (err error) {
 		cursors, err = w.store(&b)
 		return err
 	}, func(err error) {
@@ -45,10 +51,16 @@ func (w *writer) store(b *Batch) ([]chat.Cursor, error) {
 			return nil, err
 		}
 	}
+	w.changes = nil
 	cursors := make([]chat.Cursor, 0, len(b.Records)+len(b.Openings)+len(b.Rooms))
 	add := func(c chat.Cursor, err error) error {
 		cursors = append(cursors, c)
 		return err
+	}
+	for i := range b.Rules {
+		if err := w.putRules(&b.Rules[i]); err != nil {
+			return nil, err
+		}
 	}
 	for i := range b.Records {
 		if err := add(w.append(&b.Records[i])); err != nil {
@@ -57,6 +69,11 @@ func (w *writer) store(b *Batch) ([]chat.Cursor, error) {
 	}
 	for i := range b.Unopened {
 		if err := w.putUnopened(&b.Unopened[i]); err != nil {
+			return nil, err
+		}
+	}
+	for i := range b.Payloads {
+		if err := w.putPayload(&b.Payloads[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -75,5 +92,5 @@ func (w *writer) store(b *Batch) ([]chat.Cursor, error) {
 			return nil, err
 		}
 	}
-	return cursors, nil
+	return append(cursors, w.changes...), nil
 }

@@ -20,6 +20,7 @@ const (
 	writerPragmas = `
 		PRAGMA synchronous = NORMAL;
 		PRAGMA temp_store = MEMORY;
+		PRAGMA secure_delete = ON;
 		PRAGMA cache_size = -8192;`
 	readerPragmas = `
 		PRAGMA query_only = ON;

@@ -18,8 +18,9 @@ ALTER TABLE message ADD COLUMN early INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX message_early ON message (room) WHERE early = 1;
 
 -- late is 1 for a message that came to stand before the read mark and was not read
--- since, 2 once it was.
-ALTER TABLE message ADD COLUMN late INTEGER NOT NULL DEFAULT 0;
+-- since, NULL once it was: neither takes more room in its row than 0 does, see
+-- schemaContent.
+ALTER TABLE message ADD COLUMN late INTEGER DEFAULT 0;
 CREATE INDEX message_late ON message (room, sort, log, seq) WHERE late = 1;
 
 -- Where the key shares of an epoch stand.
@@ -39,6 +40,7 @@ type Early struct {
 	ReceivedAt time.Time
 	Sort       chat.HLC // as in Record
 	Text       string   // cleaned, not ""
+	Content    *Content // as in Record
 	Mine       bool
 	Late       bool // set by the store, as in Record
 }
@@ -98,7 +100,7 @@ func (w *writer) putEarly(m *Early) (chat.Cursor, error) {
 	}
 	row := message{
 		device: device, id: e.ID, at: place{m.Sort, e.Log, e.Seq}, sent: e.HLC, received: m.ReceivedAt.UnixMicro(),
-		mine: m.Mine, text: m.Text, early: true,
+		mine: m.Mine, text: m.Text, content: m.Content, early: true,
 	}
 	cursor, err := w.addMessage(room, &row)
 	m.Late = row.late != 0
@@ -110,19 +112,25 @@ func (w *writer) putEarly(m *Early) (chat.Cursor, error) {
 // stored; false if there is no such message. It keeps its fact, and stands where its
 // log puts it.
 func (w *writer) inTurn(room *roomState, id chat.EntryID, at place) (bool, error) {
-	var cursor int64
+	entry, cursor, gone := w.db.LastInsertRowID(), int64(0), false
 	found, err := w.queryRow(func(s *sqlite3.Stmt) error {
-		cursor = s.ColumnInt64(0)
+		cursor, gone = s.ColumnInt64(0), s.ColumnBool(1)
 		return nil
-	}, `SELECT cursor FROM message WHERE substr(entry, 1, 8) = ? AND entry = ? AND room = ? AND early = 1`, id[:8], id[:], room.key)
+	}, `SELECT cursor, gone + expired FROM message WHERE substr(entry, 1, 8) = ? AND entry = ? AND room = ? AND early = 1`, id[:8], id[:], room.key)
 	if err != nil || !found {
 		return false, err
 	}
 	room.early--
+	if gone {
+		if err := w.strip(entry); err != nil {
+			return false, err
+		}
+	}
 	return true, w.exec(`UPDATE message SET early = 0, sort = ? WHERE cursor = ?`, uint64(at.sort), cursor)
 }
 
-// late returns what a message's column says that is stored now.
+// late returns what becomes of a message that is stored now: 1 for late, 2 for late and
+// read, which stands as NULL in its column.
 func (r *roomState) late(at place, mine bool) int {
 	switch {
 	case r.readID == nil || at.compare(r.read) > 0:
@@ -135,7 +143,7 @@ func (r *roomState) late(at place, mine bool) int {
 
 // readLate notes that what came late and stands no later than at was read.
 func (w *writer) readLate(room *roomState, at place) error {
-	if err := w.exec(`UPDATE message SET late = 2 WHERE room = ? AND late = 1 AND (sort, log, seq) <= (?, ?, ?)`,
+	if err := w.exec(`UPDATE message SET late = NULL WHERE room = ? AND late = 1 AND (sort, log, seq) <= (?, ?, ?)`,
 		room.key, uint64(at.sort), at.log[:], at.seq); err != nil {
 		return err
 	}

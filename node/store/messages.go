@@ -1,13 +1,17 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
 
 	"earshot/chat"
+	"earshot/chat/wire"
 )
 
 // Bounds of one page of messages or facts.
@@ -34,11 +38,13 @@ type MessageQuery struct {
 // selectMessage yields what scanMessage reads. Its tables are joined in the order
 // written, whatever SQLite thinks of them.
 const (
-	selectMessage = `SELECT m.cursor, m.entry, r.name, r.room, d.person, d.name, d.device, m.text, m.sent, m.received, m.mine, m.sort, m.late
-		FROM message m CROSS JOIN device d ON d.id = m.device CROSS JOIN room r ON r.id = m.room `
-	pageAfter = selectMessage + `WHERE m.room = ? AND (m.sort, m.log, m.seq) > (?, ?, ?) AND (m.sort, m.log, m.seq) < (?, ?, ?)
+	selectMessage = `SELECT m.cursor, m.entry, r.name, r.room, d.person, d.name, d.device, ifnull(e.text, m.text), m.sent, m.received, m.mine, m.sort, ifnull(m.late, 2),
+			m.gone, m.expired, m.calls, m.expires, m.reply, CASE WHEN e.id IS NULL THEN m.mentions ELSE e.mentions END, b.shown
+		FROM message m CROSS JOIN device d ON d.id = m.device CROSS JOIN room r ON r.id = m.room
+		LEFT JOIN became b ON b.message = m.cursor LEFT JOIN edit e ON e.id = b.edit `
+	pageAfter = selectMessage + `WHERE m.room = ? AND m.expired = 0 AND (m.sort, m.log, m.seq) > (?, ?, ?) AND (m.sort, m.log, m.seq) < (?, ?, ?)
 		ORDER BY m.sort, m.log, m.seq LIMIT ?`
-	pageBefore = selectMessage + `WHERE m.room = ? AND (m.sort, m.log, m.seq) < (?, ?, ?)
+	pageBefore = selectMessage + `WHERE m.room = ? AND m.expired = 0 AND (m.sort, m.log, m.seq) < (?, ?, ?)
 		ORDER BY m.sort DESC, m.log DESC, m.seq DESC LIMIT ?`
 )
 
@@ -57,7 +63,93 @@ func scanMessage(s *sqlite3.Stmt) (chat.Message, error) {
 			return chat.Message{}, err
 		}
 	}
-	return m, nil
+	return m, scanContent(s, &m)
+}
+
+// scanContent reads what is shown of a message beyond its text.
+func scanContent(s *sqlite3.Stmt, m *chat.Message) error {
+	if s.ColumnType(16) != sqlite3.NULL {
+		m.ExpiresAt = time.UnixMicro(s.ColumnInt64(16)).UTC()
+	}
+	gone, expired := s.ColumnBool(13), s.ColumnBool(14)
+	if gone || expired {
+		m.Text, m.Removed = "", &chat.Removal{At: m.ExpiresAt}
+	} else {
+		m.MentionsMe, m.Mentions = s.ColumnBool(15), split(s.ColumnRawBlob(18))
+		m.ReplyTo = entryID(s.ColumnRawBlob(17))
+	}
+	if s.ColumnType(19) == sqlite3.NULL || expired {
+		return nil
+	}
+	var row became
+	if err := wire.Unmarshal(s.ColumnRawBlob(19), &row); err != nil {
+		return fmt.Errorf("%w: %v", errDecode, err)
+	}
+	if r := row.Removed; r != nil {
+		m.Removed = &chat.Removal{At: chat.HLC(r.HLC).Time()}
+		if err := fixed(m.Removed.By.Person[:], r.Person); err != nil {
+			return err
+		}
+		return fixed(m.Removed.By.Device[:], r.Device)
+	}
+	if row.Edited != 0 {
+		m.EditedAt = chat.HLC(row.Edited).Time()
+	}
+	for _, sign := range row.Signs {
+		m.Reactions = append(m.Reactions, chat.Reaction{Sign: sign.Sign, People: split(sign.People)})
+	}
+	return nil
+}
+
+// Message returns a message, of whatever room, as it is shown now. One that has
+// disappeared, like one that is unknown, is CodeNotFound.
+func (s *Store) Message(ctx context.Context, id chat.EntryID) (m chat.Message, err error) {
+	err = s.read(ctx, func(c *conn) error {
+		found, err := c.queryRow(func(stmt *sqlite3.Stmt) (err error) {
+			m, err = scanMessage(stmt)
+			return err
+		}, selectMessage+`WHERE substr(m.entry, 1, 8) = ? AND m.entry = ? AND m.expired = 0`, id[:8], id[:])
+		if err == nil && !found {
+			err = chat.Errorf(chat.CodeNotFound, "There is no message %s here. Copy its id whole, from the history of its room.", id)
+		}
+		return err
+	})
+	return m, err
+}
+
+// Revisions returns what a message said before it was edited, oldest first: nothing of
+// one that was removed.
+func (s *Store) Revisions(ctx context.Context, id chat.EntryID) (out []chat.Revision, err error) {
+	err = s.read(ctx, func(c *conn) error {
+		out = nil
+		return c.query(func(stmt *sqlite3.Stmt) error {
+			out = append(out, chat.Revision{Text: stmt.ColumnText(0), At: chat.HLC(stmt.ColumnInt64(1)).Time()})
+			return nil
+		}, `SELECT text, hlc FROM (
+				SELECT m.text, m.sent AS hlc, m.log, m.seq, 0 AS edit FROM message m CROSS JOIN became b ON b.message = m.cursor
+				WHERE substr(m.entry, 1, 8) = ?1 AND m.entry = ?2 AND m.gone = 0 AND m.expired = 0 AND b.edit IS NOT NULL
+			UNION ALL
+				SELECT e.text, e.hlc, e.log, e.seq, 1 FROM message m CROSS JOIN became b ON b.message = m.cursor
+				CROSS JOIN device d ON d.id = m.device CROSS JOIN edit e ON substr(e.target, 1, 8) = ?1 AND e.target = ?2 AND e.room = m.room
+				CROSS JOIN device f ON f.id = e.device
+				WHERE substr(m.entry, 1, 8) = ?1 AND m.entry = ?2 AND e.gone = 0 AND f.person = d.person AND e.id <> b.edit
+			) ORDER BY edit, hlc, log, seq`, id[:8], id[:])
+	})
+	return out, err
+}
+
+// EditsOf returns the ids of the edits of a message that are here, newest first.
+func (s *Store) EditsOf(ctx context.Context, id chat.EntryID, limit int) (out []chat.EntryID, err error) {
+	err = s.read(ctx, func(c *conn) error {
+		out = nil
+		return c.query(func(stmt *sqlite3.Stmt) error {
+			var edit chat.EntryID
+			err := fixed(edit[:], stmt.ColumnRawBlob(0))
+			out = append(out, edit)
+			return err
+		}, `SELECT eid FROM edit WHERE substr(target, 1, 8) = ? AND target = ? ORDER BY hlc DESC LIMIT ?`, id[:8], id[:], limit)
+	})
+	return out, err
 }
 
 // lastPlace is behind every message.
@@ -123,7 +215,9 @@ func (c *conn) find(room int64, id chat.EntryID) (place, error) {
 	return p, err
 }
 
-// Texts returns what messages of a room say, for those of ids that are messages here.
+// Texts returns what messages of a room say, for those of ids that are messages here
+// and stay: whoever is told no more than the text would keep for ever what is to
+// disappear.
 func (s *Store) Texts(ctx context.Context, room chat.RoomID, ids []chat.EntryID) (map[chat.EntryID]string, error) {
 	texts := make(map[chat.EntryID]string, len(ids))
 	err := s.read(ctx, func(c *conn) error {
@@ -135,7 +229,8 @@ func (s *Store) Texts(ctx context.Context, room chat.RoomID, ids []chat.EntryID)
 			if _, err := c.queryRow(func(stmt *sqlite3.Stmt) error {
 				texts[id] = stmt.ColumnText(0)
 				return nil
-			}, `SELECT text FROM message WHERE substr(entry, 1, 8) = ? AND entry = ? AND room = ?`, id[:8], id[:], key); err != nil {
+			}, `SELECT ifnull(e.text, m.text) FROM message m LEFT JOIN became b ON b.message = m.cursor LEFT JOIN edit e ON e.id = b.edit
+				WHERE substr(m.entry, 1, 8) = ? AND m.entry = ? AND m.room = ? AND m.gone = 0 AND m.expired = 0 AND m.expires IS NULL`, id[:8], id[:], key); err != nil {
 				return err
 			}
 		}
@@ -170,7 +265,9 @@ func (s *Store) LastCursor(ctx context.Context) (last chat.Cursor, err error) {
 }
 
 // Facts returns the facts behind a cursor in the order in which they were stored:
-// chat.MessageEvent and chat.RoomEvent. limit as in MessageQuery.
+// chat.MessageEvent, chat.MessageChangedEvent and chat.RoomEvent, each as it is now. A
+// message that has disappeared is one that has changed: it is removed by nobody. limit
+// as in MessageQuery.
 func (s *Store) Facts(ctx context.Context, after chat.Cursor, limit int) ([]chat.Event, error) {
 	limit = pageSize(limit)
 	var facts []chat.Event
@@ -191,32 +288,38 @@ func (s *Store) Facts(ctx context.Context, after chat.Cursor, limit int) ([]chat
 				WHERE f.cursor > ? ORDER BY f.cursor LIMIT ?`, uint64(after), limit); err != nil {
 				return err
 			}
-			if err := c.query(func(stmt *sqlite3.Stmt) error {
-				m, err := scanMessage(stmt)
-				if err != nil {
-					return err
-				}
-				e := chat.MessageEvent{Cursor: chat.Cursor(stmt.ColumnInt64(0)), Message: m}
-				for len(rooms) > 0 && rooms[0].Cursor < e.Cursor {
-					facts = append(facts, rooms[0])
-					rooms = rooms[1:]
-				}
-				facts = append(facts, e)
-				return nil
-			}, selectMessage+`WHERE m.cursor > ? ORDER BY m.cursor LIMIT ?`, uint64(after), limit); err != nil {
-				return err
-			}
 			for _, e := range rooms {
 				facts = append(facts, e)
 			}
-			return nil
+			if err := c.query(func(stmt *sqlite3.Stmt) error {
+				m, err := scanMessage(stmt)
+				facts = append(facts, chat.MessageEvent{Cursor: chat.Cursor(stmt.ColumnInt64(0)), Message: m})
+				return err
+			}, selectMessage+`WHERE m.cursor > ? AND m.expired = 0 ORDER BY m.cursor LIMIT ?`, uint64(after), limit); err != nil {
+				return err
+			}
+			return c.query(func(stmt *sqlite3.Stmt) error {
+				m, err := scanMessage(stmt)
+				facts = append(facts, chat.MessageChangedEvent{Cursor: chat.Cursor(stmt.ColumnInt64(0)), Message: m})
+				return err
+			}, selectChanged+`WHERE f.cursor > ? ORDER BY f.cursor LIMIT ?`, uint64(after), limit)
 		})
 	})
 	if err != nil {
 		return nil, err
 	}
+	slices.SortStableFunc(facts, func(a, b chat.Event) int {
+		of, _ := chat.Fact(a)
+		other, _ := chat.Fact(b)
+		return cmp.Compare(of, other)
+	})
 	return facts[:min(len(facts), limit)], nil
 }
+
+// selectChanged yields the same as selectMessage, of messages that have changed, but
+// with the cursors of the changes.
+var selectChanged = strings.NewReplacer("SELECT m.cursor", "SELECT f.cursor",
+	"FROM message m", "FROM change_fact f CROSS JOIN message m ON m.cursor = f.message").Replace(selectMessage)
 
 // snapshot runs reads that must all see the same state.
 func (c *conn) snapshot(f func() error) error {

@@ -181,6 +181,9 @@ func scanEntry(s *sqlite3.Stmt, first int) (e wire.Entry, size int, err error) {
 	if s.ColumnType(first+2) != sqlite3.NULL {
 		payload = s.ColumnBlob(first+2, []byte{})
 	}
+	if len(payload) > 0 && payload[0] == 0 {
+		payload = nil // it was removed: see schemaContent
+	}
 	size = len(head) + len(sig) + len(payload)
 	if e, err = wire.DecodeEntry(head, sig, payload); err != nil {
 		return e, size, fmt.Errorf("%w: %v", errDecode, err)

@@ -221,7 +221,7 @@ func (w *writer) readLogs(room *roomState, from, to place) ([]LogMark, error) {
 	}
 	// An early message says nothing about those before it.
 	if from.compare(to) < 0 {
-		if err := w.query(add, `SELECT log, max(seq) FROM message WHERE room = ? AND mine = 0 AND early = 0
+		if err := w.query(add, `SELECT log, max(seq) FROM message WHERE room = ? AND mine = 0 AND early = 0 AND expired = 0
 			AND (sort, log, seq) > (?, ?, ?) AND (sort, log, seq) <= (?, ?, ?) GROUP BY log`,
 			room.key, uint64(from.sort), from.log[:], from.seq, uint64(to.sort), to.log[:], to.seq); err != nil {
 			return nil, err
@@ -281,7 +281,7 @@ func (w *writer) markReadElsewhere(id chat.RoomID, marks []LogMark) (ReadMark, b
 	}
 	type row struct {
 		cursor int64
-		late   int
+		late   any // as in the column
 	}
 	var rows []row
 	read := 0
@@ -294,18 +294,18 @@ func (w *writer) markReadElsewhere(id chat.RoomID, marks []LogMark) (ReadMark, b
 		if uint64(s.ColumnInt64(2)) <= covered[log] {
 			read++
 			if late == 1 {
-				rows = append(rows, row{s.ColumnInt64(0), 2})
+				rows = append(rows, row{s.ColumnInt64(0), nil})
 			}
 		} else if late == 0 {
 			rows = append(rows, row{s.ColumnInt64(0), 1})
 		}
 		return nil
 	}
-	if err := w.query(scan, `SELECT cursor, log, seq, late FROM message WHERE room = ? AND late = 1 AND mine = 0
+	if err := w.query(scan, `SELECT cursor, log, seq, ifnull(late, 2) FROM message WHERE room = ? AND late = 1 AND mine = 0 AND gone = 0 AND expired = 0
 		AND (sort, log, seq) <= (?, ?, ?)`, room.key, uint64(room.read.sort), room.read.log[:], room.read.seq); err != nil {
 		return ReadMark{}, false, err
 	}
-	if err := w.query(scan, `SELECT cursor, log, seq, late FROM message WHERE room = ? AND mine = 0
+	if err := w.query(scan, `SELECT cursor, log, seq, ifnull(late, 2) FROM message WHERE room = ? AND mine = 0 AND gone = 0 AND expired = 0
 		AND (sort, log, seq) > (?, ?, ?) AND (sort, log, seq) <= (?, ?, ?)`, room.key, uint64(room.read.sort), room.read.log[:],
 		room.read.seq, uint64(last.sort), last.log[:], last.seq); err != nil {
 		return ReadMark{}, false, err

@@ -17,6 +17,12 @@ type RoomRow struct {
 	Person *chat.PersonID // whom a direct chat is with; nil in others
 	Topic  string
 	Joined bool
+	// Keep is how long messages are kept, Disappear after what time new ones
+	// disappear; 0 for ever.
+	Keep, Disappear time.Duration
+	// Mentions counts the messages behind the read mark that call this person, up to
+	// maxMentions.
+	Mentions int
 	// Unread counts the messages of others behind the read mark, and those that came
 	// to stand before it and were not read since.
 	Unread int
@@ -132,7 +138,7 @@ func (w *writer) markRead(id chat.RoomID, upTo chat.EntryID) (ReadMark, error) {
 		if _, err := w.queryRow(func(s *sqlite3.Stmt) error {
 			read = s.ColumnInt(0)
 			return nil
-		}, `SELECT count(*) FROM message WHERE room = ? AND mine = 0
+		}, `SELECT count(*) FROM message WHERE room = ? AND mine = 0 AND gone = 0 AND expired = 0
 			AND (sort, log, seq) > (?, ?, ?) AND (sort, log, seq) <= (?, ?, ?)`,
 			room.key, uint64(room.read.sort), room.read.log[:], room.read.seq, uint64(at.sort), at.log[:], at.seq); err != nil {
 			return ReadMark{}, err
@@ -152,8 +158,11 @@ func entryID(b []byte) *chat.EntryID {
 	return &id
 }
 
+// maxMentions bounds what is counted of messages that call this person.
+const maxMentions = 1000
+
 // Rooms returns every room ever joined, in the order of joining. It counts nothing
-// and is as quick with a million messages as with none.
+// but mentions, and is as quick with a million messages as with none.
 func (s *Store) Rooms(ctx context.Context) ([]RoomRow, error) {
 	var rows []RoomRow
 	err := s.read(ctx, func(c *conn) error {
@@ -161,7 +170,8 @@ func (s *Store) Rooms(ctx context.Context) ([]RoomRow, error) {
 		return c.query(func(stmt *sqlite3.Stmt) error {
 			r := RoomRow{
 				Name: stmt.ColumnText(1), Kind: chat.RoomKind(stmt.ColumnText(2)), Joined: stmt.ColumnBool(3), Unread: stmt.ColumnInt(4),
-				Topic: stmt.ColumnText(7), Unreadable: stmt.ColumnInt(8),
+				Topic: stmt.ColumnText(7), Unreadable: stmt.ColumnInt(8), Keep: time.Duration(stmt.ColumnInt64(10)) * time.Second,
+				Disappear: time.Duration(stmt.ColumnInt64(11)) * time.Second, Mentions: stmt.ColumnInt(12),
 			}
 			if stmt.ColumnType(9) != sqlite3.NULL {
 				r.Person = new(chat.PersonID)
@@ -175,7 +185,10 @@ func (s *Store) Rooms(ctx context.Context) ([]RoomRow, error) {
 			r.ReadUpTo = entryID(stmt.ColumnRawBlob(6))
 			rows = append(rows, r)
 			return fixed(rows[len(rows)-1].Room[:], stmt.ColumnRawBlob(0))
-		}, `SELECT room, name, kind, joined, unread, last_sent, read_entry, topic, unreadable, person FROM room WHERE name <> '' ORDER BY id`)
+		}, `SELECT room, name, kind, joined, unread, last_sent, read_entry, topic, unreadable, person, keep, disappear,
+			(SELECT count(*) FROM (SELECT 1 FROM message m INDEXED BY message_calls WHERE m.room = room.id AND m.calls = 1 AND m.gone = 0 AND m.expired = 0
+				AND (m.sort, m.log, m.seq) > (read_sort, read_log, read_seq) AND m.mine = 0 LIMIT ?))
+			FROM room WHERE name <> '' ORDER BY id`, maxMentions)
 	})
 	return rows, err
 }

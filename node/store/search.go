@@ -44,7 +44,7 @@ func (s *Store) Search(ctx context.Context, query string, room *chat.RoomID, lim
 			hits = append(hits, m)
 			return err
 		}, strings.Replace(selectMessage, "FROM message m", "FROM message_text t CROSS JOIN message m ON m.cursor = t.rowid", 1)+
-			`WHERE message_text MATCH ? ORDER BY t.rowid DESC LIMIT ?`, match, pageSize(limit))
+			`WHERE message_text MATCH ? AND m.gone = 0 AND m.expired = 0 ORDER BY t.rowid DESC LIMIT ?`, match, pageSize(limit))
 	})
 	if err != nil {
 		return nil, err

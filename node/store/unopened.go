@@ -8,6 +8,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 
 	"earshot/chat"
+	"earshot/chat/content"
 	"earshot/chat/wire"
 )
 
@@ -29,6 +30,8 @@ type Opening struct {
 	ID   chat.EntryID
 	Room chat.RoomID
 	Text string // cleaned; "" when nothing is shown
+	// Content is what the entry says beyond that; nil for nothing.
+	Content *Content
 }
 
 // UnopenedQuery asks for entries of a room that are not readable here.
@@ -132,19 +135,22 @@ type unopened struct {
 	mine     bool
 	kind     wire.Kind
 	quiet    bool
+	reason   string
 }
 
 // counts reports whether an entry counts as unreadable.
-func (u *unopened) counts() bool { return u.kind == wire.KindMessage && !u.quiet }
+func (u *unopened) counts() bool {
+	return u.kind == wire.KindMessage && !u.quiet && u.reason != Stripped
+}
 
-const selectUnopened = `SELECT u.entry, u.device, l.log, e.seq, e.hlc, u.sort, u.received, u.mine, u.kind, u.quiet
+const selectUnopened = `SELECT u.entry, u.device, l.log, e.seq, e.hlc, u.sort, u.received, u.mine, u.kind, u.quiet, u.reason
 	FROM unopened u CROSS JOIN entry e ON e.id = u.entry CROSS JOIN log l ON l.id = e.log
 	WHERE substr(u.id, 1, 8) = ? AND u.id = ? AND u.room = ?`
 
 // addUnopened notes that the entry just stored is not readable.
 func (w *writer) addUnopened(rec *Record, room *roomState, device int64) error {
 	e := &rec.Entry
-	if (&unopened{kind: e.Kind, quiet: rec.Quiet}).counts() {
+	if (&unopened{kind: e.Kind, quiet: rec.Quiet, reason: rec.Reason}).counts() {
 		room.unreadable++
 		w.touchRoom(room)
 	}
@@ -158,7 +164,7 @@ func (w *writer) findUnopened(room *roomState, id chat.EntryID) (*unopened, erro
 	found, err := w.queryRow(func(s *sqlite3.Stmt) error {
 		u = unopened{
 			entry: s.ColumnInt64(0), device: s.ColumnInt64(1), seq: uint64(s.ColumnInt64(3)), hlc: chat.HLC(s.ColumnInt64(4)),
-			sort: chat.HLC(s.ColumnInt64(5)), received: s.ColumnInt64(6), mine: s.ColumnBool(7), kind: wire.Kind(s.ColumnInt(8)), quiet: s.ColumnBool(9),
+			sort: chat.HLC(s.ColumnInt64(5)), received: s.ColumnInt64(6), mine: s.ColumnBool(7), kind: wire.Kind(s.ColumnInt(8)), quiet: s.ColumnBool(9), reason: s.ColumnText(10),
 		}
 		return fixed(u.log[:], s.ColumnRawBlob(2))
 	}, selectUnopened, id[:8], id[:], room.key)
@@ -178,7 +184,7 @@ func (w *writer) putUnopened(c *Unopened) error {
 		return err
 	}
 	w.uncount(room, u)
-	if u.quiet = c.Quiet; u.counts() {
+	if u.quiet, u.reason = c.Quiet, c.Reason; u.counts() {
 		room.unreadable++
 		w.touchRoom(room)
 	}
@@ -206,10 +212,20 @@ func (w *writer) openEntry(o *Opening) (chat.Cursor, error) {
 		return 0, err
 	}
 	w.uncount(room, u)
+	if !o.Content.message() {
+		n := &note{
+			room: room, entry: u.entry, id: o.ID, device: u.device, at: content.Place{HLC: u.hlc, Log: u.log, Seq: u.seq}, text: o.Text, c: o.Content,
+		}
+		if _, err := w.queryRow(func(s *sqlite3.Stmt) error { return fixed(n.person[:], s.ColumnRawBlob(0)) },
+			`SELECT person FROM device WHERE id = ?`, u.device); err != nil {
+			return 0, err
+		}
+		return 0, w.annotate(n)
+	}
 	if o.Text == "" {
 		return 0, nil
 	}
 	return w.addMessage(room, &message{
-		device: u.device, id: o.ID, at: place{u.sort, u.log, u.seq}, sent: u.hlc, received: u.received, mine: u.mine, text: o.Text,
+		device: u.device, id: o.ID, at: place{u.sort, u.log, u.seq}, sent: u.hlc, received: u.received, mine: u.mine, text: o.Text, content: o.Content,
 	})
 }

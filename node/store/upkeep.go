@@ -34,6 +34,8 @@ type upkeep struct {
 	last     time.Time // of the newest write
 	logPages int       // in the write-ahead log
 	held     bool      // a snapshot is read: the file must not change
+	merge    bool      // the full-text index holds words that are to be gone
+	merging  bool      // and that is under way
 	// unindexed counts messages behind the end of the full-text index, or a few
 	// more. Searches look at it, too.
 	unindexed atomic.Int64
@@ -71,9 +73,9 @@ func (w *writer) keepUp(now time.Time) (err error) {
 	}
 	switch {
 	case all:
-		err = errors.Join(err, w.emptyLog())
+		err = errors.Join(err, w.mergeIndex(), w.emptyLog())
 		w.upkeep.since = time.Time{}
-		if w.upkeep.unindexed.Load() > 0 || w.upkeep.logPages > 0 {
+		if w.upkeep.merge || w.upkeep.unindexed.Load() > 0 || w.upkeep.logPages > 0 {
 			w.upkeep.since = now
 		}
 	case w.upkeep.logPages >= maxLogPages && !w.upkeep.held:
@@ -116,7 +118,8 @@ func (w *writer) index() error {
 				indexed++
 				return w.exec(`INSERT INTO message_text (rowid, text, room) VALUES (?, ?, ?)`,
 					s.ColumnInt64(0), spaced(s.ColumnText(2)), roomToken(s.ColumnInt64(1)))
-			}, `SELECT cursor, room, text FROM message WHERE cursor > ? ORDER BY cursor LIMIT ?`, end, maxBatch)
+			}, `SELECT m.cursor, m.room, ifnull(e.text, m.text) FROM message m LEFT JOIN became b ON b.message = m.cursor LEFT JOIN edit e ON e.id = b.edit
+				WHERE m.cursor > ? AND m.gone = 0 AND m.expired = 0 ORDER BY m.cursor LIMIT ?`, end, maxBatch)
 		}); err != nil {
 			return err
 		}
@@ -141,5 +144,69 @@ func (c *conn) hasUnindexed() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return c.queryRow(func(*sqlite3.Stmt) error { return nil }, `SELECT 1 FROM message WHERE cursor > ? LIMIT 1`, end)
+	return c.queryRow(func(*sqlite3.Stmt) error { return nil }, `SELECT 1 FROM message WHERE cursor > ? AND gone = 0 AND expired = 0 LIMIT 1`, end)
+}
+
+// unindex takes a message out of the full-text index. Its words stay there until
+// upkeep has merged the index.
+func (w *writer) unindex(cursor int64) error {
+	indexed, err := w.queryRow(func(*sqlite3.Stmt) error { return nil }, `SELECT 1 FROM message_text WHERE rowid = ?`, cursor)
+	if err != nil || !indexed {
+		return err
+	}
+	w.upkeep.merging = false
+	if err := w.exec(`DELETE FROM message_text WHERE rowid = ?`, cursor); err != nil || w.upkeep.merge {
+		return err
+	}
+	w.upkeep.merge = true
+	return w.exec(`INSERT OR IGNORE INTO chore (name) VALUES (?)`, choreMerge)
+}
+
+// reindex puts what a message says now in the place of what it said.
+func (w *writer) reindex(cursor int64) error {
+	end, err := w.indexEnd()
+	if err != nil || cursor > end {
+		return err
+	}
+	if err := w.unindex(cursor); err != nil {
+		return err
+	}
+	return w.query(func(s *sqlite3.Stmt) error {
+		return w.exec(`INSERT INTO message_text (rowid, text, room) VALUES (?, ?, ?)`, cursor, spaced(s.ColumnText(1)), roomToken(s.ColumnInt64(0)))
+	}, `SELECT m.room, ifnull(e.text, m.text) FROM message m LEFT JOIN became b ON b.message = m.cursor LEFT JOIN edit e ON e.id = b.edit WHERE m.cursor = ?`, cursor)
+}
+
+// choreMerge is the chore to merge the full-text index.
+const choreMerge = "merge"
+
+const (
+	mergePages  = 256                    // of a step
+	mergeBudget = 100 * time.Millisecond // of one upkeep: then others have their turn
+)
+
+// mergeIndex rewrites the full-text index, in steps, so that it holds no more the words
+// of messages that were removed.
+func (w *writer) mergeIndex() error {
+	if !w.upkeep.merge || w.upkeep.held {
+		return nil
+	}
+	for start := time.Now(); time.Since(start) < mergeBudget; {
+		pages := mergePages
+		if !w.upkeep.merging {
+			pages = -pages // from the beginning
+		}
+		before := w.db.TotalChanges()
+		if err := w.transaction(func() error {
+			return w.exec(`INSERT INTO message_text (message_text, rank) VALUES ('merge', ?)`, pages)
+		}); err != nil {
+			return err
+		}
+		w.upkeep.merging = true
+		if w.db.TotalChanges()-before >= 2 {
+			continue // that is how it says that more is left
+		}
+		w.upkeep.merge, w.upkeep.merging = false, false
+		return w.transaction(func() error { return w.exec(`DELETE FROM chore WHERE name = ?`, choreMerge) })
+	}
+	return nil
 }

@@ -36,9 +36,11 @@ type writer struct {
 		rooms []*roomState
 		logs  []*logState
 	}
-	state  stateWrites
-	slots  *slots // nil until state is first written
-	upkeep upkeep
+	state stateWrites
+	slots *slots // nil until state is first written
+	// changes are the cursors of messages that the operation under way has changed.
+	changes []chat.Cursor
+	upkeep  upkeep
 	// failure is why the latest operation was not stored; nil if it was. It is the
 	// reason for holes in logs whose next entries were already queued behind it.
 	failure error
@@ -57,7 +59,9 @@ type roomState struct {
 	lastSort   chat.HLC
 	lastSent   chat.HLC
 	read       place
-	readID     []byte // nil where nothing was read
+	readID     []byte        // nil where nothing was read
+	keep       time.Duration // how long messages are kept; 0 for ever
+	awaits     bool          // something was perhaps said about messages that are not here
 	dirty      bool
 }
 
@@ -80,6 +84,10 @@ func (w *writer) reset() error {
 	if w.cursor, err = w.lastCursor(); err != nil {
 		return err
 	}
+	if w.upkeep.merge, err = w.queryRow(func(*sqlite3.Stmt) error { return nil }, `SELECT 1 FROM chore WHERE name = ?`, choreMerge); err != nil {
+		return err
+	}
+	w.upkeep.merging = false
 	more, err := w.hasUnindexed()
 	if more {
 		w.upkeep.unindexed.Store(maxUnindexed) // at least one, and now
@@ -91,7 +99,8 @@ func (c *conn) lastCursor() (last chat.Cursor, err error) {
 	_, err = c.queryRow(func(s *sqlite3.Stmt) error {
 		last = chat.Cursor(s.ColumnInt64(0))
 		return nil
-	}, `SELECT max(ifnull((SELECT max(cursor) FROM message), 0), ifnull((SELECT max(cursor) FROM room_fact), 0))`)
+	}, `SELECT max(ifnull((SELECT max(cursor) FROM message), 0), ifnull((SELECT max(cursor) FROM room_fact), 0),
+		ifnull((SELECT max(cursor) FROM change_fact), 0))`)
 	return last, err
 }
 
@@ -254,10 +263,12 @@ func (w *writer) room(id chat.RoomID) (*roomState, error) {
 			r.readID = s.ColumnBlob(4, nil)
 		}
 		r.unreadable, r.early = s.ColumnInt(8), s.ColumnInt(9)
+		r.keep, r.awaits = time.Duration(s.ColumnInt64(10))*time.Second, s.ColumnBool(11)
 		r.read.sort, r.read.seq = chat.HLC(s.ColumnInt64(5)), uint64(s.ColumnInt64(7))
 		return fixed(r.read.log[:], s.ColumnRawBlob(6))
 	}, `SELECT id, unread, last_sort, last_sent, read_entry, read_sort, read_log, read_seq, unreadable,
-		(SELECT count(*) FROM message WHERE message.room = room.id AND early = 1) FROM room WHERE room = ?`, id[:])
+		(SELECT count(*) FROM message WHERE message.room = room.id AND early = 1), keep,
+		EXISTS (SELECT 1 FROM awaited a WHERE a.room = room.id) FROM room WHERE room = ?`, id[:])
 	if err != nil {
 		return nil, err
 	}
