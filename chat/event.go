@@ -1,7 +1,9 @@
 package chat
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"time"
 )
@@ -261,7 +263,8 @@ func MarshalEvent(e Event) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := append([]byte(`{"type":"`), e.EventType()...)
+	out := make([]byte, 0, len(body)+len(typeFirst)+32)
+	out = append(append(out, typeFirst...), e.EventType()...)
 	out = append(out, '"')
 	if len(body) > 2 {
 		out = append(out, ',')
@@ -269,17 +272,33 @@ func MarshalEvent(e Event) ([]byte, error) {
 	return append(out, body[1:]...), nil
 }
 
-// UnmarshalEvent reads what MarshalEvent wrote. An event of a type this version
-// does not know yields nil and no error: the future is skipped, not refused.
-func UnmarshalEvent(b []byte) (Event, error) {
+// typeFirst is how an event begins.
+const typeFirst = `{"type":"`
+
+// eventType returns the type of an event, of which nothing else is read if it stands
+// first as MarshalEvent has it.
+func eventType(b []byte) (string, error) {
+	if rest, ok := bytes.CutPrefix(b, []byte(typeFirst)); ok {
+		if name, _, ok := bytes.Cut(rest, []byte{'"'}); ok && !bytes.ContainsRune(name, '\\') {
+			return string(name), nil
+		}
+	}
 	var head struct {
 		Type string `json:"type"`
 	}
-	if err := json.Unmarshal(b, &head); err != nil {
+	err := json.Unmarshal(b, &head)
+	return head.Type, err
+}
+
+// UnmarshalEvent reads what MarshalEvent wrote. An event of a type this version
+// does not know yields nil and no error: the future is skipped, not refused.
+func UnmarshalEvent(b []byte) (Event, error) {
+	name, err := eventType(b)
+	if err != nil {
 		return nil, err
 	}
 	for _, proto := range events {
-		if proto.EventType() != head.Type {
+		if proto.EventType() != name {
 			continue
 		}
 		p := reflect.New(reflect.TypeOf(proto))
@@ -287,6 +306,9 @@ func UnmarshalEvent(b []byte) (Event, error) {
 			return nil, err
 		}
 		return p.Elem().Interface().(Event), nil
+	}
+	if !json.Valid(b) {
+		return nil, errors.New("an event of an unknown type that is no JSON")
 	}
 	return nil, nil
 }

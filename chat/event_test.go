@@ -241,3 +241,32 @@ func TestTagsTellNothingAndChangeDaily(t *testing.T) {
 		t.Error("the tag changes within a day")
 	}
 }
+
+// What a face is told of each message, and what it reads of it.
+func BenchmarkMessageEvent(b *testing.B) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 123456000, time.UTC)
+	e := MessageEvent{Cursor: 12345, Message: Message{
+		ID: EntryID{1}, Room: "#garden", RoomID: RoomID{2}, From: Author{Person: PersonID{3}, Name: "Ann", Device: DeviceID{4}},
+		Text: strings.Repeat("text ", 40), SentAt: now, ReceivedAt: now,
+	}}
+	written, err := MarshalEvent(e)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("write", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := MarshalEvent(e); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("read", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := UnmarshalEvent(written); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

@@ -122,7 +122,10 @@ func (l *LogID) UnmarshalText(b []byte) error   { return parseLower(string(b), l
 
 var b32 = base32.StdEncoding.WithPadding(base32.NoPadding)
 
-func lower(b []byte) string { return strings.ToLower(b32.EncodeToString(b)) }
+// b32Lower writes what b32 does in lower case.
+var b32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+func lower(b []byte) string { return b32Lower.EncodeToString(b) }
 
 // parseLower fills dst, whose length it demands, from what lower wrote.
 func parseLower(s string, dst []byte, what string) error {
@@ -139,6 +142,7 @@ func parseLower(s string, dst []byte, what string) error {
 func format(b []byte, block, chunk int) string {
 	raw := b32.EncodeToString(b)
 	var sb strings.Builder
+	sb.Grow(2 * len(raw))
 	n := 0
 	put := func(c byte) {
 		if n > 0 && n%chunk == 0 {
