@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"time"
 	"unicode/utf8"
 
 	"github.com/fxamacker/cbor/v2"
@@ -22,6 +23,7 @@ const (
 	kindSetRole
 	kindSet
 	kindAttest
+	kindRetain
 	kindEnd // the first that is not known
 )
 
@@ -61,6 +63,11 @@ type rawSet struct {
 	Topic *string `cbor:"2,keyasint,omitempty"`
 }
 
+type rawRetain struct {
+	Disappear *uint64 `cbor:"1,keyasint,omitempty"`
+	Keep      *uint64 `cbor:"2,keyasint,omitempty"`
+}
+
 // encode returns the layout of a body, nil for one that has none.
 func encode(b Body) any {
 	switch b := b.(type) {
@@ -82,6 +89,8 @@ func encode(b Body) any {
 		return rawGrant{Person: b.Person[:], Role: uint8(b.Role)}
 	case Set:
 		return rawSet(b)
+	case Retain:
+		return rawRetain(b)
 	}
 	return nil
 }
@@ -105,6 +114,8 @@ func kindOf(b Body) uint8 {
 		return kindSet
 	case Attest:
 		return kindAttest
+	case Retain:
+		return kindRetain
 	case Unknown:
 		return b.Kind
 	}
@@ -213,6 +224,10 @@ func decodeBody(kind uint8, body []byte) (Body, error) {
 		var raw rawSet
 		err := wire.Unmarshal(body, &raw)
 		return Set(raw), err
+	case kindRetain:
+		var raw rawRetain
+		err := wire.Unmarshal(body, &raw)
+		return Retain(raw), err
 	case kindAttest:
 		return Attest{}, wire.Unmarshal(body, &rawNothing{})
 	}
@@ -262,6 +277,15 @@ func checkBody(b Body) error {
 			return err
 		}
 		return checkString(b.Topic, chat.MaxTopic, "topic")
+	case Retain:
+		if b.Disappear == nil && b.Keep == nil {
+			return invalid("a change of nothing")
+		}
+		for _, s := range []*uint64{b.Disappear, b.Keep} {
+			if s != nil && *s > uint64(chat.MaxKeep/time.Second) {
+				return invalid("a time of %d seconds", *s)
+			}
+		}
 	case Unknown:
 		if b.Kind < kindEnd {
 			return invalid("a membership operation of kind %d", b.Kind)

@@ -40,8 +40,11 @@ func goldenOps() []goldenOp {
 		{"set", one, Set{Name: &name, Topic: &topic}},
 		{"set-topic-to-nothing", one, Set{Topic: &none}},
 		{"attest", one, Attest{}},
+		{"retain", one, Retain{Disappear: seconds64(86400), Keep: seconds64(0)}},
 	}
 }
+
+func seconds64(n uint64) *uint64 { return &n }
 
 func TestOperationsOnTheWireDoNotChange(t *testing.T) {
 	var sb strings.Builder

@@ -21,7 +21,7 @@ type Log struct {
 	creator chat.PersonID
 	people  map[chat.PersonID]*person
 	order   []*person // the same, in the order in which they were first named
-	sets    []*node   // authorised Sets, in the order of nodes
+	sets    []*node   // authorised Sets and Retains, in the order of nodes
 	owner   *person   // who was found to be an owner last: a hint
 
 	authored map[chat.PersonID]int
@@ -309,7 +309,7 @@ func (l *Log) file(n *node) {
 		if n.cut {
 			rec.cuts = append(rec.cuts, n)
 		}
-	case Set:
+	case Set, Retain:
 		l.sets = append(l.sets, n)
 	}
 	if s, ok := n.Body.(SetRole); n.heir && !(ok && s.Person == n.Author) {

@@ -38,7 +38,8 @@ const (
 	// RoleMember may leave.
 	RoleMember Role = 1
 	// RoleAdmin may also invite up to their own role, remove members and admins,
-	// and change name and topic.
+	// and change name, topic and how long messages are kept, and remove what others
+	// say.
 	RoleAdmin Role = 2
 	// RoleOwner may also remove owners and set roles.
 	RoleOwner Role = 3
@@ -164,6 +165,13 @@ type Set struct {
 	Topic *string // UTF-8, at most chat.MaxTopic bytes
 }
 
+// Retain changes for how long messages are kept in the room, in seconds up to
+// chat.MaxKeep, 0 for ever; nil leaves it as it is.
+type Retain struct {
+	Disappear *uint64 // messages that are said from now on, after they were
+	Keep      *uint64 // all messages, after they were said
+}
+
 // Attest changes nothing. A device of the author's vouches with it for what others of
 // theirs did in its past, before one of them is revoked.
 type Attest struct{}
@@ -181,6 +189,7 @@ func (Leave) isBody()   {}
 func (Remove) isBody()  {}
 func (SetRole) isBody() {}
 func (Set) isBody()     {}
+func (Retain) isBody()  {}
 func (Attest) isBody()  {}
 func (Unknown) isBody() {}
 

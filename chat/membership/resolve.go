@@ -315,11 +315,11 @@ func (r *resolver) heads() []*node {
 
 // latest returns what the newest effective operation says that has a value,
 // of those beside each other the one of the highest clock, then id.
-func (r *resolver) latest(value func(Set) *string) string {
+func latest[V any](r *resolver, value func(Body) *V) (v V) {
 	var best *node
 	var covered bits
 	for _, n := range slices.Backward(r.l.sets) {
-		if value(n.Body.(Set)) == nil || !r.in.has(n.idx) || covered.has(n.idx) || !r.effective(n, everyonesPass) {
+		if value(n.Body) == nil || !r.in.has(n.idx) || covered.has(n.idx) || !r.effective(n, everyonesPass) {
 			continue
 		}
 		covered = covered.or(n.past)
@@ -328,7 +328,7 @@ func (r *resolver) latest(value func(Set) *string) string {
 		}
 	}
 	if best == nil {
-		return ""
+		return v
 	}
-	return *value(best.Body.(Set))
+	return *value(best.Body)
 }

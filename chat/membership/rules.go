@@ -13,7 +13,7 @@ type verdict struct {
 // and b in the set. The error says to the author why not, and what to do next.
 func (r *resolver) judge(author chat.PersonID, b Body) (verdict, error) {
 	switch b.(type) {
-	case Invite, Remove, SetRole, Set:
+	case Invite, Remove, SetRole, Set, Retain:
 		if r.l.direct() {
 			return verdict{}, denied("This is a direct chat between two people, and stays that. Create a room instead.")
 		}
@@ -38,6 +38,8 @@ func (r *resolver) judge(author chat.PersonID, b Body) (verdict, error) {
 		return r.judgeSetRole(author, b)
 	case Set:
 		return r.require(author, RoleAdmin, "Only admins and owners may change the room's name and topic. Ask one of them.")
+	case Retain:
+		return r.require(author, RoleAdmin, "Only admins and owners may change how long messages are kept in this room. Ask one of them.")
 	}
 	if r.now(author).role == 0 { // Attest, or an operation of the future
 		return verdict{}, outsider()

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"slices"
+	"time"
 
 	"earshot/chat"
 )
@@ -19,9 +20,12 @@ type State struct {
 	// Name and Topic are as their author wrote them: they pass chat.CleanName
 	// before a face sees them. "" where there is none.
 	Name, Topic string
-	Members     []Member
-	Invited     []Invited
-	Removed     []Removed
+	// Disappear is after what time new messages disappear, Keep how long any is kept;
+	// 0 for ever.
+	Disappear, Keep time.Duration
+	Members         []Member
+	Invited         []Invited
+	Removed         []Removed
 	// View stands for what the state is made of: the newest operations, and the
 	// members with their roles. Equal views are equal states.
 	View [32]byte
@@ -81,8 +85,10 @@ func (l *Log) stateOf(in bits) State {
 	create := l.create.Body.(Create)
 	s := State{
 		Creator: l.creator, History: create.History, Direct: l.direct(),
-		Name:  r.latest(func(s Set) *string { return s.Name }),
-		Topic: r.latest(func(s Set) *string { return s.Topic }),
+		Name:      latest(r, func(b Body) *string { s, _ := b.(Set); return s.Name }),
+		Topic:     latest(r, func(b Body) *string { s, _ := b.(Set); return s.Topic }),
+		Disappear: seconds(latest(r, func(b Body) *uint64 { s, _ := b.(Retain); return s.Disappear })),
+		Keep:      seconds(latest(r, func(b Body) *uint64 { s, _ := b.(Retain); return s.Keep })),
 	}
 	heir, inherited := r.heir(in, everyonesPass)
 	for _, rec := range l.order {

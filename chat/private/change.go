@@ -233,7 +233,7 @@ func (e *Engine) private(id chat.RoomID) (*conversation, error) {
 // change does something to a private room.
 func (e *Engine) change(in Change) {
 	switch in.Body.(type) {
-	case membership.Invite, membership.Leave, membership.Remove, membership.SetRole, membership.Set:
+	case membership.Invite, membership.Leave, membership.Remove, membership.SetRole, membership.Set, membership.Retain:
 	default:
 		e.deny(in.Ref, chat.Errorf(chat.CodeUsage, "That is nothing that can be done to a room. Report these words."))
 		return

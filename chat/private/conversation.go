@@ -47,8 +47,18 @@ type conversation struct {
 	limits map[chat.PersonID]chat.HLC
 	from   chat.HLC // when this person joined, if newcomers do not read what was before
 	clock  chat.HLC // highest seen, of clocks that are not ahead
-	shown  *Info    // as faces were told last
-	tellAt time.Time
+	// What is known of the room's past, and of which operations.
+	past       pastOf
+	tenures    []membership.Tenure
+	retentions []membership.Retention
+	shown      *Info // as faces were told last
+	tellAt     time.Time
+}
+
+// pastOf stands for what a room's past is made of.
+type pastOf struct {
+	operations int
+	view       [32]byte
 }
 
 func (r *conversation) direct() bool { return r.log == nil }
@@ -315,6 +325,11 @@ func (e *Engine) info(r *conversation) Info {
 	if s.Name != "" {
 		info.Name = chat.CleanName(s.Name)
 	}
+	info.Disappear, info.Keep = s.Disappear, s.Keep
+	if past := (pastOf{r.log.Len(), s.View}); r.past != past {
+		r.past, r.tenures, r.retentions = past, r.log.Tenures(), r.log.Retentions()
+	}
+	info.Tenures, info.Retentions = r.tenures, r.retentions
 	info.Topic = strings.Join(strings.Fields(chat.CleanText(s.Topic)), " ")
 	info.Members, info.Invited = slices.Clone(s.Members), slices.Clone(s.Invited)
 	if m, ok := s.Member(r.me); ok {

@@ -301,13 +301,19 @@ type Info struct {
 	Creator     chat.PersonID
 	History     membership.History
 	Name, Topic string // cleaned; "" for none
-	Members     []membership.Member
-	Invited     []membership.Invited
-	Removed     *membership.Removed // set if this person is out
-	Role        membership.Role     // this person's, 0 for who is no member
-	Invitation  *membership.Invited // that waits for this person's answer
-	InvitedAt   chat.HLC            // by the clock of who invited; 0 without Invitation
-	Entered     bool                // this device takes part
+	// Disappear is after what time new messages disappear, Keep how long any is kept,
+	// 0 for ever; Retentions are all that ever counted. Tenures says who might remove
+	// what others say, and when. They must not be changed.
+	Disappear, Keep time.Duration
+	Retentions      []membership.Retention
+	Tenures         []membership.Tenure
+	Members         []membership.Member
+	Invited         []membership.Invited
+	Removed         *membership.Removed // set if this person is out
+	Role            membership.Role     // this person's, 0 for who is no member
+	Invitation      *membership.Invited // that waits for this person's answer
+	InvitedAt       chat.HLC            // by the clock of who invited; 0 without Invitation
+	Entered         bool                // this device takes part
 	// Keyless are devices of the room that can't be given keys, since too little is
 	// known of them. Ascending.
 	Keyless []chat.DeviceID
