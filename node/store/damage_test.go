@@ -220,6 +220,59 @@ func TestNoDamageIsReadSilently(t *testing.T) {
 	}
 }
 
+// Nor is a flipped byte of the write-ahead log.
+func TestNoDamageOfTheLogIsReadSilently(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	lobby := chat.OpenRoom("#lobby")
+	ann, first := opened(lobby, "ann", noon)
+	mustStore(t, s, first)
+	for i := range 60 {
+		mustStore(t, s, ann.say(noon+chat.HLC(i)+1, fmt.Sprint("message ", i)))
+	}
+	want := texts(must(s.Messages(t.Context(), lobby, MessageQuery{}))(t))
+	path := filepath.Join(dir, FileName)
+	log, err := os.OpenFile(path+"-wal", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	flip := func(at int64) {
+		var b [1]byte
+		if _, err := log.ReadAt(b[:], at); err != nil {
+			t.Fatal(err)
+		}
+		b[0] ^= 0x10
+		if _, err := log.WriteAt(b[:], at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	said := 0
+	for n := range (size(path+"-wal") - logHeader) / frameSize {
+		at := logHeader + n*frameSize + n*997%frameSize
+		flip(at)
+		// Somebody who has read nothing yet.
+		fresh := &Store{dir: dir, opt: s.opt, pool: make(chan *conn, 1), stop: make(chan struct{})}
+		fresh.pool <- nil
+		page, err := fresh.Messages(t.Context(), lobby, MessageQuery{})
+		switch {
+		case err == nil && !slices.Equal(texts(page), want):
+			t.Errorf("frame %d: wrong messages, and nothing said", n)
+		case err != nil && chat.CodeOf(err) != chat.CodeHomeBroken:
+			t.Errorf("frame %d: %v", n, err)
+		case err != nil:
+			said++
+		}
+		if err := (<-fresh.pool).close(); err != nil {
+			t.Error(err)
+		}
+		flip(at)
+	}
+	if said < 5 {
+		t.Errorf("%d damaged frames were noticed; is anything checked?", said)
+	}
+}
+
 // A maintainer who reads a log learns what a person need not know: which of SQLite's
 // errors it was.
 func TestWhyAReadFailedIsTold(t *testing.T) {

@@ -1,10 +1,12 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
 
+	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/vfs"
 	"lukechampine.com/adiantum/hbsh"
 )
@@ -19,6 +21,10 @@ import (
 //
 // So each part is encrypted for itself, and stands where SQLite put it. SQLite never
 // writes a frame that others may read.
+//
+// SQLite checks the sums of frames only after a crash. But where a bit of a part was
+// changed on the disk all of it decrypts to noise, the frame's header too, and that must
+// hold the log's salts.
 
 // The parts of SQLite's format of the write-ahead log that matter here, in bytes:
 // https://sqlite.org/fileformat2.html#the_write_ahead_log
@@ -44,6 +50,8 @@ type logFile struct {
 	end     int64           // where the latest write ended
 	inFrame bool            // held ends with a frame's header
 	commits bool            // which is that of the transaction's last frame
+	head    [logHeader]byte // the log's header, as it was read last
+	known   bool            // head was read since this connection wrote it
 	buf     [frameSize]byte // the part at hand
 }
 
@@ -124,6 +132,9 @@ func (f *logFile) write(p []byte, off int64) (n int, err error) {
 				return n, err
 			}
 		}
+		if start == 0 {
+			f.known = false
+		}
 		m := copy(part[skip:], p[n:])
 		f.cipher.Encrypt(part, logTweak(start))
 		if _, err := f.File.WriteAt(part, start); err != nil {
@@ -153,9 +164,25 @@ func (f *logFile) ReadAt(p []byte, off int64) (n int, err error) {
 		if err := f.read(part, start); err != nil {
 			return n, err
 		}
-		n += copy(p[n:], part[off+int64(n)-start:])
+		skip := int(off + int64(n) - start)
+		// Whoever reads the header with the page checks it.
+		if start > 0 && skip >= frameHeader && !f.sound(part) {
+			return n, sqlite3.IOERR_DATA
+		}
+		n += copy(p[n:], part[skip:])
 	}
 	return n, nil
+}
+
+// sound reports whether a frame is one of this log. The log does not begin anew while
+// anybody reads a page of it.
+func (f *logFile) sound(frame []byte) bool {
+	salts := frame[8:16]
+	if f.known && bytes.Equal(salts, f.head[16:24]) {
+		return true
+	}
+	f.known = f.read(f.head[:], 0) == nil
+	return f.known && bytes.Equal(salts, f.head[16:24])
 }
 
 // Truncate implements vfs.File. It cuts no part in two.

@@ -118,7 +118,11 @@ func TestFramesAreWrittenAtOnceAndLoseNothing(t *testing.T) {
 				end = logHeader
 			case 1, 2, 3: // a frame
 				commits := rapid.Bool().Draw(t, "commits")
-				write(headerOf(commits), end)
+				h := headerOf(commits)
+				if rapid.IntRange(0, 9).Draw(t, "of this log") > 0 {
+					copy(h[8:], model.data[16:24])
+				}
+				write(h, end)
 				write(content(dbPage), end+frameHeader)
 				end += frameSize
 				if commits && !bytes.Equal(plainLog(t, below), model.data) {
@@ -137,6 +141,9 @@ func TestFramesAreWrittenAtOnceAndLoseNothing(t *testing.T) {
 				off := rapid.Int64Range(0, end+10).Draw(t, "offset")
 				n, err := f.ReadAt(p, off)
 				m, wantErr := model.ReadAt(want[:len(p)], off)
+				if start, _ := f.part(off); start > 0 && off >= start+frameHeader && m > 0 && !bytes.Equal(model.data[start+8:start+16], model.data[16:24]) {
+					m, wantErr = 0, sqlite3.IOERR_DATA // a page of another log
+				}
 				if n != m || err != wantErr || !bytes.Equal(p[:n], want[:m]) {
 					t.Fatalf("read %d bytes, %v, want %d, %v", n, err, m, wantErr)
 				}
