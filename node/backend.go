@@ -210,7 +210,7 @@ func (n *Node) Messages(ctx context.Context, id chat.RoomID, p api.Page) ([]chat
 		return nil, err
 	}
 	n.names.sign(page)
-	return page, nil
+	return page, n.states(ctx, page)
 }
 
 // MarkRead notes that the person has read a room up to a message.
@@ -220,14 +220,19 @@ func (n *Node) MarkRead(ctx context.Context, id chat.RoomID, upTo chat.EntryID) 
 		return err
 	}
 	stored := make(chan error, 1)
+	var logs []store.LogMark
 	n.store.MarkRead(id, upTo, func(mark store.ReadMark, err error) {
 		if err == nil {
+			logs = mark.Logs
 			n.feed.Publish(chat.ReadEvent{Room: room.Room, RoomID: id, Unread: mark.Unread, ReadUpTo: mark.ReadUpTo})
 		}
 		stored <- err
 	})
 	select {
 	case err := <-stored:
+		if err == nil && len(logs) > 0 {
+			err = n.tell(n.ctx, func(c *core) { c.didRead(id, logs) })
+		}
 		return err
 	case <-ctx.Done():
 		return ctx.Err()

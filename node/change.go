@@ -178,6 +178,10 @@ func (w *change) end() {
 	w.submit()
 	if len(w.shared) > 0 { // only now: what follows may make changes of its own
 		c.offerShared(w.shared)
+		c.shareReceipts(w.shared)
+	}
+	if w.listed { // devices may be in rooms now of which they have not been told
+		c.shareReceipts(nil)
 	}
 	if w.listed || len(w.shared) > 0 {
 		c.introduce()
@@ -234,6 +238,7 @@ func (w *change) stored(cursors []chat.Cursor, err error) {
 	if err == nil {
 		n.storeWorks()
 		w.tell(cursors)
+		n.taken.add(n.device, &w.batch)
 		return
 	}
 	n.rarely("store", slog.LevelError, "storing failed", "err", err)

@@ -31,7 +31,7 @@ type core struct {
 	circle     *circle
 	direct     *direct
 	couriers   *couriers
-	receipts   *receipts // nil until they are loaded
+	receipts   *receipts
 	typing     map[typingKey]typingState
 	viewed     chat.RoomID // on a screen; zero for none
 
@@ -142,6 +142,7 @@ func (c *core) tick() {
 	c.tickContacts()
 	c.tickDirect()
 	c.tickCouriers()
+	c.tickReceipts()
 }
 
 func (c *core) nextTick() time.Time {
@@ -159,6 +160,7 @@ func (c *core) nextTick() time.Time {
 	sooner(c.nextPairingTick())
 	sooner(c.nextDirectTick())
 	sooner(c.nextCourierTick())
+	sooner(c.nextReceiptTick())
 	for _, t := range c.typing {
 		sooner(t.until)
 	}

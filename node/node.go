@@ -74,6 +74,7 @@ type Node struct {
 	adopted     atomic.Bool // this home is another person's from now on
 	writeFailed atomic.Bool // the last write to the store failed
 	overflowed  atomic.Bool // the outbox could not take an entry
+	taken       *taken      // by the store
 
 	settingPrivacy sync.Mutex
 	settingKeeper  sync.Mutex
@@ -106,7 +107,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		courierStreams: newPlaces(streamsEach, maxCourierStreams), openings: make(chan courier.Open, maxOpenings),
 		failed: make(chan chat.RoomID, 64), loopDone: make(chan struct{}), done: make(chan struct{}),
 		warnings: map[chat.Code]chat.Error{}, quiet: map[string]quiet{}, posts: map[string]*post{},
-		reopenings: newReopenings(),
+		reopenings: newReopenings(), taken: newTaken(),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := n.start(ctx); err != nil {
@@ -157,6 +158,7 @@ func (n *Node) start(ctx context.Context) error {
 	n.spawn(n.restoreFailed)
 	n.spawn(n.reopenAll)
 	n.spawn(n.openEnvelopes)
+	n.spawn(n.passTaken)
 	if err := n.enterKnownRooms(ctx); err != nil {
 		return err
 	}
@@ -231,7 +233,10 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 	if c.couriers, err = n.newCouriers(ctx, c.now); err != nil {
 		return nil, err
 	}
-	return c, c.loadPrivate(ctx)
+	if err := c.loadPrivate(ctx); err != nil {
+		return nil, err
+	}
+	return c, c.loadReceipts(ctx, logs)
 }
 
 // lastOwn returns the clock by which this device has said all that it has said so
@@ -416,6 +421,7 @@ func (n *Node) Close(ctx context.Context) error {
 		}
 		n.wg.Wait()
 		if n.stopLoop != nil {
+			_ = n.do(ctx, (*core).storeReceipts)
 			n.stopLoop()
 		}
 		if n.store != nil {

@@ -13,6 +13,7 @@ import (
 	"earshot/chat/catchup"
 	"earshot/chat/contacts"
 	"earshot/chat/identity"
+	"earshot/chat/receipt"
 	"earshot/chat/wire"
 	"earshot/node/host"
 	"earshot/node/stream"
@@ -325,6 +326,7 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, g greeting) {
 	}
 	c.metForDevices(nb)
 	c.metCourier(d)
+	c.receipt(receipt.PeerUp{Device: d})
 }
 
 // leaves ends what is under way with whoever a device was of, if it shows that it is
@@ -342,6 +344,7 @@ func (c *core) leaves(d chat.DeviceID, who chat.PersonID) {
 // leftOff: nothing can be sent to a device now.
 func (c *core) leftOff(d chat.DeviceID) {
 	c.lostDevice(d)
+	c.receipt(receipt.PeerDown{Device: d})
 	if nb := c.neighbours[d]; nb == nil || !nb.leaving {
 		c.elsewhere(d, leftFor)
 	}
@@ -374,6 +377,8 @@ func (c *core) heard(d chat.DeviceID, s *stream.Stream, f wire.Frame) {
 		c.heardDevices(nb, f)
 	case wire.KeyAck, wire.OpsHave, wire.OpsWant, wire.Ops, wire.History, wire.HistoryWant:
 		c.heardPrivate(nb, f)
+	case wire.Receipt, wire.ReceiptHave, wire.ReceiptWant:
+		c.heardReceipt(d, f)
 	case wire.Goodbye:
 		nb.leaving = true
 		c.gone(d)

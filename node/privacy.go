@@ -268,6 +268,7 @@ func (c *core) settleDoors(r contacts.Record) {
 		}
 		c.setDoors()
 		c.seekAgain(r.Person)
+		c.shareReceipts(nil)
 		c.invitationsOf(r.Person)
 	}
 	c.introduce()
@@ -360,6 +361,7 @@ func (n *Node) SetPrivacy(ctx context.Context, in chat.Privacy) error {
 			return
 		}
 		c.introduce()
+		c.shareReceipts(nil)
 		if hid && !c.circle.hides() {
 			c.schedule.NetworkChanged(c.now)
 			c.seek()
