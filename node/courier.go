@@ -393,29 +393,23 @@ func (c *core) lacks(room chat.RoomID, held func(chat.LogID) uint64) (out []cour
 
 // courierHolders returns who beside the room's members holds an entry of one's own for
 // those it has not reached.
-func (n *Node) courierHolders(ctx context.Context, room chat.RoomID, log chat.LogID, seq uint64) []chat.Holder {
-	out, err := inLoop(ctx, n, func(c *core) (out []chat.Holder, _ error) {
-		for _, w := range c.couriers.engine.HoldersOf(room, log, seq) {
-			h := chat.Holder{Device: w.Device, Person: w.Person, Since: w.Since.UTC(), Until: w.Expires.UTC()}
-			switch {
-			case !w.Carried.IsZero():
-				h.Kind, h.Since, h.Person, h.Name = "carried", w.Carried.UTC(), n.person, c.displayName(n.person)
-			case w.Keeper:
-				h.Kind = "keeper"
-			case w.Standing == courier.Contact:
-				h.Kind = "contact"
-			default:
-				h.Kind = "member"
-			}
-			if h.Name == "" {
-				h.Name = c.displayName(h.Person)
-			}
-			out = append(out, h)
+func (c *core) courierHolders(room chat.RoomID, log chat.LogID, seq uint64) (out []chat.Holder) {
+	for _, w := range c.couriers.engine.HoldersOf(room, log, seq) {
+		h := chat.Holder{Device: w.Device, Person: w.Person, Since: w.Since.UTC(), Until: w.Expires.UTC()}
+		switch {
+		case !w.Carried.IsZero():
+			h.Kind, h.Since, h.Person, h.Name = "carried", w.Carried.UTC(), c.n.person, c.displayName(c.n.person)
+		case w.Keeper:
+			h.Kind = "keeper"
+		case w.Standing == courier.Contact:
+			h.Kind = "contact"
+		default:
+			h.Kind = "member"
 		}
-		return out, nil
-	})
-	if err != nil {
-		return nil
+		if h.Name == "" {
+			h.Name = c.displayName(h.Person)
+		}
+		out = append(out, h)
 	}
 	return out
 }

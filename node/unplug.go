@@ -13,14 +13,6 @@ func notYet() error {
 	return chat.Errorf(chat.CodeInternal, "This Earshot can't do that yet. Update Earshot.")
 }
 
-func (n *Node) FindMessage(context.Context, string) (chat.EntryID, error) {
-	return chat.EntryID{}, notYet()
-}
-
-func (n *Node) Message(context.Context, chat.EntryID) (chat.MessageDetail, error) {
-	return chat.MessageDetail{}, notYet()
-}
-
 func (n *Node) Edit(context.Context, chat.EntryID, string) (chat.Message, error) {
 	return chat.Message{}, notYet()
 }
