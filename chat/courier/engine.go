@@ -332,11 +332,6 @@ func (e *Engine) expire() {
 			e.dropParcel(id)
 		}
 	}
-	for id, at := range e.tried {
-		if e.now.Sub(at) >= retryTake {
-			delete(e.tried, id)
-		}
-	}
 }
 
 func (e *Engine) sortedPeers() []*peer {

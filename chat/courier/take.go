@@ -72,7 +72,7 @@ func (e *Engine) foundAt(p *peer, f wire.Found) {
 			e.thank(p, a)
 			continue
 		}
-		if _, again := e.tried[id]; again || len(p.found) >= maxFoundOf {
+		if at, again := e.tried[id]; again && e.now.Sub(at) < retryTake || len(p.found) >= maxFoundOf {
 			continue
 		}
 		if !slices.ContainsFunc(p.found, func(have wire.FoundEnvelope) bool { return ID(have.ID) == id }) {
@@ -195,7 +195,10 @@ func (e *Engine) opened(in Opened) {
 	delete(e.opening, in.ID)
 	if in.Whole {
 		e.arrived(in, o)
-	} else if len(e.tried) < maxFoundOf {
+	} else {
+		if len(e.tried) >= maxFoundOf {
+			clear(e.tried)
+		}
 		e.tried[in.ID] = e.now
 	}
 	for _, p := range e.sortedPeers() {
