@@ -142,7 +142,7 @@ type message struct {
 }
 
 func (w *writer) addMessage(room *roomState, m *message) (chat.Cursor, error) {
-	if m.client != "" {
+	if m.client != "" && !w.clients.lacks(m.client) {
 		taken, err := w.queryRow(func(*sqlite3.Stmt) error { return nil }, `SELECT 1 FROM message WHERE client = ?`, m.client)
 		if err != nil {
 			return 0, err
@@ -150,6 +150,9 @@ func (w *writer) addMessage(room *roomState, m *message) (chat.Cursor, error) {
 		if taken {
 			return 0, chat.Errorf(chat.CodeUsage, "The client id %.40q was used for another message. Use a new one for every message.", m.client)
 		}
+	}
+	if m.client != "" {
+		w.clients.add(m.client)
 	}
 	w.cursor++
 	m.late = room.late(m.at, m.mine)

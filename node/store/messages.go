@@ -245,6 +245,9 @@ func (s *Store) Texts(ctx context.Context, room chat.RoomID, ids []chat.EntryID)
 // ByClientID returns the message that the user's action with this id made, and
 // whether there is one.
 func (s *Store) ByClientID(ctx context.Context, clientID string) (m chat.Message, found bool, err error) {
+	if s.w.clients.lacks(clientID) {
+		return m, false, nil
+	}
 	err = s.read(ctx, func(c *conn) (err error) {
 		found, err = c.queryRow(func(stmt *sqlite3.Stmt) (err error) {
 			m, err = scanMessage(stmt)

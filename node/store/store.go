@@ -124,7 +124,7 @@ func Open(ctx context.Context, dir string, opt Options) (*Store, error) {
 func start(dir string, opt Options, c *conn) (*Store, error) {
 	s := &Store{
 		dir: dir, opt: opt, queue: newQueue(), pool: make(chan *conn, readers),
-		stop: make(chan struct{}), ended: make(chan struct{}), w: &writer{conn: c},
+		stop: make(chan struct{}), ended: make(chan struct{}), w: &writer{conn: c, clients: newClients()},
 	}
 	err := s.w.reset()
 	if err == nil {

@@ -36,8 +36,9 @@ type writer struct {
 		rooms []*roomState
 		logs  []*logState
 	}
-	state stateWrites
-	slots *slots // nil until state is first written
+	state   stateWrites
+	slots   *slots // nil until state is first written
+	clients *clients
 	// changes are the cursors of messages that the operation under way has changed.
 	changes []chat.Cursor
 	upkeep  upkeep
@@ -121,6 +122,7 @@ func (s *Store) Backlog() int { return s.queue.backlog() }
 // write is the writer's goroutine.
 func (s *Store) write() {
 	defer close(s.ended)
+	_ = s.w.clients.load(s.w) // if that fails, each is looked up
 	for {
 		batch, open := s.queue.take(s.w.upkeep.due())
 		if !open {
