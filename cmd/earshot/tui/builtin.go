@@ -31,6 +31,16 @@ func (m *model) builtin(c *conversation, name, args string) (do func() tea.Cmd, 
 		return func() tea.Cmd { return m.join(room) }, problem
 	case "leave":
 		return func() tea.Cmd { return m.askLeave(c) }, ""
+	case "disappear":
+		if !c.room.Kind.Sealed() {
+			return nil, m.roomName(c.room) + " is open: anyone may keep what is said in it, so nothing can promise that it goes. Use a private room, or a chat with a contact."
+		}
+		if !mayLast(c.room) {
+			return nil, "Only admins and owners of " + m.roomName(c.room) + " decide how long messages last in it."
+		}
+		return sheet(func() { m.openLasting(c) }), ""
+	case "messages":
+		return sheet(m.pick), ""
 	case "unreadable":
 		return sheet(m.openUnreadable), ""
 	case "privacy":

@@ -236,7 +236,7 @@ func (m *model) page(room chat.Room, how pageKind, p Page) tea.Cmd {
 
 func (m *model) send(room chat.Room, o outgoing) tea.Cmd {
 	return m.call(sendTimeout, func(ctx context.Context) tea.Msg {
-		msg, err := m.client.Send(ctx, room.RoomID, chat.Draft{Text: o.text, ClientID: o.clientID})
+		msg, err := m.client.Send(ctx, room.RoomID, chat.Draft{Text: o.text, ClientID: o.clientID, ReplyTo: o.replyTo})
 		return sentMsg{room: room.RoomID, clientID: o.clientID, message: msg, err: err}
 	})
 }

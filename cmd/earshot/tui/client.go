@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"time"
 
 	"earshot/chat"
 )
@@ -13,10 +14,12 @@ type Client interface {
 	// Events returns the events from now on.
 	Events(ctx context.Context) Events
 	talk
+	telling
 	acquaintance
 	gathering
 	verification
 	devices
+	keeping
 }
 
 // talk is what is done in rooms of every kind.
@@ -32,6 +35,25 @@ type talk interface {
 	Messages(ctx context.Context, room chat.RoomID, page Page) ([]chat.Message, error)
 	Typing(ctx context.Context, room chat.RoomID, typing bool) error
 	Read(ctx context.Context, room chat.RoomID, upTo chat.EntryID) error
+}
+
+// telling is what is done about single messages, and about how long they last.
+type telling interface {
+	// Message tells the whole story of one message.
+	Message(ctx context.Context, id chat.EntryID) (chat.MessageDetail, error)
+	Edit(ctx context.Context, id chat.EntryID, text string) (chat.Message, error)
+	// Delete removes a message for everybody.
+	Delete(ctx context.Context, id chat.EntryID) (chat.Message, error)
+	// React puts one emoji under a message, or takes the user's away.
+	React(ctx context.Context, id chat.EntryID, sign string, on bool) (chat.Message, error)
+	// Missing returns what is known to be missing in a room.
+	Missing(ctx context.Context, room chat.RoomID) ([]chat.Missing, error)
+	// View says that a room is on the screen.
+	View(ctx context.Context, room chat.RoomID) error
+	// SetDisappear has what is said from now on disappear after a time, 0 for never;
+	// SetRetention has everything kept no longer than that.
+	SetDisappear(ctx context.Context, room chat.RoomID, after time.Duration) error
+	SetRetention(ctx context.Context, room chat.RoomID, keep time.Duration) error
 }
 
 // acquaintance is who knows whom, and what others may see of this person.
@@ -95,6 +117,14 @@ type devices interface {
 	ConfirmDevice(ctx context.Context, yes bool) error
 	CancelPairing(ctx context.Context) error
 	RevokeDevice(ctx context.Context, device chat.DeviceID) error
+}
+
+// keeping is what is held for people who are away.
+type keeping interface {
+	Keeper(ctx context.Context) (chat.Keeper, error)
+	// SetKeeper has this node hold sealed messages for the user's contacts, in up to
+	// space bytes (0 for the usual), or no longer.
+	SetKeeper(ctx context.Context, on bool, space int64) (chat.Keeper, error)
 }
 
 // Page asks for at most Limit messages of a room: those just before the message

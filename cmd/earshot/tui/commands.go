@@ -31,6 +31,8 @@ var builtins = []Command{
 	{Name: "role", Args: "PERSON ROLE", Help: "make a member owner, admin or member"},
 	{Name: "rename", Args: "[#name]", Help: "give this private room another name"},
 	{Name: "topic", Args: "[TEXT]", Help: "say what this private room is about"},
+	{Name: "disappear", Help: "choose how long messages last in this conversation"},
+	{Name: "messages", Help: "choose a message, as F6 does: answer, react, edit, remove"},
 	{Name: "unreadable", Help: "show why some messages can't be read here"},
 	{Name: "privacy", Help: "choose what others may see of you"},
 	{Name: "invisible", Args: "[on|off]", Help: "let nobody see that you are here"},

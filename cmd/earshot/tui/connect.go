@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"time"
 
 	"earshot/chat"
 	"earshot/node/api/client"
@@ -37,6 +38,38 @@ func (c apiClient) Typing(ctx context.Context, room chat.RoomID, typing bool) er
 
 func (c apiClient) Read(ctx context.Context, room chat.RoomID, upTo chat.EntryID) error {
 	return c.Client.Read(ctx, room.String(), upTo)
+}
+
+func (c apiClient) Message(ctx context.Context, id chat.EntryID) (chat.MessageDetail, error) {
+	return c.Client.Message(ctx, id.String())
+}
+
+func (c apiClient) Edit(ctx context.Context, id chat.EntryID, text string) (chat.Message, error) {
+	return c.Client.Edit(ctx, id.String(), text)
+}
+
+func (c apiClient) Delete(ctx context.Context, id chat.EntryID) (chat.Message, error) {
+	return c.Client.Delete(ctx, id.String())
+}
+
+func (c apiClient) React(ctx context.Context, id chat.EntryID, sign string, on bool) (chat.Message, error) {
+	return c.Client.React(ctx, id.String(), sign, on)
+}
+
+func (c apiClient) Missing(ctx context.Context, room chat.RoomID) ([]chat.Missing, error) {
+	return c.Client.Missing(ctx, room.String())
+}
+
+func (c apiClient) View(ctx context.Context, room chat.RoomID) error {
+	return c.Client.View(ctx, room.String())
+}
+
+func (c apiClient) SetDisappear(ctx context.Context, room chat.RoomID, after time.Duration) error {
+	return c.Client.SetDisappear(ctx, room.String(), after)
+}
+
+func (c apiClient) SetRetention(ctx context.Context, room chat.RoomID, keep time.Duration) error {
+	return c.Client.SetRetention(ctx, room.String(), keep)
 }
 
 func (c apiClient) FindPerson(ctx context.Context, who string) (chat.Person, error) {

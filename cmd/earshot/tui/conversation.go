@@ -1,9 +1,7 @@
 package tui
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"earshot/chat"
@@ -48,13 +46,15 @@ type conversation struct {
 	history bool                  // there was something before what arrives now
 	late    map[chat.EntryID]bool // came in among messages that were read already
 
+	talkMore // what else is known of what was said, and what is about to be said of it
+
 	// Who types.
 	typingOn bool // the room was told that the user types
 	typedAt  time.Time
 	typists  map[chat.PersonID]typist
 
 	look   look
-	blocks map[blockKey][]string // drawn messages
+	blocks map[chat.EntryID]drawn // messages as they were drawn last
 }
 
 // outgoing is a message on its way to the node, or that did not get there.
@@ -62,6 +62,7 @@ type outgoing struct {
 	clientID string
 	text     string
 	at       time.Time
+	replyTo  *chat.EntryID
 	failed   string // the sentence, "" while under way
 }
 
@@ -92,11 +93,19 @@ type look struct {
 	style *glyphs
 }
 
-// blockKey names a drawn message; the rest depends on its neighbours.
+// blockKey is what decides, besides the message itself, how it is drawn.
 type blockKey struct {
-	id                chat.EntryID
 	first, day, fresh bool
 	late              bool
+	lacks             string // what is missing before it
+	tail              string // what stands behind it
+	quote             string // what it answers
+}
+
+// drawn is a message as it was drawn.
+type drawn struct {
+	key   blockKey
+	lines []string
 }
 
 // foldLines is how many lines of a message are shown before it is folded (guess:
@@ -121,7 +130,7 @@ type place struct{ i, off int }
 func newConversation(room chat.Room) *conversation {
 	return &conversation{
 		room: room, follow: true, typists: map[chat.PersonID]typist{}, late: map[chat.EntryID]bool{},
-		blocks: map[blockKey][]string{}, in: input{goal: -1},
+		blocks: map[chat.EntryID]drawn{}, talkMore: newTalkMore(), in: input{goal: -1},
 	}
 }
 
@@ -147,18 +156,21 @@ func (c *conversation) block(i int, who *directory) []string {
 		return c.drawOutgoing(i-len(c.tl.msgs), who)
 	}
 	m := &c.tl.msgs[i]
-	key := blockKey{id: m.ID, first: true, day: true, fresh: m.ID == c.firstNew, late: c.late[m.ID]}
+	key := blockKey{
+		first: true, day: true, fresh: m.ID == c.firstNew, late: c.cameLate(m),
+		lacks: c.lacksBefore(m.ID, who), tail: c.tail(i, who), quote: c.quote(m.ReplyTo, who),
+	}
 	if i > 0 {
 		prev := &c.tl.msgs[i-1]
 		key.day = !sameDay(shownAt(prev), shownAt(m), who.local)
 		key.first = key.day || key.fresh || prev.From.Person != m.From.Person || prev.Mine != m.Mine ||
-			shownAt(m).Sub(shownAt(prev)) > groupGap || m.ClockAhead != prev.ClockAhead || key.late != c.late[prev.ID]
+			shownAt(m).Sub(shownAt(prev)) > groupGap || m.ClockAhead != prev.ClockAhead || key.late != c.cameLate(prev) || key.lacks != ""
 	}
-	if lines, ok := c.blocks[key]; ok {
-		return lines
+	if d, ok := c.blocks[m.ID]; ok && d.key == key {
+		return d.lines
 	}
 	lines := c.draw(m, key, who)
-	c.blocks[key] = lines
+	c.blocks[m.ID] = drawn{key, lines}
 	return lines
 }
 
@@ -310,142 +322,4 @@ func (c *conversation) screen(height int, who *directory) (lines []string, first
 		lines = append(slices.Repeat([]string{spaces(c.look.width)}, missing), lines...)
 	}
 	return lines, first, last
-}
-
-// draw makes the lines of a message, each exactly as wide as the conversation.
-func (c *conversation) draw(m *chat.Message, key blockKey, who *directory) []string {
-	var lines []string
-	at := shownAt(m).In(who.local)
-	if key.day {
-		lines = append(lines, c.rule(c.look.dayName(at), styleFaint.Styled))
-	}
-	if key.fresh {
-		lines = append(lines, c.rule("new messages", styleMark.Styled))
-	}
-	if key.first {
-		if c.look.airy && !key.day && !key.fresh {
-			lines = append(lines, spaces(c.look.width))
-		}
-		when := at.Format("15:04")
-		if m.ClockAhead {
-			when += " (their clock is ahead)"
-		}
-		if key.late {
-			when += " (arrived late)"
-		}
-		lines = append(lines, c.heading(m.From, m.Mine, when, who))
-	}
-	return append(lines, c.fold(c.body(safeText(m.Text)))...)
-}
-
-// fold cuts the lines of a long message short unless the reader wants them all:
-// nobody's message pushes the others' off the screen.
-func (c *conversation) fold(lines []string) []string {
-	if c.look.whole || len(lines) <= foldLines {
-		return lines
-	}
-	more := c.note(fmt.Sprintf("%s %d more lines, Ctrl+O shows them", c.look.style.pending, len(lines)-foldLines+1), styleFaint.Styled)
-	return append(lines[:foldLines-1:foldLines-1], more...)
-}
-
-func (c *conversation) drawOutgoing(k int, who *directory) []string {
-	o := &c.out[k]
-	var lines []string
-	first := true
-	if k > 0 {
-		first = o.at.Sub(c.out[k-1].at) > groupGap
-	} else if n := len(c.tl.msgs); n > 0 {
-		prev := &c.tl.msgs[n-1]
-		first = !prev.Mine || o.at.Sub(shownAt(prev)) > groupGap
-	}
-	if first {
-		if c.look.airy && c.count() > 1 {
-			lines = append(lines, spaces(c.look.width))
-		}
-		lines = append(lines, c.heading(who.me, true, o.at.In(who.local).Format("15:04"), who))
-	}
-	lines = append(lines, c.body(safeText(o.text))...)
-	if o.failed == "" { // the mark stands in the free last column, so that nothing moves when it goes
-		last := &lines[len(lines)-1]
-		*last = (*last)[:len(*last)-1] + styleFaint.Styled(c.look.style.pending)
-		return lines
-	}
-	return append(lines, c.note(c.look.style.warning+" Not sent. "+safeText(o.failed)+
-		" Ctrl+R sends it again, Up takes it back to edit.", styleAlert.Styled)...)
-}
-
-// heading is the line with the author's name and the time.
-func (c *conversation) heading(a chat.Author, mine bool, when string, who *directory) string {
-	l := c.look
-	name, tail := who.name(a), ""
-	switch {
-	case mine:
-		tail = " (you)"
-	case who.verified[a.Person]:
-		tail = " " + l.style.verified
-	}
-	margin := l.margin()
-	name = l.meter.cut(name, max(1, l.width-margin-len(when)-2-l.meter.width(tail))) + tail
-	used := margin + l.meter.width(name) + 2
-	when = l.meter.cut(when, l.width-used)
-	return spaces(margin) + nameStyle(a.Person).Styled(name) + "  " + styleFaint.Styled(when) +
-		spaces(l.width-used-l.meter.width(when))
-}
-
-// body is text, wrapped and indented.
-func (c *conversation) body(text string) []string {
-	return c.indented(text, func(s string) string { return s })
-}
-
-// note is a remark of the interface's own under a message.
-func (c *conversation) note(text string, style func(string) string) []string {
-	return c.indented(text, style)
-}
-
-func (c *conversation) indented(text string, style func(string) string) []string {
-	l := c.look
-	indent := l.margin() + 1
-	wrapped := l.meter.wrap(text, l.width-indent-1)
-	lines := make([]string, len(wrapped))
-	for i, s := range wrapped {
-		lines[i] = spaces(indent) + style(s) + spaces(l.width-indent-l.meter.width(s))
-	}
-	return lines
-}
-
-// rule is a line across the conversation with words in it.
-func (c *conversation) rule(words string, style func(string) string) string {
-	l := c.look
-	words = " " + l.meter.cut(words, l.width-6) + " "
-	line := strings.Repeat(l.style.horizontal, 2) + words
-	return style(line + strings.Repeat(l.style.horizontal, max(0, l.width-l.meter.width(line))))
-}
-
-// margin is the space at the left of names.
-func (l look) margin() int {
-	if l.width < 44 { // no side column, and no cell to spare
-		return 0
-	}
-	return 1
-}
-
-func (l look) dayName(at time.Time) string {
-	date := at.Format("Monday, 2 January 2006")
-	switch l.today - dayNumber(at) {
-	case 0:
-		return "Today, " + at.Format("2 January")
-	case 1:
-		return "Yesterday, " + at.Format("2 January")
-	}
-	return date
-}
-
-// dayNumber counts local days, so that two times can be compared.
-func dayNumber(at time.Time) int {
-	y, m, d := at.Date()
-	return int(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix() / 86400)
-}
-
-func sameDay(a, b time.Time, loc *time.Location) bool {
-	return dayNumber(a.In(loc)) == dayNumber(b.In(loc))
 }

@@ -42,6 +42,16 @@ func (m *model) onEvent(e chat.Event) tea.Cmd {
 			return tea.Batch(m.onMessage(e.Message), m.refresh())
 		}
 		return m.onMessage(e.Message)
+	case chat.MessageChangedEvent:
+		return m.onChanged(e.Message)
+	case chat.StatesEvent:
+		return m.onStates(e.RoomID)
+	case chat.MissingEvent:
+		if c := m.find(e.RoomID); c != nil {
+			m.setMissing(c, e.Missing)
+		}
+	case chat.KeeperEvent:
+		m.keeper = e.Keeper
 	case chat.RoomEvent:
 		return m.refresh()
 	case chat.ContactEvent:
@@ -221,6 +231,7 @@ func (m *model) refresh() tea.Cmd {
 func (m *model) reloadAll() tea.Cmd {
 	for _, c := range m.rooms {
 		clear(c.typists)
+		c.again = true
 		switch {
 		case !c.loaded:
 		case c.follow:
@@ -229,7 +240,7 @@ func (m *model) reloadAll() tea.Cmd {
 			c.tl.newer = true
 		}
 	}
-	m.syncing = 0
+	m.syncing, m.viewed = 0, chat.RoomID{}
 	if m.devices != nil {
 		return tea.Batch(m.refresh(), m.loadDevices(nil))
 	}

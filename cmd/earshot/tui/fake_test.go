@@ -25,6 +25,7 @@ type fake struct {
 	people []chat.Person
 	rooms  []chat.Room
 	social
+	told
 	said   map[chat.RoomID][]chat.Message
 	sent   map[string]chat.Message // by client id
 	calls  []string
@@ -163,6 +164,10 @@ func (f *fake) Send(_ context.Context, id chat.RoomID, d chat.Draft) (chat.Messa
 		return m, nil
 	}
 	m := f.sayIn(id, room, chat.Author{Person: f.me.Person, Name: f.me.Name, Device: f.me.Device}, text)
+	if stored := f.at(m.ID); d.ReplyTo != nil {
+		stored.ReplyTo = d.ReplyTo
+		m = *stored
+	}
 	f.sent[clientID] = m
 	return m, nil
 }
@@ -306,7 +311,7 @@ var named = map[string]tea.KeyPressMsg{
 	"pgup": {Code: tea.KeyPgUp}, "pgdown": {Code: tea.KeyPgDown}, "pgdn": {Code: tea.KeyPgDown}, "home": {Code: tea.KeyHome}, "end": {Code: tea.KeyEnd},
 	"ctrl+home": {Code: tea.KeyHome, Mod: tea.ModCtrl}, "ctrl+end": {Code: tea.KeyEnd, Mod: tea.ModCtrl},
 	"f1": {Code: tea.KeyF1}, "f2": {Code: tea.KeyF2}, "f3": {Code: tea.KeyF3},
-	"f4": {Code: tea.KeyF4}, "f5": {Code: tea.KeyF5}, "f9": {Code: tea.KeyF9},
+	"f4": {Code: tea.KeyF4}, "f5": {Code: tea.KeyF5}, "f6": {Code: tea.KeyF6}, "f9": {Code: tea.KeyF9},
 	"backspace": {Code: tea.KeyBackspace}, "delete": {Code: tea.KeyDelete}, "space": {Code: ' ', Text: " "},
 	"ctrl+left": {Code: tea.KeyLeft, Mod: tea.ModCtrl}, "ctrl+right": {Code: tea.KeyRight, Mod: tea.ModCtrl},
 }

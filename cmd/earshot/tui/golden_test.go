@@ -84,7 +84,7 @@ var scenes = map[string]func(t *testing.T, width, height int) *stage{
 func TestScreens(t *testing.T) {
 	for name, scene := range scenes {
 		sizes := [][2]int{{40, 10}, {80, 24}, {120, 40}}
-		if socialScenes[name] != nil {
+		if socialScenes[name] != nil || talkScenes[name] != nil && name != "talk" {
 			sizes = sizes[1:]
 		}
 		for _, size := range sizes {

@@ -2,11 +2,14 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
 	"earshot/chat"
+	"earshot/cmd/earshot/wording"
 )
 
 // This file is what is always said about the conversation on the screen: whose it
@@ -60,10 +63,11 @@ func (m *model) readers(r chat.Room) []string {
 				state = "verified"
 			}
 		}
-		return []string{
+		list := []string{
 			"only you and " + name + " can read this · " + state, "only you and " + name + " · " + state,
 			"only you two · " + state, state,
 		}
+		return withLasting(r, list)
 	case chat.RoomPrivate:
 		people := count(r.Members, "member")
 		if r.Role == "" {
@@ -73,12 +77,31 @@ func (m *model) readers(r chat.Room) []string {
 		if long, short := newcomers(r.History); long != "" {
 			list = []string{people + " can read this · " + long, people + " · " + long, people + " · " + short, people}
 		}
-		return list
+		return withLasting(r, list)
 	}
 	return []string{
 		"open: anyone on this network can read this", "open: anyone on this network can read", "open: anyone here can read",
 		"open to anyone", "open",
 	}
+}
+
+// withLasting puts before what is said of a conversation that messages do not last in
+// it, as long as there is space for that.
+func withLasting(r chat.Room, list []string) []string {
+	words := ""
+	switch {
+	case r.DisappearAfter > 0:
+		words = wording.Lasting(time.Duration(r.DisappearAfter) * time.Second)
+	case r.KeepFor > 0:
+		words = wording.Lasting(time.Duration(r.KeepFor) * time.Second)
+	default:
+		return list
+	}
+	var out []string
+	for _, s := range list {
+		out = append(out, s+" · messages last "+words)
+	}
+	return append(out, slices.Concat([]string{"last " + words}, list)...)
 }
 
 // endedWords says why a conversation has ended.

@@ -57,6 +57,10 @@ func (m *model) helpContent() content {
 	row(g.asked+" "+g.asks, "you have asked this stranger, this stranger asks you")
 	row(g.blocked, "somebody you have blocked")
 	row(g.warning, "another key goes by the name of this verified contact: decide who it is")
+	row(g.onlyHere+" here only", "behind what you said in private: on this device, and nowhere else as far as is known")
+	row(g.held+" held by 2", "also on devices that hand it on to whom it is for: yours, keepers, contacts, members")
+	row(g.delivered+" delivered", "on a device of everybody it is for; then read, as far as they let you know")
+	row("@", "before a message: it calls you by name")
 	row(g.selected+" "+g.unread+"3", "the room on the screen, messages not read yet")
 	return c
 }

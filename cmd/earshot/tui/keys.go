@@ -25,6 +25,7 @@ var bindings = []binding{
 	{"F4", "what waits for you: requests, invitations"},
 	{"F5", "about this conversation: who can read it, members, whom it is with"},
 	{"F9", "a menu of what can be done"},
+	{"F6", "choose a message: what becomes of it, answer, react, edit, remove"},
 	{"F3", "mouse off and on, to select text with it"},
 	{"Ctrl+L", "draw the screen anew"},
 	{"Esc", "close this, forget a notice, go to the newest message"},

@@ -16,6 +16,7 @@ func (m *model) openMenu() {
 			{id: "this", key: "t", label: "About this conversation", note: "Who can read it, members, leaving it.", do: m.openThis},
 			sheet("p", "Privacy", "", m.openPrivacy),
 			{id: "devices", key: "d", label: "Your devices", do: m.openDevices},
+			{id: "keeper", key: "k", label: "For people who are away", do: m.openKeeper},
 			sheet("h", "Help: keys and commands", "", m.openHelp),
 		}}
 		if n := m.waiting(); n > 0 {

@@ -53,10 +53,12 @@ type model struct {
 	loading   bool         // they are being read
 	reload    bool         // read them again when that is done
 	lookedAt  time.Time    // when they were read last
-	syncing   int          // entries received while catching up, 0 when idle
-	quitArmed bool         // Ctrl+C was pressed once
-	ending    bool         // the user wants to quit, a message is still under way
-	sheets    []*sheet     // open ones, the one on top last
+	viewed    chat.RoomID  // the room that the node was told is on the screen
+	keeper    chat.Keeper
+	syncing   int      // entries received while catching up, 0 when idle
+	quitArmed bool     // Ctrl+C was pressed once
+	ending    bool     // the user wants to quit, a message is still under way
+	sheets    []*sheet // open ones, the one on top last
 	side      sideCursor
 	roster    bool // the side column fills a narrow screen
 	completer completer
@@ -137,7 +139,7 @@ func (m *model) layout() frame {
 		f.input = min(rows, max(1, min(8, body/3)))
 	}
 	f.state = len(m.stateLines(f.main, m.stateLimit()))
-	f.talk = body - f.input - f.state - one(f.banner) - len(m.unreadableLines(f.main))
+	f.talk = body - f.input - f.state - one(f.banner) - len(m.unreadableLines(f.main)) - len(m.missingLines(f.main))
 	return f
 }
 

@@ -150,7 +150,11 @@ func (m *model) personItems(p *sheet, who chat.PersonID) []item {
 		}
 		items = append(items,
 			item{id: "write", key: "w", label: "Write to " + name, do: func() tea.Cmd { return m.openChat(p, who) }},
-			item{id: "verify", key: "v", label: m.verifyLabel(who), do: func() tea.Cmd { return m.openVerify(who) }},
+			item{id: "verify", key: "v", label: m.verifyLabel(who), do: func() tea.Cmd { return m.openVerify(who) }})
+		if c := m.chatWith(who); c != nil {
+			items = append(items, m.lastingItem(c))
+		}
+		items = append(items,
 			item{id: "forget", key: "f", label: "Forget " + name + m.glyphs.pending, do: func() tea.Cmd { m.askForget(who); return nil }},
 			block)
 		return items

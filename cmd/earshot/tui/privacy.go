@@ -53,9 +53,9 @@ func (m *model) openPrivacy() {
 					chat.Nobody:       "For nobody.",
 				}),
 				row("read", "How far I have read", &pr.Read, func(p *chat.Privacy) *string { return &p.Read }, map[string]string{
-					chat.Everyone:     "For whoever writes to you. This version of Earshot tells nobody yet.",
-					chat.OnlyContacts: "For your contacts. This version of Earshot tells nobody yet.",
-					chat.Nobody:       "For nobody.",
+					chat.Everyone:     "Whoever writes to you sees when you have read it.",
+					chat.OnlyContacts: "Your contacts see when you have read what they wrote.",
+					chat.Nobody:       "Nobody sees it; that it has arrived they see all the same.",
 				}),
 			},
 		}

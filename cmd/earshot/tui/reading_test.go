@@ -97,7 +97,7 @@ func TestTheReaderStaysWhenMessagesArrive(t *testing.T) {
 		t.Fatal("a late message above moved the screen")
 	}
 	s.press("ctrl+home")
-	s.want("(arrived late)", "late")
+	s.want("(came late)", "late")
 	s.press("ctrl+end", "pgup", "pgup")
 	before = strings.Split(s.screen(), "\n")[:20]
 	s.send(tea.WindowSizeMsg{Width: 50, Height: 12})

@@ -51,6 +51,9 @@ func (m *model) openRoom(c *conversation) {
 		if r.Topic != "" {
 			text = append(text, plain(""), plain("Topic: "+oneLine(safeText(r.Topic))))
 		}
+		if words := lastingWords(r); words != "" {
+			text = append(text, plain(capital(words)+", for everybody in it."))
+		}
 		text = append(text, plain(""))
 		if r.Left || r.Role == "" {
 			return content{text: append(text, strong(m.endedWords(r)), plain(""),
@@ -63,7 +66,8 @@ func (m *model) openRoom(c *conversation) {
 			items = append(items,
 				item{id: "invite", key: "i", label: "Invite a contact" + m.glyphs.pending, do: func() tea.Cmd { return m.openInvite(c) }},
 				item{id: "rename", key: "r", label: "Rename" + m.glyphs.pending, do: func() tea.Cmd { m.openRename(c); return nil }},
-				item{id: "topic", key: "t", label: "Change the topic" + m.glyphs.pending, do: func() tea.Cmd { m.openTopic(c); return nil }})
+				item{id: "topic", key: "t", label: "Change the topic" + m.glyphs.pending, do: func() tea.Cmd { m.openTopic(c); return nil }},
+				m.lastingItem(c))
 		}
 		return content{text: text, items: append(items, leave)}
 	}

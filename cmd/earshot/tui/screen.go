@@ -26,6 +26,7 @@ func (m *model) screen() (lines []string, x, y int) {
 	}
 	main = append(main, m.talkLines(f)...)
 	main = append(main, m.unreadableLines(f.main)...)
+	main = append(main, m.missingLines(f.main)...)
 	main = append(main, m.stateLines(f.main, f.state)...)
 	typed, cx, cy := m.inputLines(f)
 	x, y = cx, 1+len(main)+cy
@@ -46,7 +47,7 @@ func (m *model) talkLines(f frame) []string {
 	c := m.conv()
 	if c != nil && c.loaded && c.count() > 0 {
 		lines, _, _ := c.screen(f.talk, m.who)
-		return lines
+		return m.withPick(c, lines, f.talk)
 	}
 	var words []string
 	switch {
@@ -139,6 +140,9 @@ func (m *model) stateText() (text string, alert bool) {
 	case m.lost != "":
 		return m.lost, true
 	}
+	if words := m.composing(); words != "" {
+		return words, false
+	}
 	if typing := m.typingText(); typing != "" {
 		return typing, false
 	}
@@ -213,13 +217,17 @@ func (m *model) inputLines(f frame) (lines []string, x, y int) {
 
 // helpLine is the last line: the keys that matter now, as many as fit.
 func (m *model) helpLine(width int) string {
-	items := []string{"Enter send", "F1 help", "F9 menu", "Tab next room", "F2 people", "PgUp back", "Ctrl+Q quit"}
+	items := []string{"Enter send", "F1 help", "F9 menu", "Tab next room", "F2 people", "PgUp back", "Ctrl+Q quit", "F6 choose a message"}
 	c := m.conv()
 	switch {
 	case m.side.on:
 		items = []string{"Up Down choose", "Enter open", "F2 back", "F1 help"}
 	case c != nil && m.bars(c):
 		items = []string{"Enter what now", "F1 help", "Tab next room", "PgUp back", "Ctrl+Q quit"}
+	case c != nil && !c.picked.IsZero():
+		items = []string{"Up Down choose", "Enter what now", "r answer", "+ react", "e edit", "d remove", "Esc back"}
+	case c != nil && c.editing != nil:
+		items = []string{"Enter change it", "Esc leave it as it was", "F1 help"}
 	case c != nil && !c.follow:
 		items = []string{"End newest", "PgUp PgDn scroll", "F1 help", "Ctrl+Q quit"}
 	case c != nil && c.in.text != "":

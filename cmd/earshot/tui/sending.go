@@ -40,10 +40,18 @@ func (m *model) submit(c *conversation) tea.Cmd {
 	if len(text) > 1 && text[0] == '/' && text[1] == '/' {
 		text = text[1:] // two slashes stand for one
 	}
+	if c.editing != nil {
+		return tea.Batch(m.stopTyping(c), m.saveEdit(c, text))
+	}
 	c.in.set("")
 	m.notice = notice{}
 	m.ids++
 	o := outgoing{clientID: m.clientID(), text: text, at: m.now()}
+	if c.replying != nil {
+		o.replyTo = &c.replying.ID
+		c.remember(c.replying.ID, c.replying)
+		c.replying = nil
+	}
 	c.out = append(c.out, o)
 	c.seen()
 	c.history = true

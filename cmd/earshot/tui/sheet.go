@@ -22,6 +22,9 @@ type sheet struct {
 	top     int  // the first line on the screen
 	busy    bool // a call that it began has not returned
 	problem string
+	// about asks again for what the sheet shows, when that may have changed; nil
+	// where events tell it all.
+	about func() tea.Cmd
 }
 
 // content is what stands on a sheet, from the top: text, the field, items to choose

@@ -189,6 +189,9 @@ func (m *model) sideLine(r sideRow, width int) string {
 	}
 	if r.conv != nil && r.conv.room.Unread > 0 && !current {
 		count = " " + m.glyphs.unread + unreadCount(r.conv.room.Unread)
+		if r.conv.room.Mentions > 0 { // somebody calls the user
+			count = " @" + unreadCount(r.conv.room.Unread)
+		}
 	}
 	switch {
 	case !r.person.IsZero():

@@ -9,6 +9,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"earshot/chat"
+	"earshot/cmd/earshot/wording"
 )
 
 // glyphs are the signs that are not letters. Each meaning has a shape of its own,
@@ -20,6 +21,9 @@ type glyphs struct {
 
 	verified, asked, asks, blocked string // behind names, where no name can imitate them
 	lock                           string // two cells: a room that only its members can read
+
+	onlyHere, held, delivered string // how far a message has come
+	answers                   string // before what a message answers
 }
 
 var (
@@ -27,11 +31,13 @@ var (
 		here: "●", gone: "○", selected: "▸", unread: "•", vertical: "│", horizontal: "─",
 		pointer: "›", warning: "!", pending: "…", down: "↓",
 		verified: "✓", asked: "→", asks: "?", blocked: "×", lock: "🔒",
+		onlyHere: wording.MarkHere, held: wording.MarkHeld, delivered: wording.MarkDelivered, answers: "↳",
 	}
 	asciiGlyphs = glyphs{
 		here: "*", gone: "-", selected: ">", unread: "+", vertical: "|", horizontal: "-",
 		pointer: ">", warning: "!", pending: "~", down: "v",
 		verified: "=", asked: "~", asks: "?", blocked: "x", lock: "% ",
+		onlyHere: ".", held: "-", delivered: "=", answers: ">",
 	}
 )
 

@@ -61,6 +61,9 @@ func (t *timeline) insert(m chat.Message, following bool) bool {
 	switch {
 	case found:
 		t.size += len(m.Text) - len(t.msgs[i].Text)
+		if m.State == nil { // an event does not tell it
+			m.State = t.msgs[i].State
+		}
 		t.msgs[i] = m
 		return true
 	case i == 0 && t.older, i == len(t.msgs) && t.newer:

@@ -77,6 +77,14 @@ func (m *model) apply(msg tea.Msg) tea.Cmd {
 		return m.onDid(msg)
 	case membersMsg:
 		m.onMembers(msg)
+	case statesMsg:
+		return m.gotStates(msg)
+	case statesDueMsg:
+		return m.statesDue(msg.room)
+	case lookedMsg:
+		m.onLooked(msg)
+	case quoteMsg:
+		m.onQuote(msg)
 	case ranMsg:
 		if msg.err != nil {
 			m.say(sentence(msg.err), true)
@@ -142,18 +150,26 @@ func (m *model) settle() tea.Cmd {
 	if !c.loaded && !c.opening {
 		return m.open(c)
 	}
+	var look tea.Cmd
+	if c.loaded && m.viewed != c.room.RoomID {
+		look = m.lookAt(c)
+	}
 	if c.stale && !c.opening {
 		c.stale = false
-		return m.openEnd(c, false)
+		return tea.Batch(look, m.openEnd(c, false))
 	}
 	if !c.loaded || len(c.tl.msgs) == 0 {
-		return nil
+		return look
 	}
 	f := m.layout()
 	m.refreshLook(f)
 	c.holdMissed(f.talk, m.who)
 	_, first, last := c.screen(f.talk, m.who)
-	return tea.Batch(m.loadMore(c, first, last), m.noteRead(c, last))
+	var states tea.Cmd
+	if c.again && !c.asking {
+		states = m.askStates(c)
+	}
+	return tea.Batch(look, m.loadMore(c, first, last), m.noteRead(c, last), m.askQuotes(c, first, last), states)
 }
 
 // noteRead sends the read mark when the user has had a newer message in sight.
@@ -205,6 +221,12 @@ func (m *model) onKey(k tea.KeyPressMsg) tea.Cmd {
 	if key != "tab" && key != "shift+tab" {
 		m.completer = completer{}
 	}
+	c := m.conv()
+	if c != nil && !c.picked.IsZero() && !m.side.on {
+		if cmd, done := m.onPickKey(c, k); done {
+			return cmd
+		}
+	}
 	switch key {
 	case "f1":
 		m.openHelp()
@@ -217,6 +239,9 @@ func (m *model) onKey(k tea.KeyPressMsg) tea.Cmd {
 		return nil
 	case "f5":
 		return m.openThis()
+	case "f6":
+		m.pick()
+		return nil
 	case "f9":
 		m.openMenu()
 		return nil
@@ -251,7 +276,6 @@ func (m *model) onKey(k tea.KeyPressMsg) tea.Cmd {
 	case "esc":
 		return m.onEsc()
 	}
-	c := m.conv()
 	switch {
 	case m.side.on:
 		return m.onSideKey(k)
@@ -268,6 +292,10 @@ func (m *model) onEsc() tea.Cmd {
 		m.side.on, m.roster = false, false
 	case m.notice.text != "":
 		m.notice = notice{}
+	case c != nil && c.editing != nil:
+		c.stopEditing()
+	case c != nil && c.replying != nil:
+		c.replying = nil
 	case c != nil && !c.follow:
 		return m.jump(true)
 	}

@@ -105,8 +105,11 @@ func Held(d chat.MessageDetail, device func(chat.DeviceID) string) string {
 	case len(by) == 0:
 		return fmt.Sprintf("carried out by hand; it reaches %s where that is carried in", Names(missing))
 	}
-	when := "when one of them meets " + Names(missing)
-	if len(by) == 1 {
+	when := "when one of these meets " + Names(missing)
+	switch {
+	case len(missing) > 1:
+		when = "as they meet"
+	case len(by) == 1:
 		when = "when they meet"
 	}
 	if stick {

@@ -46,8 +46,9 @@ func TestWordsForWhoHoldsAMessage(t *testing.T) {
 		{[]chat.Recipient{bob}, nil, ""},
 		{[]chat.Recipient{{Name: "Bob", State: chat.StateRead}}, []chat.Holder{own}, ""},
 		{[]chat.Recipient{bob}, []chat.Holder{carol, carol}, "held by Carol; it reaches Bob when they meet"},
-		{[]chat.Recipient{bob}, []chat.Holder{own, carol}, "held by your phone and Carol; it reaches Bob when one of them meets Bob"},
-		{[]chat.Recipient{bob, {Name: "Eve", State: chat.StateRead}}, []chat.Holder{{Kind: "own"}, carol, keeper, {Kind: "member", Name: "Fay"}}, "held by another device of yours, Carol and 2 others; it reaches Bob when one of them meets Bob"},
+		{[]chat.Recipient{bob}, []chat.Holder{own, carol}, "held by your phone and Carol; it reaches Bob when one of these meets Bob"},
+		{[]chat.Recipient{bob, {Name: "Eve", State: chat.StateRead}}, []chat.Holder{{Kind: "own"}, carol, keeper, {Kind: "member", Name: "Fay"}}, "held by another device of yours, Carol and 2 others; it reaches Bob when one of these meets Bob"},
+		{[]chat.Recipient{bob, {Name: "Eve", State: chat.StateHere}}, []chat.Holder{carol, own}, "held by Carol and your phone; it reaches Bob and Eve as they meet"},
 		{[]chat.Recipient{bob}, []chat.Holder{stick}, "carried out by hand; it reaches Bob where that is carried in"},
 		{[]chat.Recipient{bob}, []chat.Holder{keeper, stick}, "held by Dan's keeper; it reaches Bob when they meet, or where it is carried in by hand"},
 	} {
