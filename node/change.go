@@ -102,6 +102,8 @@ func (w *change) rooms(effects []room.Effect) {
 			c.refuse(ef.From, ef.Err)
 		case room.Lack:
 			c.sync(catchup.Gap{Device: ef.From})
+		case room.Show:
+			c.ahead(ef)
 		case room.Deny:
 			w.deny(ef.Ref, ef.Err)
 		case room.Fork:
@@ -331,6 +333,7 @@ func (w *change) tellFacts(cursors []chat.Cursor) {
 	}
 	for i, cursor := range cursors[:len(b.Records)] {
 		if cursor != 0 { // else nothing to show, or shown before
+			w.messages[i].Late = b.Records[i].Late
 			n.feed.Publish(chat.MessageEvent{Cursor: cursor, Message: w.messages[i]})
 		}
 	}

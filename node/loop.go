@@ -33,7 +33,11 @@ type core struct {
 	couriers   *couriers
 	receipts   *receipts
 	typing     map[typingKey]typingState
-	viewed     chat.RoomID // on a screen; zero for none
+	viewed     chat.RoomID           // on a screen; zero for none
+	sessions   map[*session]struct{} // that run
+	bases      *catchup.Bases
+	missed     map[chat.RoomID][]chat.Missing // as faces were last told; none where nothing is
+	missingAt  time.Time                      // when they may be told again; zero for never
 
 	own     *own
 	pairing *pairing // nil for none
@@ -143,6 +147,7 @@ func (c *core) tick() {
 	c.tickDirect()
 	c.tickCouriers()
 	c.tickReceipts()
+	c.tickMissing()
 }
 
 func (c *core) nextTick() time.Time {
@@ -161,6 +166,7 @@ func (c *core) nextTick() time.Time {
 	sooner(c.nextDirectTick())
 	sooner(c.nextCourierTick())
 	sooner(c.nextReceiptTick())
+	sooner(c.nextMissingTick())
 	for _, t := range c.typing {
 		sooner(t.until)
 	}

@@ -162,6 +162,7 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.enterKnownRooms(ctx); err != nil {
 		return err
 	}
+	n.spawn(n.recallMissing)
 	if !n.cfg.Offline {
 		return n.seekNeighbours()
 	}
@@ -180,8 +181,8 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 		foreign:    map[chat.LogID]struct{}{},
 		neighbours: map[chat.DeviceID]*neighbour{}, quiet: map[*stream.Stream]*quietStream{}, typing: map[typingKey]typingState{},
 		directs: map[chat.PersonID]chat.RoomID{}, rows: map[chat.RoomID]store.RoomChange{},
-		direct: newDirect(),
-		told:   map[chat.RoomID]private.Info{}, invitations: map[chat.RoomID]chat.Invitation{},
+		direct: newDirect(), sessions: map[*session]struct{}{}, bases: catchup.NewBases(), missed: map[chat.RoomID][]chat.Missing{},
+		told: map[chat.RoomID]private.Info{}, invitations: map[chat.RoomID]chat.Invitation{},
 		book: discovery.NewBook(discovery.BookConfig{}),
 	}
 	n.names = c.people.names
@@ -221,8 +222,16 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 	// Whoever runs this is at it.
 	self := c.people.devices[n.device]
 	self.connected, self.lastSeen = true, c.now
+	early, err := n.earlyPlaces(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for id, held := range byRoom(logs) {
-		c.rooms.Handle(c.now, room.Restore{Room: id, Logs: held})
+		c.rooms.Handle(c.now, room.Restore{Room: id, Logs: held, Early: early[id]})
+		delete(early, id)
+	}
+	for id, places := range early {
+		c.rooms.Handle(c.now, room.Restore{Room: id, Early: places})
 	}
 	var joining *promised
 	if c.own, joining, err = n.newOwn(ctx); err != nil {

@@ -12,6 +12,7 @@ import (
 	"earshot/chat"
 	"earshot/chat/catchup"
 	"earshot/chat/room"
+	"earshot/chat/seal"
 	"earshot/chat/wire"
 	"earshot/node/host"
 	"earshot/node/store"
@@ -35,9 +36,13 @@ var syncOptions = stream.Options{Queue: 8}
 // session.
 func (c *core) roomStates(d chat.DeviceID) []catchup.RoomState {
 	ids := holdings{c}.Shared(d)
+	if at := slices.Index(ids, c.viewed); at > 0 { // what is on a screen comes first
+		copy(ids[1:], ids[:at])
+		ids[0] = c.viewed
+	}
 	out := make([]catchup.RoomState, 0, len(ids))
 	for _, id := range ids {
-		s := catchup.RoomState{Room: id, Root: c.rooms.Root(id)}
+		s := catchup.RoomState{Room: id, Root: c.rooms.Root(id), Base: c.bases.Get(d, id)}
 		for _, l := range c.rooms.Frontier(id) {
 			s.Frontier = append(s.Frontier, wire.LogSeq{Log: l.Log[:], Seq: l.Seq})
 		}
@@ -56,6 +61,28 @@ type session struct {
 	machine *catchup.Session
 	came    map[chat.LogID]uint64 // the newest entry of each log that came
 	fresh   int                   // entries that were new here; the loop counts them
+	began   time.Time             // when it was said what is held here
+	views   chan chat.RoomID      // capacity 1: what is on a screen now
+}
+
+// enrol notes a session that begins, and returns what is held here for it.
+func (c *core) enrol(ses *session) []catchup.RoomState {
+	ses.began, ses.views = c.now, make(chan chat.RoomID, 1)
+	ses.views <- c.viewed
+	c.sessions[ses] = struct{}{}
+	return c.roomStates(ses.device)
+}
+
+// view has running sessions bring what is newest of a room first.
+func (c *core) view(id chat.RoomID) {
+	c.viewed = id
+	for ses := range c.sessions {
+		select {
+		case <-ses.views: // the loop alone fills it
+		default:
+		}
+		ses.views <- id
+	}
 }
 
 // askSession catches up with a neighbour that seems to hold something else.
@@ -98,7 +125,7 @@ func (n *Node) answerSession(ctx context.Context, s *stream.Stream) {
 			ses.during = nb.peer
 			c.sync(catchup.Begun{Device: d})
 		}
-		states = c.roomStates(d)
+		states = c.enrol(ses)
 	}) != nil {
 		s.Reset(stream.ReasonShutdown)
 		return
@@ -123,6 +150,12 @@ func (n *Node) sessionEnded(ctx context.Context, ses *session, err error) {
 		sent = ses.machine.Sent()
 	}
 	_ = n.tell(ctx, func(c *core) {
+		delete(c.sessions, ses)
+		if err == nil { // what they have signed to be there they have shown, or can't
+			for _, id := range (holdings{c}).Shared(ses.device) {
+				c.rooms.Handle(c.now, room.Settled{Room: id, Device: ses.device, Began: ses.began})
+			}
+		}
 		if nb := c.neighbours[ses.device]; nb != nil && ses.during != nil && nb.peer == ses.during {
 			c.sync(catchup.Ended{Device: ses.device, Asked: ses.asked, Received: ses.fresh, Sent: sent, Failed: err != nil})
 		}
@@ -132,9 +165,11 @@ func (n *Node) sessionEnded(ctx context.Context, ses *session, err error) {
 	})
 }
 
-// outgoing is work for a session's sender: frames, then perhaps a page to read.
+// outgoing is work for a session's sender: frames, then perhaps the newest to give, and
+// a page to read.
 type outgoing struct {
 	frames []wire.Frame
+	give   *catchup.Give
 	load   *catchup.Load
 }
 
@@ -193,6 +228,16 @@ func (n *Node) runSession(ctx context.Context, s *stream.Stream, ses *session, e
 				job.frames = append(job.frames, ef.Frame)
 			case catchup.Load:
 				job.load = &ef
+			case catchup.Give:
+				job.give = &ef
+			case catchup.Show:
+				if err := n.ahead(ctx, ef, ses); err != nil {
+					return err
+				}
+			case catchup.Remember:
+				if err := n.tell(ctx, func(c *core) { c.bases.Put(ses.device, ef.Room, ef.Base) }); err != nil {
+					return err
+				}
 			case catchup.Take:
 				if err := n.ingest(ctx, ef, ses, credits); err != nil {
 					return err
@@ -201,7 +246,7 @@ func (n *Node) runSession(ctx context.Context, s *stream.Stream, ses *session, e
 				finished = true
 			}
 		}
-		if len(job.frames) > 0 || job.load != nil {
+		if len(job.frames) > 0 || job.load != nil || job.give != nil {
 			if waiting++; waiting > maxOutgoing {
 				return broken("made this node say more than it can")
 			}
@@ -230,6 +275,8 @@ func (n *Node) runSession(ctx context.Context, s *stream.Stream, ses *session, e
 			} else if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
+		case id := <-ses.views:
+			effects = ses.machine.View(id)
 		case <-silent.C:
 			if silent.Reset(sessionIdle); waiting == 0 { // it is their turn
 				err = broken("fell silent")
@@ -271,6 +318,9 @@ func (n *Node) sendSession(ctx context.Context, s *stream.Stream, d chat.DeviceI
 				out.err = s.Send(ctx, wire.EncodeFrame(f))
 			}
 		}
+		if job.give != nil && out.err == nil {
+			out.err = n.giveNewest(ctx, s, d, job.give)
+		}
 		if job.load != nil && out.err == nil {
 			if job.load.First {
 				at = store.Position{}
@@ -287,6 +337,30 @@ func (n *Node) sendSession(ctx context.Context, s *stream.Stream, d chat.DeviceI
 			return
 		}
 	}
+}
+
+// giveNewest sends the newest messages of a room that a device lacks.
+func (n *Node) giveNewest(ctx context.Context, s *stream.Stream, d chat.DeviceID, give *catchup.Give) error {
+	shared, err := inLoop(ctx, n, func(c *core) (bool, error) { return c.shares(give.Room, d), nil })
+	if err != nil {
+		return err
+	}
+	frame := wire.Newest{Tag: give.Tag}
+	if shared {
+		entries, err := n.store.Newest(ctx, give.Room, store.NewestQuery{
+			Have: give.Have, Before: chat.HLCOf(time.Now().Add(chat.MaxFuture)), Limit: give.Limit,
+			MaxEntries: chat.MaxBatch, MaxBytes: chat.MaxFrame - 256,
+			Shares: func(e *wire.Entry) bool { return seal.HasSlot(give.Room, e, d) },
+		})
+		if err != nil {
+			return err
+		}
+		for i := range entries {
+			e := &entries[i]
+			frame.Entries = append(frame.Entries, wire.RawEntry{Head: e.Head, Sig: e.Sig[:], Payload: e.Payload})
+		}
+	}
+	return s.Send(ctx, wire.EncodeFrame(frame))
 }
 
 // maxCame bounds the logs that entries of one session may be of.
@@ -315,13 +389,8 @@ func (n *Node) ingest(ctx context.Context, in catchup.Take, ses *session, credit
 	}); err != nil {
 		return err
 	}
-	for i := range entries {
-		if err := entries[i].Verify(); err != nil {
-			return err
-		}
-	}
-	if len(entries) == 0 {
-		return nil
+	if err := verifyAll(entries); err != nil || len(entries) == 0 {
+		return err
 	}
 	select {
 	case credits <- struct{}{}:
@@ -357,7 +426,7 @@ func (c *core) sync(in catchup.Input) {
 				continue
 			}
 			ses := &session{device: ef.Device, asked: true, during: nb.peer}
-			states := c.roomStates(ef.Device)
+			states := c.enrol(ses)
 			c.n.spawn(func(ctx context.Context) { c.n.askSession(ctx, ses, states) })
 		}
 	}

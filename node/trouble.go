@@ -141,6 +141,11 @@ func (c *core) restore(ctx context.Context, rooms map[chat.RoomID]bool) bool {
 		c.n.rarely("logs", slog.LevelError, "reading the history failed", "err", err)
 		return false
 	}
+	early, err := c.n.earlyPlaces(ctx)
+	if err != nil {
+		c.n.rarely("logs", slog.LevelError, "reading the history failed", "err", err)
+		return false
+	}
 	failed := c.life.failure.Load() != nil
 	if failed {
 		if err := c.loadPrivate(ctx); err != nil {
@@ -156,7 +161,7 @@ func (c *core) restore(ctx context.Context, rooms map[chat.RoomID]bool) bool {
 	held := byRoom(logs)
 	for id := range rooms {
 		if id != (chat.RoomID{}) {
-			c.room(room.Restore{Room: id, Logs: held[id]})
+			c.room(room.Restore{Room: id, Logs: held[id], Early: early[id]})
 		}
 	}
 	if failed {

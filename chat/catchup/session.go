@@ -2,6 +2,7 @@ package catchup
 
 import (
 	"bytes"
+	"slices"
 
 	"earshot/chat"
 	"earshot/chat/wire"
@@ -12,6 +13,7 @@ type RoomState struct {
 	Room     chat.RoomID
 	Root     [32]byte
 	Frontier []wire.LogSeq // in ascending order of log
+	Base     *Base         // as Bases remembers it; nil for none
 }
 
 // Session (PROTOCOL.md#earshotsync1) is one conversation in which two nodes send each other what the other
@@ -22,6 +24,8 @@ type RoomState struct {
 //	         <-  Compare(those that differ)          answerer
 //	both     Frontier...  for each of these, then
 //	both     Entries...   what the other lacks, oldest first, then Done
+//
+// Meanwhile either side may ask, once for a room, for the newest messages first.
 type Session struct {
 	asker    bool
 	nonce    []byte
@@ -35,15 +39,26 @@ type Session struct {
 	lines    int // of their frontiers
 	sentDone bool
 	gotDone  bool
+	viewed   chat.RoomID // on a screen here; zero for none
 }
 
 type sessionRoom struct {
 	state    RoomState
 	differs  bool // and is being settled
 	theirs   map[chat.LogID]uint64
-	last     []byte // log of the newest line
-	complete bool   // their whole frontier is here
+	logs     []chat.LogID // of theirs, ascending
+	last     []byte       // log of the newest line
+	complete bool         // their whole frontier is here
+	based    bool         // both sides remember state.Base
+	delta    bool         // their frontier is given by it
+	wished   bool         // the newest were asked for
+	awaits   bool         // and have not come
+	gave     bool         // the newest were given
 }
+
+// pageful is how much may be missing, in entries, before the newest are asked for
+// first: less comes at once anyway.
+const pageful = chat.MaxBatch
 
 // SessionEffect is what a session wants done. A sealed union.
 type SessionEffect interface{ isSessionEffect() }
@@ -67,6 +82,27 @@ type Take struct {
 	Entries []wire.RawEntry
 }
 
+// Give says: read the newest messages of Room that the other side lacks, at most
+// Limit, with what opens them, and send them at once in a wire.Newest under Tag.
+type Give struct {
+	Room  chat.RoomID
+	Tag   []byte
+	Have  map[chat.LogID]uint64 // as in Load
+	Limit int
+}
+
+// Show says: these came out of turn for Room; verify and show them.
+type Show struct {
+	Room    chat.RoomID
+	Entries []wire.RawEntry
+}
+
+// Remember says: this is what both sides held of Room together.
+type Remember struct {
+	Room chat.RoomID
+	Base *Base
+}
+
 // Finish says that both sides have everything the other had when it started.
 type Finish struct{}
 
@@ -74,13 +110,32 @@ func (Send) isSessionEffect()   {}
 func (Load) isSessionEffect()   {}
 func (Take) isSessionEffect()   {}
 func (Finish) isSessionEffect() {}
+func (Give) isSessionEffect()   {}
+func (Show) isSessionEffect()   {}
+
+func (Remember) isSessionEffect() {}
 
 // Ask starts a session as the asker and returns what to do first. nonce is
 // wire.NonceSize random bytes.
 func Ask(nonce []byte, rooms []RoomState) (*Session, []SessionEffect) {
 	s := &Session{asker: true, nonce: nonce, rooms: map[chat.RoomTag]*sessionRoom{}, offered: rooms}
 	s.enrol(rooms)
-	return s, []SessionEffect{Send{wire.Compare{Nonce: nonce, Rooms: roots(nonce, rooms)}}}
+	return s, []SessionEffect{Send{wire.Compare{Nonce: nonce, Rooms: roots(nonce, rooms), Bases: bases(rooms)}}}
+}
+
+// bases returns what a Compare says of what is remembered, nil for nothing.
+func bases(rooms []RoomState) [][]byte {
+	out, any := make([][]byte, len(rooms)), false
+	for i, r := range rooms {
+		out[i] = []byte{}
+		if r.Base != nil {
+			out[i], any = r.Base.ID[:], true
+		}
+	}
+	if !any {
+		return nil
+	}
+	return out
 }
 
 // Answer starts a session as the answerer, which says nothing before the asker.
@@ -121,6 +176,22 @@ func (s *Session) Handle(f wire.Frame) ([]SessionEffect, error) {
 			return nil, broken("entries that were not asked for")
 		}
 		return []SessionEffect{Take{Room: r.state.Room, Entries: f.Entries}}, nil
+	case wire.WantNewest:
+		r := s.rooms[chat.RoomTag(f.Tag)]
+		if r == nil || !r.complete || r.gave || s.gotDone {
+			return nil, broken("a wish out of place")
+		}
+		if r.gave = true; s.sentDone {
+			return nil, nil // they have been sent
+		}
+		return []SessionEffect{Give{Room: r.state.Room, Tag: f.Tag, Have: r.theirs, Limit: int(f.Limit)}}, nil
+	case wire.Newest:
+		r := s.rooms[chat.RoomTag(f.Tag)]
+		if r == nil || !r.awaits || s.gotDone {
+			return nil, broken("messages ahead of their turn that were not asked for")
+		}
+		r.awaits = false
+		return []SessionEffect{Show{Room: r.state.Room, Entries: f.Entries}}, nil
 	case wire.Done:
 		if !s.compared || s.gotDone {
 			return nil, broken("an end before the beginning")
@@ -151,7 +222,7 @@ func (s *Session) compare(f wire.Compare) ([]SessionEffect, error) {
 	} else if !bytes.Equal(f.Nonce, s.nonce) {
 		return nil, broken("another session's nonce")
 	}
-	for _, theirs := range f.Rooms {
+	for i, theirs := range f.Rooms {
 		tag := chat.RoomTag(theirs.Tag)
 		r := s.rooms[tag]
 		if r == nil || r.differs {
@@ -163,11 +234,15 @@ func (s *Session) compare(f wire.Compare) ([]SessionEffect, error) {
 		if s.asker || !bytes.Equal(theirs.Root, r.state.Root[:]) {
 			r.differs = true
 			s.order = append(s.order, tag)
-			differ = append(differ, r.state)
+			state := r.state
+			if r.based = state.Base != nil && f.Bases != nil && bytes.Equal(f.Bases[i], state.Base.ID[:]); !r.based {
+				state.Base = nil
+			}
+			differ = append(differ, state)
 		}
 	}
 	if !s.asker {
-		effects = append(effects, Send{wire.Compare{Nonce: s.nonce, Rooms: roots(s.nonce, differ)}})
+		effects = append(effects, Send{wire.Compare{Nonce: s.nonce, Rooms: roots(s.nonce, differ), Bases: bases(differ)}})
 	}
 	for _, tag := range s.order {
 		effects = append(effects, s.sendFrontier(tag)...)
@@ -183,11 +258,17 @@ func (s *Session) compare(f wire.Compare) ([]SessionEffect, error) {
 const maxLines = 16 * chat.MaxLogsPerRoom
 
 func (s *Session) sendFrontier(tag chat.RoomTag) []SessionEffect {
-	logs := s.rooms[tag].state.Frontier
+	r := s.rooms[tag]
+	logs, delta := r.state.Frontier, false
+	if r.based {
+		if lines, ok := r.state.Base.delta(logs); ok {
+			logs, delta = lines, true
+		}
+	}
 	var out []SessionEffect
 	for {
 		n := min(len(logs), wire.MaxLogs)
-		out = append(out, Send{wire.Frontier{Tag: tag[:], Logs: logs[:n], More: n < len(logs)}})
+		out = append(out, Send{wire.Frontier{Tag: tag[:], Logs: logs[:n], More: n < len(logs), Delta: delta}})
 		if logs = logs[n:]; len(logs) == 0 {
 			return out
 		}
@@ -197,9 +278,10 @@ func (s *Session) sendFrontier(tag chat.RoomTag) []SessionEffect {
 func (s *Session) frontier(f wire.Frontier) ([]SessionEffect, error) {
 	tag := chat.RoomTag(f.Tag)
 	r := s.rooms[tag]
-	if r == nil || !r.differs || r.complete {
+	if r == nil || !r.differs || r.complete || f.Delta && !r.based || f.Delta != r.delta && r.last != nil {
 		return nil, broken("a frontier that was not asked for")
 	}
+	r.delta = f.Delta
 	if s.lines += len(f.Logs); s.lines > maxLines || (f.More && len(f.Logs) == 0) {
 		return nil, broken("a frontier without end")
 	}
@@ -210,8 +292,64 @@ func (s *Session) frontier(f wire.Frontier) ([]SessionEffect, error) {
 		r.last = l.Log
 		r.theirs[chat.LogID(l.Log)] = l.Seq
 	}
-	r.complete = !f.More
-	return s.load(nil), nil
+	if f.More {
+		return nil, nil
+	}
+	r.complete = true
+	if r.delta {
+		for _, l := range r.state.Base.Frontier {
+			if id := chat.LogID(l.Log); r.theirs[id] == 0 {
+				r.theirs[id] = l.Seq
+			}
+		}
+	}
+	for id := range r.theirs {
+		r.logs = append(r.logs, id)
+	}
+	slices.SortFunc(r.logs, func(a, b chat.LogID) int { return bytes.Compare(a[:], b[:]) })
+	var effects []SessionEffect
+	if base := union(r.state.Frontier, r.theirs, r.logs); base != nil {
+		effects = append(effects, Remember{Room: r.state.Room, Base: base})
+	}
+	return s.load(s.wish(effects)), nil
+}
+
+// View says which room is on a screen now: its newest messages are to come first. Zero
+// for none. It may be said at any time.
+func (s *Session) View(room chat.RoomID) []SessionEffect {
+	s.viewed = room
+	return s.wish(nil)
+}
+
+// wish asks for the newest messages of the room on the screen, if many are missing.
+func (s *Session) wish(effects []SessionEffect) []SessionEffect {
+	for _, tag := range s.order {
+		r := s.rooms[tag]
+		if r.state.Room != s.viewed || !r.complete || r.wished || s.sentDone || s.gotDone || r.missing() <= pageful {
+			continue
+		}
+		r.wished, r.awaits = true, true
+		effects = append(effects, Send{wire.WantNewest{Tag: tag[:], Limit: wire.MaxNewest}})
+	}
+	return effects
+}
+
+// missing returns how many entries the other side has that this one lacks.
+func (r *sessionRoom) missing() (n uint64) {
+	mine := r.state.Frontier
+	for _, id := range r.logs {
+		for len(mine) > 0 && bytes.Compare(mine[0].Log, id[:]) < 0 {
+			mine = mine[1:]
+		}
+		have := uint64(0)
+		if len(mine) > 0 && bytes.Equal(mine[0].Log, id[:]) {
+			have = mine[0].Seq
+		}
+		if their := r.theirs[id]; their > have && their != wire.MaxSeq {
+			n += their - have
+		}
+	}
+	return n
 }
 
 // load asks for the next page if none is on its way and the room's turn has come.

@@ -70,6 +70,7 @@ func (e *Engine) ahead(now time.Time, in Ahead) []Effect {
 	}
 	show := Show{Room: r.id}
 	opened := map[chat.LogID]Log{}
+	names := map[chat.LogID]string{} // in an open room
 	for i := range in.Entries {
 		en := &in.Entries[i]
 		if en.Ref != r.id.Ref(en.Log) {
@@ -79,8 +80,8 @@ func (e *Engine) ahead(now time.Time, in Ahead) []Effect {
 			continue // it may have been taken a little earlier by a clock ahead of ours
 		}
 		if en.Seq == 1 {
-			if l, ok := e.wouldOpen(r, en); ok {
-				opened[en.Log] = l
+			if l, name, ok := e.wouldOpen(r, en); ok {
+				opened[en.Log], names[en.Log] = l, name
 			}
 			continue
 		}
@@ -96,6 +97,7 @@ func (e *Engine) ahead(now time.Time, in Ahead) []Effect {
 			show.Shares = append(show.Shares, *en)
 		case wire.KindMessage:
 			if rec, ok := e.early(now, r, en, l.Person); ok {
+				rec.Name = names[en.Log]
 				show.Records = append(show.Records, rec)
 			}
 		}
@@ -112,16 +114,21 @@ func (e *Engine) ahead(now time.Time, in Ahead) []Effect {
 	return []Effect{show}
 }
 
-// wouldOpen returns the log that a first entry would open here now.
-func (e *Engine) wouldOpen(r *state, en *wire.Entry) (Log, bool) {
+// wouldOpen returns the log that a first entry would open here now, and the name that
+// its author goes by in an open room.
+func (e *Engine) wouldOpen(r *state, en *wire.Entry) (Log, string, bool) {
 	if r.logs[en.Log] != nil || r.devices[en.Device] >= chat.MaxLogsPerDevice || len(r.logs) >= chat.MaxLogsPerRoom {
-		return Log{}, false
+		return Log{}, "", false
 	}
-	_, person, err := e.opening(en)
+	open, person, err := e.opening(en)
 	if err != nil || !e.mayOpen(r, person) {
-		return Log{}, false
+		return Log{}, "", false
 	}
-	return Log{Log: en.Log, Device: en.Device, Person: person, Seq: 1, HLC: en.HLC}, true
+	name := ""
+	if !r.sealed {
+		name = chat.CleanName(open.Name)
+	}
+	return Log{Log: en.Log, Device: en.Device, Person: person, Seq: 1, HLC: en.HLC}, name, true
 }
 
 // early returns the record of a message that is shown before its turn.

@@ -35,9 +35,24 @@ type Settled struct {
 	Began  time.Time
 }
 
-func (Settled) isInput() {}
+// Recall says what stored entries name as seen and is not here: at start.
+type Recall struct {
+	Room   chat.RoomID
+	Claims []Claim
+}
 
-// claim is an entry's word that a log goes further than it does here.
+// Claim is an entry's word that a log goes further than it does here.
+type Claim struct {
+	Log   chat.LogID
+	Seq   uint64
+	By    chat.DeviceID // who signed it
+	Entry chat.EntryID  // which can be read here
+}
+
+func (Settled) isInput() {}
+func (Recall) isInput()  {}
+
+// claim is a Claim as it is kept.
 type claim struct {
 	seq   uint64
 	entry chat.EntryID // which says so
@@ -48,7 +63,7 @@ type claim struct {
 // claims are those about one log, by the device that signed them.
 type claims map[chat.DeviceID]claim
 
-// claims notes that an entry by a device says that a log goes up to seq. Bounded:
+// claim notes that an entry by a device says that a log goes up to seq. Bounded:
 // past MaxClaims in a room, or MaxClaimsOf of one device, it is not noted.
 func (r *state) claim(now time.Time, log chat.LogID, by chat.DeviceID, c claim) {
 	if l := r.logs[log]; l != nil && (l.Seq >= c.seq || l.frozen) {
@@ -116,6 +131,17 @@ func (r *state) filled(l *log) {
 	}
 }
 
+// recall notes what stored entries say to be missing.
+func (e *Engine) recall(now time.Time, in Recall) {
+	r := e.rooms[in.Room]
+	if r == nil || !r.entered {
+		return
+	}
+	for _, c := range in.Claims {
+		r.claim(now, c.Log, c.By, claim{seq: c.Seq, entry: c.Entry, shown: true})
+	}
+}
+
 // settled drops the claims of a device that could not show what it had seen.
 func (e *Engine) settled(in Settled) {
 	r := e.rooms[in.Room]
@@ -142,6 +168,16 @@ func (e *Engine) Gaps(id chat.RoomID) []Gap {
 		}
 	}
 	return out
+}
+
+// Uneven reports whether something may be missing of any room.
+func (e *Engine) Uneven() bool {
+	for _, r := range e.rooms {
+		if r.entered && r.claimed+r.earlies > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // uneven returns the logs of which something may be missing, ascending.

@@ -285,6 +285,8 @@ func (e *Engine) Handle(now time.Time, in Input) []Effect {
 		out = e.ahead(now, in)
 	case Settled:
 		e.settled(in)
+	case Recall:
+		e.recall(now, in)
 	case Tick:
 		e.tickAt = time.Time{}
 		out = e.tick(now)

@@ -71,7 +71,14 @@ type Goodbye struct{}
 type Compare struct {
 	Nonce []byte     `cbor:"1,keyasint"`
 	Rooms []RoomRoot `cbor:"2,keyasint"`
+	// Bases names, for each of Rooms, the frontier that the sender remembers to have
+	// compared with the other side: BaseSize bytes, or none. The answerer names it
+	// only if it remembers the same. nil if there is nothing to name.
+	Bases [][]byte `cbor:"3,keyasint,omitempty"`
 }
+
+// BaseSize is the length in bytes of the name of a frontier.
+const BaseSize = 8
 
 // LogSeq is one line of a frontier: the log is held without a hole up to Seq.
 type LogSeq struct {
@@ -86,6 +93,9 @@ type Frontier struct {
 	Tag  []byte   `cbor:"1,keyasint"`
 	Logs []LogSeq `cbor:"2,keyasint"`
 	More bool     `cbor:"3,keyasint,omitempty"`
+	// Delta says that only those logs are named that differ from the base of the room,
+	// which both sides remember.
+	Delta bool `cbor:"4,keyasint,omitempty"`
 }
 
 // RawEntry is an entry as three byte strings; Payload is nil where it was removed.
@@ -223,6 +233,14 @@ func DecodeFrame(b []byte) (Frame, error) {
 		f, err := decodeAs[Compare](body)
 		if err == nil {
 			err = checkRooms(f.Nonce, f.Rooms)
+		}
+		if err == nil && f.Bases != nil && len(f.Bases) != len(f.Rooms) {
+			err = invalid("%d bases of %d rooms", len(f.Bases), len(f.Rooms))
+		}
+		for i := 0; err == nil && i < len(f.Bases); i++ {
+			if n := len(f.Bases[i]); n != 0 && n != BaseSize {
+				err = invalid("a base of %d bytes", n)
+			}
 		}
 		return f, err
 	case TypeFrontier:
