@@ -220,6 +220,11 @@ func (n *Node) runSession(ctx context.Context, s *stream.Stream, ses *session, e
 	if !ses.asked { // who asks has something to say
 		silent.Reset(helloTimeout)
 	}
+	select {
+	case id := <-ses.views:
+		effects = append(effects, ses.machine.View(id)...)
+	default:
+	}
 	for {
 		var job outgoing
 		for _, ef := range effects {

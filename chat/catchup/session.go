@@ -53,11 +53,11 @@ type sessionRoom struct {
 	delta    bool         // their frontier is given by it
 	wished   bool         // the newest were asked for
 	awaits   bool         // and have not come
-	gave     bool         // the newest were given
+	limit    int          // how many the other side has asked for; 0 for none
 }
 
-// pageful is how much may be missing, in entries, before the newest are asked for
-// first: less comes at once anyway.
+// pageful is how much may be missing, in entries, before the newest are sent first:
+// less comes at once anyway.
 const pageful = chat.MaxBatch
 
 // SessionEffect is what a session wants done. A sealed union.
@@ -178,13 +178,13 @@ func (s *Session) Handle(f wire.Frame) ([]SessionEffect, error) {
 		return []SessionEffect{Take{Room: r.state.Room, Entries: f.Entries}}, nil
 	case wire.WantNewest:
 		r := s.rooms[chat.RoomTag(f.Tag)]
-		if r == nil || !r.complete || r.gave || s.gotDone {
+		if r == nil || !r.differs || r.limit != 0 || s.gotDone {
 			return nil, broken("a wish out of place")
 		}
-		if r.gave = true; s.sentDone {
-			return nil, nil // they have been sent
+		if r.limit = int(f.Limit); r.complete {
+			return s.give(r, nil), nil
 		}
-		return []SessionEffect{Give{Room: r.state.Room, Tag: f.Tag, Have: r.theirs, Limit: int(f.Limit)}}, nil
+		return nil, nil
 	case wire.Newest:
 		r := s.rooms[chat.RoomTag(f.Tag)]
 		if r == nil || !r.awaits || s.gotDone {
@@ -245,6 +245,9 @@ func (s *Session) compare(f wire.Compare) ([]SessionEffect, error) {
 		effects = append(effects, Send{wire.Compare{Nonce: s.nonce, Rooms: roots(s.nonce, differ), Bases: bases(differ)}})
 	}
 	for _, tag := range s.order {
+		if r := s.rooms[tag]; r.state.Room == s.viewed { // so that they come before all else
+			effects = append(effects, s.want(r, tag))
+		}
 		effects = append(effects, s.sendFrontier(tag)...)
 	}
 	if len(s.order) == 0 {
@@ -311,7 +314,21 @@ func (s *Session) frontier(f wire.Frontier) ([]SessionEffect, error) {
 	if base := union(r.state.Frontier, r.theirs, r.logs); base != nil {
 		effects = append(effects, Remember{Room: r.state.Room, Base: base})
 	}
-	return s.load(s.wish(effects)), nil
+	return s.load(s.give(r, s.wish(effects))), nil
+}
+
+// give gives the newest, if they were asked for and much else comes before them.
+func (s *Session) give(r *sessionRoom, effects []SessionEffect) []SessionEffect {
+	if r.limit == 0 || s.sentDone || r.excess() <= pageful {
+		return effects
+	}
+	tag := r.state.Room.SessionTag(s.nonce)
+	return append(effects, Give{Room: r.state.Room, Tag: tag[:], Have: r.theirs, Limit: r.limit})
+}
+
+func (s *Session) want(r *sessionRoom, tag chat.RoomTag) SessionEffect {
+	r.wished, r.awaits = true, true
+	return Send{wire.WantNewest{Tag: tag[:], Limit: wire.MaxNewest}}
 }
 
 // View says which room is on a screen now: its newest messages are to come first. Zero
@@ -328,10 +345,19 @@ func (s *Session) wish(effects []SessionEffect) []SessionEffect {
 		if r.state.Room != s.viewed || !r.complete || r.wished || s.sentDone || s.gotDone || r.missing() <= pageful {
 			continue
 		}
-		r.wished, r.awaits = true, true
-		effects = append(effects, Send{wire.WantNewest{Tag: tag[:], Limit: wire.MaxNewest}})
+		effects = append(effects, s.want(r, tag))
 	}
 	return effects
+}
+
+// excess returns how many entries this side has that the other one lacks.
+func (r *sessionRoom) excess() (n uint64) {
+	for _, l := range r.state.Frontier {
+		if their := r.theirs[chat.LogID(l.Log)]; their < l.Seq && l.Seq != wire.MaxSeq {
+			n += l.Seq - their
+		}
+	}
+	return n
 }
 
 // missing returns how many entries the other side has that this one lacks.
