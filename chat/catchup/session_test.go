@@ -70,6 +70,32 @@ type side struct {
 	out      []wire.Frame
 	finished int
 	taken    int
+
+	screen chat.RoomID // the room on it
+	shown  int         // entries that came ahead
+	early  bool        // and before any that came in order
+	bases  map[chat.RoomID]*Base
+}
+
+func (s *side) states() []RoomState {
+	out := s.holds.states()
+	for i := range out {
+		out[i].Base = s.bases[out[i].Room]
+	}
+	return out
+}
+
+// gives answers with the last entry of each log that the other side lacks.
+func (s *side) gives(g Give) {
+	f := wire.Newest{Tag: g.Tag}
+	for b := range 256 {
+		id := logID(byte(b))
+		if n := s.holds[g.Room][id]; n > g.Have[id] {
+			e := entry(id, n)
+			f.Entries = append(f.Entries, wire.RawEntry{Head: e.Head, Sig: e.Sig[:], Payload: e.Payload})
+		}
+	}
+	s.out = append(s.out, f)
 }
 
 func (s *side) do(effects []SessionEffect) {
@@ -79,6 +105,16 @@ func (s *side) do(effects []SessionEffect) {
 			s.out = append(s.out, ef.Frame)
 		case Load:
 			s.load(ef)
+		case Give:
+			s.gives(ef)
+		case Show:
+			s.shown += len(ef.Entries)
+			s.early = s.taken == 0
+		case Remember:
+			if s.bases == nil {
+				s.bases = map[chat.RoomID]*Base{}
+			}
+			s.bases[ef.Room] = ef.Base
 		case Take:
 			for _, e := range ef.Entries {
 				l, seq := logID(e.Head[0]), uint64(e.Head[1])<<8|uint64(e.Head[2])
@@ -117,10 +153,17 @@ func run(t *testing.T, a, b holdings, page int) (asker, answerer *side, transcri
 	t.Helper()
 	asker = &side{t: t, name: "asker", holds: a, page: page}
 	answerer = &side{t: t, name: "answerer", holds: b, page: page}
+	return asker, answerer, talk(t, asker, answerer)
+}
+
+// talk lets two sides that are set up hold a session.
+func talk(t *testing.T, asker, answerer *side) (transcript []string) {
+	t.Helper()
 	var first []SessionEffect
-	asker.Session, first = Ask(nonce, a.states())
-	answerer.Session = Answer(b.states())
-	asker.do(first)
+	asker.Session, first = Ask(nonce, asker.states())
+	answerer.Session = Answer(answerer.states())
+	asker.do(append(first, asker.View(asker.screen)...))
+	answerer.do(answerer.View(answerer.screen))
 	for len(asker.out)+len(answerer.out) > 0 {
 		for _, pair := range [][2]*side{{asker, answerer}, {answerer, asker}} {
 			from, to := pair[0], pair[1]
@@ -145,7 +188,7 @@ func run(t *testing.T, a, b holdings, page int) (asker, answerer *side, transcri
 			to.do(effects)
 		}
 	}
-	return asker, answerer, transcript
+	return transcript
 }
 
 func describe(f wire.Frame, size int) string {
@@ -156,6 +199,10 @@ func describe(f wire.Frame, size int) string {
 		return fmt.Sprintf("Frontier  %d logs, %d bytes", len(f.Logs), size)
 	case wire.Entries:
 		return fmt.Sprintf("Entries   %d entries, %d bytes", len(f.Entries), size)
+	case wire.WantNewest:
+		return fmt.Sprintf("WantNewest %d messages, %d bytes", f.Limit, size)
+	case wire.Newest:
+		return fmt.Sprintf("Newest    %d entries, %d bytes", len(f.Entries), size)
 	case wire.Done:
 		return fmt.Sprintf("Done      %d sent, %d bytes", f.Sent, size)
 	}
