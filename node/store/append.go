@@ -137,7 +137,7 @@ type message struct {
 	text     string
 	client   string
 	early    bool
-	late     int // as in the column; addMessage sets it
+	late     int      // as in the column; addMessage sets it
 	content  *Content // nil for nothing beyond the text
 }
 
