@@ -240,7 +240,7 @@ func TestBeingAKeeperIsAskedAndTold(t *testing.T) {
 	s := open(t, f, 100, 30)
 	s.press("f9")
 	s.pick("For people who are away")
-	s.want("This node is no keeper", "3 sealed messages for others now, 12 KiB")
+	s.want("This node is no keeper", "It holds 3 sealed messages for others", "12 KiB")
 	s.pick("with up to 1 GiB")
 	s.want("fill up to 1 GiB of the disk")
 	if f.called("setkeeper") != 0 {
@@ -249,7 +249,7 @@ func TestBeingAKeeperIsAskedAndTold(t *testing.T) {
 	s.press("y")
 	s.want("gives up to 1 GiB")
 	s.event(chat.KeeperEvent{Keeper: chat.Keeper{On: true, Space: 1 << 30, Held: 4, Used: 13 << 10}})
-	s.want("4 sealed messages for others now, 13 KiB")
+	s.want("It holds 4 sealed messages for others", "13 KiB")
 	s.press("o", "y")
 	s.want("This node is no keeper")
 }
