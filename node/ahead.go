@@ -7,6 +7,7 @@ import (
 
 	"earshot/chat"
 	"earshot/chat/catchup"
+	"earshot/chat/content"
 	"earshot/chat/private"
 	"earshot/chat/room"
 	"earshot/chat/wire"
@@ -61,12 +62,12 @@ func verifyAll(entries []wire.Entry) error {
 
 // ahead stores and shows messages before their turn.
 func (c *core) ahead(show room.Show) {
-	texts := make([]string, len(show.Records))
+	said := make([]content.Said, len(show.Records))
 	if c.rooms.Sealed(show.Records[0].Room) {
-		texts = c.peek(show)
+		said = c.peek(show)
 	} else {
 		for i := range show.Records {
-			texts[i] = show.Records[i].Text
+			said[i] = show.Records[i].Said
 		}
 	}
 	var list []store.Early
@@ -74,17 +75,17 @@ func (c *core) ahead(show room.Show) {
 	for i := range show.Records {
 		r := &show.Records[i]
 		c.meet(r.Entry.Device, r.Person, r.Name, minTime(r.Entry.HLC.Time(), c.now))
-		if texts[i] == "" || c.hidden(r.Person) {
+		if !said[i].IsMessage() || c.hidden(r.Person) {
 			continue
 		}
-		early := store.Early{
-			Room: r.Room, Entry: r.Entry, Person: r.Person, ReceivedAt: r.ReceivedAt, Sort: r.Sort, Text: texts[i], Mine: r.Person == c.n.person,
+		rec := store.Record{
+			Room: r.Room, Entry: r.Entry, Person: r.Person, ReceivedAt: r.ReceivedAt, Sort: r.Sort, Mine: r.Person == c.n.person,
 		}
-		list = append(list, early)
-		messages = append(messages, chat.Message{
-			ID: r.Entry.ID, Room: c.names[r.Room], RoomID: r.Room, From: c.people.author(r.Entry.Device, r.Person), Text: texts[i],
-			SentAt: r.Entry.HLC.Time(), ReceivedAt: r.ReceivedAt.UTC(), Mine: early.Mine, ClockAhead: r.Sort != r.Entry.HLC,
+		list = append(list, store.Early{
+			Room: rec.Room, Entry: rec.Entry, Person: rec.Person, ReceivedAt: rec.ReceivedAt, Sort: rec.Sort, Mine: rec.Mine,
+			Text: said[i].Text, Content: c.contentOf(said[i]),
 		})
+		messages = append(messages, c.messageOf(&rec, said[i]))
 	}
 	if len(list) == 0 {
 		return
@@ -95,19 +96,24 @@ func (c *core) ahead(show room.Show) {
 			n.storeFailed([]chat.RoomID{id}, err)
 			return
 		}
+		var facts []fact
 		for i, cursor := range cursors {
-			if cursor != 0 {
+			switch {
+			case i >= len(list): // something had been said about it
+				facts = append(facts, fact{cursor: cursor})
+			case cursor != 0:
 				messages[i].Late = list[i].Late
-				n.feed.Publish(chat.MessageEvent{Cursor: cursor, Message: messages[i]})
+				facts = append(facts, fact{cursor, chat.MessageEvent{Cursor: cursor, Message: messages[i]}})
 			}
 		}
+		n.publishFacts(facts)
 	})
 }
 
-// peek opens messages of a sealed room without spending their keys: what each says, ""
-// for nothing that can be shown now.
-func (c *core) peek(show room.Show) []string {
-	out := make([]string, len(show.Records))
+// peek opens messages of a sealed room without spending their keys: what each says, if
+// it can be shown now.
+func (c *core) peek(show room.Show) []content.Said {
+	out := make([]content.Said, len(show.Records))
 	if c.revoked() {
 		return out
 	}
@@ -119,9 +125,7 @@ func (c *core) peek(show room.Show) []string {
 		if plaintext == nil {
 			continue
 		}
-		if m, err := wire.DecodeMessage(plaintext); err == nil { // else refused when its turn comes
-			out[i] = chat.CleanText(m.Text)
-		}
+		out[i], _ = content.Read(wire.KindMessage, plaintext) // what is wrong is refused when its turn comes
 	}
 	return out
 }

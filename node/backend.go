@@ -10,7 +10,9 @@ import (
 
 	"earshot/chat"
 	"earshot/chat/catchup"
+	"earshot/chat/content"
 	"earshot/chat/room"
+	"earshot/chat/wire"
 	"earshot/node/api"
 	"earshot/node/feed"
 	"earshot/node/keyring"
@@ -140,7 +142,7 @@ func (n *Node) putRoom(ctx context.Context, id chat.RoomID, name string, joined 
 func (n *Node) Send(ctx context.Context, id chat.RoomID, d chat.Draft) (chat.Message, error) {
 	p, first := n.posting(d.ClientID)
 	if first {
-		n.send(ctx, id, d.Text, p)
+		n.send(ctx, id, d, p)
 	}
 	return n.await(ctx, p)
 }
@@ -158,22 +160,26 @@ func (n *Node) await(ctx context.Context, p *post) (chat.Message, error) {
 }
 
 // send puts a post on its way, or ends it.
-func (n *Node) send(ctx context.Context, id chat.RoomID, text string, p *post) {
+func (n *Node) send(ctx context.Context, id chat.RoomID, d chat.Draft, p *post) {
 	if p.clientID != "" {
 		if m, ok, err := n.store.ByClientID(ctx, p.clientID); err != nil || ok {
 			n.posted(p, m, err)
 			return
 		}
 	}
-	if err := n.tell(ctx, func(c *core) {
-		w := c.begin(p)
-		if c.sealed(id) {
-			w.say(id, text)
-		} else {
-			w.rooms(c.rooms.Handle(c.now, room.Post{Room: id, Text: text, Ref: postRef}))
-		}
-		w.end()
-	}); err != nil {
+	err := n.callPeople(ctx, id, &d)
+	if err == nil {
+		err = n.tell(ctx, func(c *core) {
+			w := c.begin(p)
+			if payload, err := content.Compose(d, c.disappearing(id)); err != nil {
+				w.deny(postRef, err)
+			} else {
+				w.say(id, wire.KindMessage, payload)
+			}
+			w.end()
+		})
+	}
+	if err != nil {
 		n.posted(p, chat.Message{}, err)
 	}
 }

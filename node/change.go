@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"log/slog"
 	"slices"
 	"sync/atomic"
@@ -28,16 +29,18 @@ type change struct {
 	said   int   // the record that is the post's; -1 for none
 	denied error // why the post can't be made
 
-	life    *life         // of the private engine, if it has a part in this
-	prekey  []byte        // that others may use from now on; nil for no change
-	letters []letter      // to neighbours
-	weather []chat.Event  // for faces
-	alarms  []chat.Error  // likewise
-	again   []reopening   // what can perhaps be opened now
-	touched []chat.RoomID // sealed rooms of which faces may have to be told
-	done    chat.RoomID   // what the post wanted is done, there
-	shared  []chat.RoomID // whom these may be named to may have changed
-	listed  bool          // somebody's devices are others now
+	life     *life         // of the private engine, if it has a part in this
+	prekey   []byte        // that others may use from now on; nil for no change
+	letters  []letter      // to neighbours
+	weather  []chat.Event  // for faces
+	alarms   []chat.Error  // likewise
+	again    []reopening   // what can perhaps be opened now
+	touched  []chat.RoomID // sealed rooms of which faces may have to be told
+	done     chat.RoomID   // what the post wanted is done, there
+	settings []chat.RoomID // direct chats for which it was said how long things are kept
+	shared   []chat.RoomID // whom these may be named to may have changed
+	listed   bool          // somebody's devices are others now
+	stripped bool          // an entry came without its payload
 
 	then func() // runs in the end, whatever came of it, and not always in the loop
 }
@@ -128,30 +131,15 @@ func (w *change) record(r *room.Record) {
 		w.mine = append(w.mine, at)
 	}
 	switch {
+	case r.Entry.Payload == nil && r.Entry.Kind.Removable():
+		rec := &w.batch.Records[at]
+		rec.Unopened, rec.Reason, w.stripped = true, store.Stripped, true
 	case !c.rooms.Sealed(r.Room):
-		w.show(at, r.Text)
+		w.show(at, r.Said)
 	case r.Mine: // by the private engine, which says what it reads
 		w.life = c.life
 	default:
 		w.receive(r)
-	}
-}
-
-// show notes what a record of the change says.
-func (w *change) show(at int, text string) {
-	rec := &w.batch.Records[at]
-	if w.c.hidden(rec.Person) {
-		text = ""
-	}
-	rec.Text = text
-	if text == "" {
-		return
-	}
-	w.messages[at] = chat.Message{
-		ID: rec.Entry.ID, Room: w.c.names[rec.Room], RoomID: rec.Room,
-		From: w.c.people.author(rec.Entry.Device, rec.Person), Text: text,
-		SentAt: rec.Entry.HLC.Time(), ReceivedAt: rec.ReceivedAt.UTC(),
-		Mine: rec.Mine, ClockAhead: rec.Sort != rec.Entry.HLC,
 	}
 }
 
@@ -198,7 +186,7 @@ func (w *change) submit() {
 	for _, at := range w.mine {
 		w.ways = append(w.ways, w.c.recipientsOf(b.Records[at].Room))
 	}
-	if len(b.Records)+len(b.Openings)+len(b.Unopened)+len(b.State)+len(b.Rooms) == 0 && (w.life == nil || w.life.pending.Load() == 0) {
+	if len(b.Records)+len(b.Openings)+len(b.Unopened)+len(b.State)+len(b.Rooms)+len(b.Rules)+len(b.Payloads) == 0 && (w.life == nil || w.life.pending.Load() == 0) {
 		if w.life != nil {
 			if err := w.life.guard(); err != nil { // it speaks of what was not stored
 				w.refused(err)
@@ -295,6 +283,18 @@ func (w *change) tell(cursors []chat.Cursor) {
 	for _, r := range w.again {
 		n.reopenings.add(r)
 	}
+	if w.post == nil { // else who said so follows it
+		for _, id := range w.settings {
+			n.spawn(func(ctx context.Context) {
+				if err := n.followSetting(ctx, id); err != nil && ctx.Err() == nil {
+					n.rarely("setting", slog.LevelError, "reading how long messages are kept failed", "err", err)
+				}
+			})
+		}
+	}
+	if w.stripped {
+		n.weighWanted(w.concerned())
+	}
 }
 
 // tellWeather publishes the rest, and has faces told of what can be read now, or not.
@@ -306,6 +306,7 @@ func (w *change) tellWeather() {
 			if at := slices.IndexFunc(rows, func(r store.RoomRow) bool { return r.Room == changed.RoomID }); err == nil && at >= 0 {
 				r := &rows[at]
 				changed.Unread, changed.Unreadable, changed.LastAt, changed.ReadUpTo = r.Unread, r.Unreadable, r.LastAt, r.ReadUpTo
+				changed.Mentions = r.Mentions
 			}
 			ev = changed
 		}
@@ -321,50 +322,6 @@ func (w *change) tellWeather() {
 	}
 	for i := range w.batch.Unopened {
 		n.reopenings.add(reopening{room: w.batch.Unopened[i].Room, counts: true})
-	}
-}
-
-// tellFacts publishes what became a fact. cursors are of records, then of openings,
-// then of rooms.
-func (w *change) tellFacts(cursors []chat.Cursor) {
-	n, b := w.c.n, &w.batch
-	if len(cursors) == 0 {
-		return
-	}
-	for i, cursor := range cursors[:len(b.Records)] {
-		if cursor != 0 { // else nothing to show, or shown before
-			w.messages[i].Late = b.Records[i].Late
-			n.feed.Publish(chat.MessageEvent{Cursor: cursor, Message: w.messages[i]})
-		}
-	}
-	cursors = cursors[len(b.Records):]
-	w.tellOpenings(cursors[:len(b.Openings)])
-	for i, cursor := range cursors[len(b.Openings):] {
-		if cursor != 0 {
-			r := &b.Rooms[i]
-			n.feed.Publish(chat.RoomEvent{Cursor: cursor, Room: r.Name, RoomID: r.Room, Joined: r.Joined, At: r.At.UTC()})
-		}
-	}
-}
-
-// tellOpenings publishes what entries that were stored before turned out to say.
-// Only the store knows whose they are and when they came. It is asked in the
-// writer's goroutine, which reads never wait for, because facts are told in order.
-func (w *change) tellOpenings(cursors []chat.Cursor) {
-	n := w.c.n
-	cursors = slices.DeleteFunc(cursors, func(c chat.Cursor) bool { return c == 0 })
-	for len(cursors) > 0 {
-		// Those of one change follow each other.
-		facts, err := n.store.Facts(n.ctx, cursors[0]-1, len(cursors))
-		if err != nil || len(facts) == 0 {
-			n.rarely("facts", slog.LevelError, "reading what has become readable failed", "err", err)
-			return
-		}
-		n.names.signFacts(facts)
-		for _, ev := range facts {
-			n.feed.Publish(ev)
-		}
-		cursors = cursors[min(len(facts), len(cursors)):]
 	}
 }
 

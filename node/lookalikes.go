@@ -128,8 +128,9 @@ func nameless(who chat.PersonID) string { return "(" + who.Short() + ")" }
 // displayNames are how people are written, for those outside the loop. Safe for
 // concurrent use.
 type displayNames struct {
-	mu sync.RWMutex
-	of map[chat.PersonID]string
+	self chat.PersonID // this person
+	mu   sync.RWMutex
+	of   map[chat.PersonID]string
 }
 
 func (n *displayNames) put(who chat.PersonID, display string) {
@@ -149,7 +150,7 @@ func (n *displayNames) sign(page []chat.Message) {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	for i := range page {
-		n.author(&page[i].From)
+		n.message(&page[i])
 	}
 }
 
@@ -158,10 +159,26 @@ func (n *displayNames) signFacts(facts []chat.Event) {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	for i, f := range facts {
-		if m, ok := f.(chat.MessageEvent); ok {
-			n.author(&m.From)
-			facts[i] = m
+		switch e := f.(type) {
+		case chat.MessageEvent:
+			n.message(&e.Message)
+			facts[i] = e
+		case chat.MessageChangedEvent:
+			n.message(&e.Message)
+			facts[i] = e
 		}
+	}
+}
+
+// message writes everybody's name into a message, and which reactions are one's own.
+func (n *displayNames) message(m *chat.Message) {
+	n.author(&m.From)
+	if m.Removed != nil && !m.Removed.By.Person.IsZero() {
+		n.author(&m.Removed.By)
+	}
+	for i := range m.Reactions {
+		r := &m.Reactions[i]
+		r.Mine = slices.Contains(r.People, n.self)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"earshot/chat"
 	"earshot/chat/catchup"
+	"earshot/chat/content"
 	"earshot/chat/private"
 	"earshot/chat/room"
 	"earshot/discovery"
@@ -50,7 +51,9 @@ type core struct {
 	rows        map[chat.RoomID]store.RoomChange // sealed rooms as they were last stored
 	told        map[chat.RoomID]private.Info     // as faces were last told of them
 	invitations map[chat.RoomID]chat.Invitation
-	reopenAt    time.Time // when what waits for keys is handed over again
+	keeping     map[chat.RoomID]content.Setting // how long things are kept, where not for ever
+	sweepAt     time.Time                       // when what is over is next taken away; zero: never
+	reopenAt    time.Time                       // when what waits for keys is handed over again
 
 	book      *discovery.Book
 	schedule  *discovery.Schedule
@@ -145,6 +148,7 @@ func (c *core) tick() {
 	c.giveUpSilent()
 	c.tickContacts()
 	c.tickDirect()
+	c.tickSweep()
 	c.tickCouriers()
 	c.tickReceipts()
 	c.tickMissing()
@@ -161,6 +165,7 @@ func (c *core) nextTick() time.Time {
 	sooner(c.seekAt)
 	sooner(c.private.NextTick())
 	sooner(c.reopenAt)
+	sooner(c.sweepAt)
 	sooner(c.nextContactTick())
 	sooner(c.nextPairingTick())
 	sooner(c.nextDirectTick())

@@ -13,6 +13,7 @@ import (
 
 	"earshot/chat"
 	"earshot/chat/catchup"
+	"earshot/chat/content"
 	"earshot/chat/courier"
 	"earshot/chat/identity"
 	"earshot/chat/private"
@@ -75,6 +76,7 @@ type Node struct {
 	writeFailed atomic.Bool // the last write to the store failed
 	overflowed  atomic.Bool // the outbox could not take an entry
 	taken       *taken      // by the store
+	wanted      wanted
 
 	settingPrivacy sync.Mutex
 	settingKeeper  sync.Mutex
@@ -182,7 +184,7 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 		neighbours: map[chat.DeviceID]*neighbour{}, quiet: map[*stream.Stream]*quietStream{}, typing: map[typingKey]typingState{},
 		directs: map[chat.PersonID]chat.RoomID{}, rows: map[chat.RoomID]store.RoomChange{},
 		direct: newDirect(), sessions: map[*session]struct{}{}, bases: catchup.NewBases(), missed: map[chat.RoomID][]chat.Missing{},
-		told: map[chat.RoomID]private.Info{}, invitations: map[chat.RoomID]chat.Invitation{},
+		told: map[chat.RoomID]private.Info{}, invitations: map[chat.RoomID]chat.Invitation{}, keeping: map[chat.RoomID]content.Setting{},
 		book: discovery.NewBook(discovery.BookConfig{}),
 	}
 	n.names = c.people.names
@@ -297,6 +299,7 @@ func (n *Node) enterKnownRooms(ctx context.Context) error {
 			}
 		}
 		c.retag()
+		c.loadKeeping(rows)
 		c.openChats()
 		c.startPrivate()
 		c.startOwn()

@@ -49,7 +49,7 @@ func newPeople(self chat.PersonID, rows []store.DeviceRow) *people {
 		self: self, persons: map[chat.PersonID]*person{}, devices: map[chat.DeviceID]*device{},
 		relation: func(chat.PersonID) contacts.Relation { return contacts.Stranger },
 		looks:    [2]lookalikes{{}, {}},
-		names:    &displayNames{of: map[chat.PersonID]string{}},
+		names:    &displayNames{self: self, of: map[chat.PersonID]string{}},
 	}
 	for _, row := range rows {
 		p.meet(row.Device, row.Person, row.Name, row.LastSeen)

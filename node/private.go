@@ -12,6 +12,7 @@ import (
 	"earshot/chat"
 	"earshot/chat/catchup"
 	"earshot/chat/contacts"
+	"earshot/chat/content"
 	"earshot/chat/private"
 	"earshot/chat/room"
 	"earshot/chat/wire"
@@ -189,47 +190,46 @@ func (w *change) append(ef private.Append) {
 	w.rooms(c.rooms.Handle(c.now, room.Append{Room: ef.Room, Kind: ef.Kind, Epoch: ef.Epoch, Payload: ef.Payload, Ref: ef.Ref}))
 	if at := len(w.messages) - 1; at >= before && ef.Shown != 0 {
 		rec := &w.batch.Records[at]
-		w.show(at, w.read(ef.Shown, ef.Plaintext, rec.Entry.Device, rec.Person, rec.Entry.HLC))
+		w.show(at, w.read(rec.Room, ef.Shown, ef.Plaintext, rec.Entry.Device, rec.Person, rec.Entry.HLC))
 	}
 }
 
-// read returns what is shown of an entry's plaintext, and notes the name it tells.
-func (w *change) read(kind wire.Kind, plaintext []byte, d chat.DeviceID, who chat.PersonID, at chat.HLC) string {
+// read returns what an entry's plaintext says to people, and notes the name it tells.
+func (w *change) read(id chat.RoomID, kind wire.Kind, plaintext []byte, d chat.DeviceID, who chat.PersonID, at chat.HLC) content.Said {
 	c := w.c
-	switch kind {
-	case wire.KindMessage:
-		m, err := wire.DecodeMessage(plaintext)
-		if err != nil {
-			c.refuse(d, err)
-			return ""
-		}
-		return chat.CleanText(m.Text)
-	case wire.KindProfile:
+	if kind == wire.KindProfile {
 		p, err := wire.DecodeProfile(plaintext)
 		if err != nil {
 			c.refuse(d, err)
-			return ""
+			return content.Said{}
 		}
 		c.meet(d, who, chat.CleanName(p.Name), minTime(at.Time(), c.now))
+		return content.Said{}
 	}
-	return ""
+	said, err := content.Read(kind, plaintext)
+	if err != nil {
+		c.refuse(d, err)
+	}
+	if said.Setting != nil && c.rows[id].Person == nil { // a private room's is a matter of membership
+		return content.Said{}
+	}
+	return said
 }
 
-// say seals what this person says.
-func (w *change) say(id chat.RoomID, text string) {
+// say says something in a room: an entry of a kind that is for people.
+func (w *change) say(id chat.RoomID, kind wire.Kind, payload []byte) {
 	c := w.c
+	if !c.sealed(id) {
+		w.rooms(c.rooms.Handle(c.now, room.Append{Room: id, Kind: kind, Payload: payload, Ref: postRef}))
+		return
+	}
 	if with := c.rows[id].Person; with != nil {
 		if err := c.maySend(*with); err != nil {
 			w.deny(postRef, err)
 			return
 		}
 	}
-	payload, _, err := room.Compose(text)
-	if err != nil {
-		w.deny(postRef, err)
-		return
-	}
-	w.seal(private.Say{Room: id, Kind: wire.KindMessage, Plaintext: payload, Ref: postRef})
+	w.seal(private.Say{Room: id, Kind: kind, Plaintext: payload, Ref: postRef})
 }
 
 // opened takes what an entry says: one of this change, or one that was stored
@@ -240,17 +240,21 @@ func (w *change) opened(ef *private.Opened) {
 	if at >= 0 {
 		hlc = w.batch.Records[at].Entry.HLC
 	}
-	text := w.read(ef.Kind, ef.Plaintext, ef.Device, ef.Person, hlc)
-	if !ef.Show || w.c.hidden(ef.Person) {
-		text = ""
+	said := w.read(ef.Room, ef.Kind, ef.Plaintext, ef.Device, ef.Person, hlc)
+	if !ef.Show {
+		said = content.Said{}
 	}
 	if at >= 0 {
 		rec := &w.batch.Records[at]
 		rec.Unopened, rec.Reason, rec.Quiet = false, "", false
-		w.show(at, text)
+		w.show(at, said)
 		return
 	}
-	w.batch.Openings = append(w.batch.Openings, store.Opening{ID: ef.ID, Room: ef.Room, Text: text})
+	said = w.heard(ef.Person, said)
+	if said.Expires > 0 { // since when, only the store knows
+		w.c.sweepBy(w.c.now.Add(sweepSoonest))
+	}
+	w.batch.Openings = append(w.batch.Openings, store.Opening{ID: ef.ID, Room: ef.Room, Text: said.Text, Content: w.contentOf(ef.Room, said)})
 }
 
 // unopened notes that an entry can't be read, and why.

@@ -133,7 +133,7 @@ func TestWhatWasQueuedBehindAFailedWriteIsNotStored(t *testing.T) {
 	answers := make(chan error, 3)
 	for range 3 {
 		p, _ := n.posting("")
-		n.send(t.Context(), id, "behind", p)
+		n.send(t.Context(), id, chat.Draft{Text: "behind"}, p)
 		go func() {
 			_, err := n.await(t.Context(), p)
 			answers <- err

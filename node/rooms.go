@@ -4,8 +4,10 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"earshot/chat"
+	"earshot/chat/content"
 	"earshot/chat/membership"
 	"earshot/chat/private"
 	"earshot/node/store"
@@ -37,6 +39,7 @@ func (w *change) settleRoom(id chat.RoomID) {
 	}
 	w.settleInvitation(info)
 	told := c.told[id]
+	w.settleRules(told, info)
 	if c.told[id] = info; !ok {
 		delete(c.told, id)
 	}
@@ -118,6 +121,9 @@ func (c *core) difference(old, now private.Info) string {
 	if old.Topic != now.Topic {
 		said = append(said, "the topic is new")
 	}
+	if old.Disappear != now.Disappear || old.Keep != now.Keep {
+		said = append(said, howLong(content.Setting{Disappear: now.Disappear, Keep: now.Keep}))
+	}
 	for _, m := range now.Members {
 		was, ok := memberOf(old, m.Person)
 		switch {
@@ -178,6 +184,7 @@ func (c *core) faceRoom(r store.RoomRow) chat.Room {
 	out := chat.Room{
 		Room: r.Name, RoomID: r.Room, Kind: r.Kind, Open: r.Kind == chat.RoomOpen, Person: r.Person, Topic: r.Topic,
 		Unread: r.Unread, Unreadable: r.Unreadable, LastAt: r.LastAt, ReadUpTo: r.ReadUpTo, Left: !r.Joined,
+		Mentions: r.Mentions, DisappearAfter: int64(c.keeping[r.Room].Disappear / time.Second), KeepFor: int64(c.keeping[r.Room].Keep / time.Second),
 	}
 	info, ok := c.private.Info(r.Room)
 	if out.Left {

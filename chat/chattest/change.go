@@ -72,7 +72,7 @@ func (c *change) take(effects []room.Effect) {
 // record takes an entry that the room engine accepted, and has it opened if it is
 // sealed and another device's.
 func (c *change) record(r room.Record) {
-	c.records = append(c.records, record{Record: r, text: r.Text})
+	c.records = append(c.records, record{Record: r, text: r.Said.Text})
 	switch {
 	case !c.d.rooms.Sealed(r.Room):
 	case r.Mine:

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"earshot/chat"
+	"earshot/chat/content"
 	"earshot/chat/membership"
 	"earshot/chat/private"
 	"earshot/chat/room"
@@ -215,7 +216,7 @@ func (d *device) reopenWaiting(id chat.RoomID) {
 // say says something in a sealed room.
 func (d *device) say(id chat.RoomID, text string) {
 	c := d.begin()
-	payload, _, err := room.Compose(text)
+	payload, err := content.Compose(chat.Draft{Text: text}, 0)
 	if err != nil {
 		d.w.fail("%v", err)
 		return

@@ -62,7 +62,7 @@ type React struct {
 
 // Setting is how long things are kept in a room: 0 for ever.
 type Setting struct {
-	At        Place
+	At        Place         // zero where it was just read
 	Disappear time.Duration // new messages, from when they were said
 	Keep      time.Duration // everything, likewise
 }
@@ -70,8 +70,8 @@ type Setting struct {
 // Read returns what an entry of an open room, or one that was opened, says. Of kinds
 // that are not for people, and of those of the future, it is nothing. The error is of
 // chat.CodeInvalid: no honest device makes it.
-func Read(h *wire.Header, payload []byte) (Said, error) {
-	switch h.Kind {
+func Read(kind wire.Kind, payload []byte) (Said, error) {
+	switch kind {
 	case wire.KindMessage:
 		m, err := wire.DecodeMessage(payload)
 		if err != nil {
@@ -117,7 +117,7 @@ func Read(h *wire.Header, payload []byte) (Said, error) {
 		if err != nil {
 			return Said{}, err
 		}
-		return Said{Setting: &Setting{At: PlaceOf(h), Disappear: seconds(v.Disappear), Keep: seconds(v.Keep)}}, nil
+		return Said{Setting: &Setting{Disappear: seconds(v.Disappear), Keep: seconds(v.Keep)}}, nil
 	}
 	return Said{}, nil
 }

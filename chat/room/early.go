@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"earshot/chat"
+	"earshot/chat/content"
 	"earshot/chat/wire"
 )
 
@@ -141,11 +142,10 @@ func (e *Engine) early(now time.Time, r *state, en *wire.Entry, who chat.PersonI
 		return rec, false
 	}
 	if !r.sealed {
-		m, err := wire.DecodeMessage(en.Payload)
-		if err != nil {
+		var err error
+		if rec.Said, err = content.Read(en.Kind, en.Payload); err != nil {
 			return rec, false // refused when its turn comes
 		}
-		rec.Text = chat.CleanText(m.Text)
 	}
 	return rec, r.noteEarly(now, Early{Log: en.Log, Device: en.Device, Person: who, Seq: en.Seq, ID: en.ID})
 }

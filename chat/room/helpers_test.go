@@ -154,8 +154,8 @@ func (m *member) texts() []string { return texts(m.stored) }
 func texts(records []Record) []string {
 	var out []string
 	for _, r := range shown(records) {
-		if r.Text != "" {
-			out = append(out, r.Text)
+		if r.Said.Text != "" {
+			out = append(out, r.Said.Text)
 		}
 	}
 	return out

@@ -3,10 +3,10 @@ package room
 import (
 	"bytes"
 	"slices"
-	"strings"
 	"time"
 
 	"earshot/chat"
+	"earshot/chat/content"
 	"earshot/chat/wire"
 )
 
@@ -22,7 +22,7 @@ func (e *Engine) post(now time.Time, in Post) []Effect {
 		return []Effect{Deny{Ref: in.Ref, Err: chat.Errorf(chat.CodeUsage,
 			"What is said in this room must be encrypted first, and was not. Nothing was sent; update Earshot and send it again.")}}
 	}
-	payload, shown, err := Compose(in.Text)
+	payload, err := content.Compose(chat.Draft{Text: in.Text}, 0)
 	if err != nil {
 		return []Effect{Deny{Ref: in.Ref, Err: err}}
 	}
@@ -34,22 +34,8 @@ func (e *Engine) post(now time.Time, in Post) []Effect {
 	if err != nil {
 		return []Effect{Deny{Ref: in.Ref, Err: err}}
 	}
-	rec.Text = shown
+	rec.Said, _ = content.Read(wire.KindMessage, payload)
 	return []Effect{Commit{Records: append(records, rec), Ref: in.Ref}}
-}
-
-// Compose returns the payload of a message that says text, and how it is shown. The
-// error is of chat.CodeTooLong or chat.CodeEmpty.
-func Compose(text string) (payload []byte, shown string, err error) {
-	// Text that is not UTF-8 would be refused by everybody, and the log with it.
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	if len(text) > chat.MaxText {
-		return nil, "", chat.Errorf(chat.CodeTooLong, "The message is %d bytes long and may be %d. Send it in parts.", len(text), chat.MaxText)
-	}
-	if shown = chat.CleanText(text); shown == "" {
-		return nil, "", chat.Errorf(chat.CodeEmpty, "There is nothing to send. Write some text.")
-	}
-	return wire.Marshal(wire.Message{Text: text}), shown, nil
 }
 
 // put appends an entry that another engine has made.
@@ -73,10 +59,17 @@ func (e *Engine) put(now time.Time, in Append) []Effect {
 	if err != nil {
 		return []Effect{Deny{Ref: in.Ref, Err: err}}
 	}
+	var said content.Said
+	if !r.sealed {
+		if said, err = content.Read(in.Kind, in.Payload); err != nil {
+			return []Effect{Deny{Ref: in.Ref, Err: err}}
+		}
+	}
 	rec, err := e.append(now, r, in.Kind, in.Epoch, in.Payload)
 	if err != nil {
 		return []Effect{Deny{Ref: in.Ref, Err: err}}
 	}
+	rec.Said = said
 	return []Effect{Commit{Records: append(records, rec), Ref: in.Ref}}
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"earshot/chat"
+	"earshot/chat/content"
 	"earshot/chat/wire"
 )
 
@@ -180,20 +181,21 @@ func (e *Engine) accept(now time.Time, r *state, w *waiting) (rec Record, ok boo
 		return rec, false, refuse(w.guilty(), "an entry older than the one before it")
 	}
 	switch {
+	case en.Payload == nil && !en.Kind.Removable():
+		return rec, false, refuse(w.guilty(), "an entry without its content, which nobody removes")
 	case en.Payload == nil: // removed: there is nothing to show
 	case r.sealed: // what it says is not for this engine
-	case en.Kind == wire.KindMessage:
-		m, err := wire.DecodeMessage(en.Payload)
-		if err != nil {
-			return rec, false, []Effect{Refuse{From: w.guilty(), Err: err}}
-		}
-		rec.Text = chat.CleanText(m.Text)
 	case en.Kind == wire.KindProfile:
 		p, err := wire.DecodeProfile(en.Payload)
 		if err != nil {
 			return rec, false, []Effect{Refuse{From: w.guilty(), Err: err}}
 		}
 		rec.Name = chat.CleanName(p.Name)
+	default:
+		var err error
+		if rec.Said, err = content.Read(en.Kind, en.Payload); err != nil {
+			return rec, false, []Effect{Refuse{From: w.guilty(), Err: err}}
+		}
 	}
 	rec.Person = l.Person
 	r.claimDeps(now, en)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"earshot/chat"
+	"earshot/chat/content"
 	"earshot/chat/wire"
 )
 
@@ -130,7 +131,9 @@ type Record struct {
 	// Sort is where it stands in what is shown (PROTOCOL.md#clocks-and-order): its HLC, or its arrival where
 	// the author's clock was ahead.
 	Sort chat.HLC
-	Text string // of a message in an open room, cleaned
+	// Said is what it says to people in an open room; nothing in a sealed one, or
+	// where the payload was removed.
+	Said content.Said
 	Name string // that the author goes by from here on in an open room, cleaned; else ""
 	Mine bool   // made here, to be published
 }

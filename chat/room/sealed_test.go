@@ -45,7 +45,7 @@ func TestASealedRoomKeepsWhatItCannotRead(t *testing.T) {
 	got := bob.hears(noon, said...)
 	want(t, "bob keeps", len(got), 3)
 	for _, r := range got {
-		if r.Text != "" || r.Name != "" || r.Person != personOf("alice") {
+		if r.Said.Text != "" || r.Name != "" || r.Person != personOf("alice") {
 			t.Errorf("%+v", r)
 		}
 	}
@@ -93,7 +93,7 @@ func TestNothingInASealedRoomTellsAName(t *testing.T) {
 				t.Errorf("%s tells it: %q", r.Entry.String(), all)
 			}
 		}
-		if r.Name != "" || r.Text != "" {
+		if r.Name != "" || r.Said.Text != "" {
 			t.Errorf("%+v", r)
 		}
 	}

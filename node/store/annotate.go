@@ -332,8 +332,8 @@ func (w *writer) insertMessage(room *roomState, cursor chat.Cursor, m *message) 
 		if len(c.Mentions) > 0 {
 			mentions = join(c.Mentions)
 		}
-		if !c.Expires.IsZero() {
-			expires = c.Expires.UnixMicro()
+		if c.Expires > 0 {
+			expires = m.sent.Time().Add(c.Expires).UnixMicro()
 		}
 	}
 	return w.exec(`INSERT INTO message (cursor, room, device, entry, sort, log, seq, sent, received, mine, text, client,

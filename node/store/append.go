@@ -114,7 +114,7 @@ func (w *writer) append(rec *Record) (chat.Cursor, error) {
 		})
 	case rec.Text == "":
 		return 0, nil
-	case room.keep > 0 && !rec.Sort.Time().Add(room.keep).After(rec.ReceivedAt), rec.Content.over(rec.ReceivedAt):
+	case room.keep > 0 && !rec.Sort.Time().Add(room.keep).After(rec.ReceivedAt), rec.Content.over(e.HLC, rec.ReceivedAt):
 		return 0, w.strip(w.db.LastInsertRowID())
 	}
 	m := message{

@@ -129,8 +129,8 @@ type Content struct {
 	Mentions []chat.PersonID
 	// MentionsMe says that this person is among Mentions.
 	MentionsMe bool
-	// Expires is when the message disappears, zero for never.
-	Expires time.Time
+	// Expires is how long after its clock the message disappears, 0 for never.
+	Expires time.Duration
 	// The rest is of entries that are about messages, which may come before those:
 	// at most one is set.
 	Edit    *chat.EntryID // Record.Text is what this message says from now on
@@ -144,9 +144,9 @@ func (c *Content) message() bool {
 	return c == nil || c.Edit == nil && c.Remove == nil && c.React == nil && c.Setting == nil
 }
 
-// over reports whether a message has disappeared at a time.
-func (c *Content) over(now time.Time) bool {
-	return c != nil && !c.Expires.IsZero() && !c.Expires.After(now)
+// over reports whether a message of that clock has disappeared at a time.
+func (c *Content) over(said chat.HLC, now time.Time) bool {
+	return c != nil && c.Expires > 0 && !said.Time().Add(c.Expires).After(now)
 }
 
 // Rules is what the membership of a private room says of how its messages are kept.

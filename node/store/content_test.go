@@ -25,20 +25,18 @@ func (w *writerOf) write(hlc chat.HLC, kind wire.Kind, payload []byte) Record {
 		panic(err)
 	}
 	w.prev = e.ID
-	said, err := content.Read(&e.Header, payload)
+	said, err := content.Read(kind, payload)
 	if err != nil {
 		panic(err)
 	}
-	rec := Record{Room: w.room, Entry: e, Person: w.person, ReceivedAt: hlc.Time(), Sort: hlc, Text: said.Text, Content: contentOf(said, hlc)}
+	rec := Record{Room: w.room, Entry: e, Person: w.person, ReceivedAt: hlc.Time(), Sort: hlc, Text: said.Text, Content: contentOf(said)}
 	return rec
 }
 
-func contentOf(s content.Said, hlc chat.HLC) *Content {
-	c := &Content{ReplyTo: s.ReplyTo, Mentions: s.Mentions, Edit: s.Edit, Remove: s.Remove, React: s.React, Setting: s.Setting}
-	if s.Expires > 0 {
-		c.Expires = hlc.Time().Add(s.Expires)
+func contentOf(s content.Said) *Content {
+	return &Content{
+		ReplyTo: s.ReplyTo, Mentions: s.Mentions, Expires: s.Expires, Edit: s.Edit, Remove: s.Remove, React: s.React, Setting: s.Setting,
 	}
-	return c
 }
 
 func (w *writerOf) draft(hlc chat.HLC, d chat.Draft, disappear time.Duration) Record {

@@ -56,18 +56,19 @@ type EarlyPlace struct {
 }
 
 // PutEarly stores messages before their turn. Those that are here already are skipped.
-// done gets the cursor of each that became a fact just now, 0 for the others; see
-// Append for when it is called.
+// done gets the cursor of each that became a fact just now, 0 for the others, and then
+// the cursors of what else did, as with Commit; see Append for when it is called.
 func (s *Store) PutEarly(list []Early, done func([]chat.Cursor, error)) {
 	var cursors []chat.Cursor
 	s.submit(len(list), func(w *writer) error {
-		cursors = make([]chat.Cursor, len(list))
+		cursors, w.changes = make([]chat.Cursor, len(list)), nil
 		for i := range list {
 			var err error
 			if cursors[i], err = w.putEarly(&list[i]); err != nil {
 				return err
 			}
 		}
+		cursors = append(cursors, w.changes...)
 		return nil
 	}, func(err error) {
 		if done == nil {
@@ -89,6 +90,9 @@ func (w *writer) putEarly(m *Early) (chat.Cursor, error) {
 	log, err := w.log(room.key, e.Log)
 	if err != nil || e.Seq <= log.lastSeq {
 		return 0, err
+	}
+	if m.Content.over(e.HLC, m.ReceivedAt) || room.keep > 0 && !m.Sort.Time().Add(room.keep).After(m.ReceivedAt) {
+		return 0, nil
 	}
 	_, err = w.find(room.key, e.ID)
 	if err == nil || chat.CodeOf(err) != chat.CodeNotFound {

@@ -101,22 +101,6 @@ func scanContent(s *sqlite3.Stmt, m *chat.Message) error {
 	return nil
 }
 
-// Message returns a message, of whatever room, as it is shown now. One that has
-// disappeared, like one that is unknown, is CodeNotFound.
-func (s *Store) Message(ctx context.Context, id chat.EntryID) (m chat.Message, err error) {
-	err = s.read(ctx, func(c *conn) error {
-		found, err := c.queryRow(func(stmt *sqlite3.Stmt) (err error) {
-			m, err = scanMessage(stmt)
-			return err
-		}, selectMessage+`WHERE substr(m.entry, 1, 8) = ? AND m.entry = ? AND m.expired = 0`, id[:8], id[:])
-		if err == nil && !found {
-			err = chat.Errorf(chat.CodeNotFound, "There is no message %s here. Copy its id whole, from the history of its room.", id)
-		}
-		return err
-	})
-	return m, err
-}
-
 // Revisions returns what a message said before it was edited, oldest first: nothing of
 // one that was removed.
 func (s *Store) Revisions(ctx context.Context, id chat.EntryID) (out []chat.Revision, err error) {

@@ -390,13 +390,14 @@ func (s *Store) Stands(ctx context.Context, ids []chat.EntryID) (map[chat.EntryI
 	return out, nil
 }
 
-// MessageByID returns a message of whatever room; an unknown one is CodeNotFound.
+// MessageByID returns a message of whatever room as it is shown now; one that is unknown
+// or has disappeared is CodeNotFound.
 func (s *Store) MessageByID(ctx context.Context, id chat.EntryID) (m chat.Message, err error) {
 	err = s.read(ctx, func(c *conn) error {
 		found, err := c.queryRow(func(stmt *sqlite3.Stmt) (err error) {
 			m, err = scanMessage(stmt)
 			return err
-		}, selectMessage+`WHERE substr(m.entry, 1, 8) = ? AND m.entry = ?`, id[:8], id[:])
+		}, selectMessage+`WHERE substr(m.entry, 1, 8) = ? AND m.entry = ? AND m.expired = 0`, id[:8], id[:])
 		if err == nil && !found {
 			err = chat.Errorf(chat.CodeNotFound, "There is no message %s here. Copy its id from the history of its room.", id.Short())
 		}

@@ -13,7 +13,9 @@ import (
 
 // addSetting stores what was said about how long things are kept in a direct chat.
 func (w *writer) addSetting(n *note) error {
-	if err := w.putSetting(n.room, *n.c.Setting); err != nil {
+	s := *n.c.Setting
+	s.At = n.at
+	if err := w.putSetting(n.room, s); err != nil {
 		return err
 	}
 	if err := w.exec(`DELETE FROM setting WHERE room = ?1 AND (hlc, log, seq) <= (
