@@ -108,6 +108,7 @@ func (s *siege) known(d *desk) int {
 func (s *siege) live(e proto.Entry) []byte { return proto.EncodeLive(lobby.Tag(time.Now()), &e) }
 
 func TestMalformedGossipMustNotBePassedOn(t *testing.T) {
+	s := besiege(t)
 	far := func(x *stranger, by time.Duration) proto.Entry {
 		a := newAuthor(lobby, x.key, x.root)
 		a.hlc = chat.HLCOf(time.Now().Add(by))
@@ -128,13 +129,12 @@ func TestMalformedGossipMustNotBePassedOn(t *testing.T) {
 		},
 		"far future": func(s *siege, x *stranger) []byte { return s.live(far(x, chat.MaxFarFuture+time.Hour)) },
 	} {
-		t.Run(name, func(t *testing.T) {
-			s := besiege(t)
+		s.each(name, func() {
 			x, publish := s.gossiping()
 			x.again(func() { publish(bad(s, x)); time.Sleep(time.Millisecond) })
 			x.cutOff()
 			if n := s.ben.Refused(); n != 0 {
-				t.Errorf("Ben, who is behind Ann, had to refuse %d", n)
+				s.t.Errorf("Ben, who is behind Ann, had to refuse %d", n)
 			}
 			x.vanish()
 			s.withstood()
@@ -284,6 +284,7 @@ func rawEntry(e proto.Entry) proto.RawEntry {
 }
 
 func TestADishonestSessionMustCostTheStanding(t *testing.T) {
+	s := besiege(t)
 	frontier := func(tag []byte) proto.Frontier { return proto.Frontier{Tag: tag} }
 	for name, then := range map[string]func(x *stranger, tag []byte) []byte{
 		"a second comparison": func(x *stranger, tag []byte) []byte {
@@ -330,8 +331,7 @@ func TestADishonestSessionMustCostTheStanding(t *testing.T) {
 			return frames(frontier(tag), proto.Entries{Tag: tag, Entries: []proto.RawEntry{rawEntry(a.open())}}, proto.Done{Sent: 1})
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			s := besiege(t)
+		s.each(name, func() {
 			x := s.stranger(nil)
 			x.again(func() { x.catchUp(func(tag []byte) []byte { return then(x, tag) }) })
 			x.cutOff()

@@ -21,9 +21,9 @@ import (
 // What strangers may do to streams and connections.
 
 func TestGarbageOnAStreamMustNotBeBorne(t *testing.T) {
+	s := besiege(t)
 	for _, p := range []protocol.ID{peerProtocol, syncProtocol} {
-		t.Run(string(p), func(t *testing.T) {
-			s := besiege(t)
+		s.each(string(p), func() {
 			x := s.stranger(nil)
 			x.again(func() { x.openAndSend(p, frame(append([]byte{byte(proto.TypeHello)}, garbage(200)...))) })
 			x.cutOff()
@@ -34,9 +34,9 @@ func TestGarbageOnAStreamMustNotBeBorne(t *testing.T) {
 }
 
 func TestALengthOutOfBoundsMustCostTheStanding(t *testing.T) {
+	s := besiege(t)
 	for _, length := range []uint32{0, chat.MaxFrame + 1, 0xffffffff} {
-		t.Run(fmt.Sprint(length), func(t *testing.T) {
-			s := besiege(t)
+		s.each(fmt.Sprint(length), func() {
 			x := s.stranger(nil)
 			head := binary.BigEndian.AppendUint32(nil, length)
 			x.again(func() { x.openAndSend(peerProtocol, frames(x.hello()), head, garbage(1000)) })
@@ -123,9 +123,9 @@ func TestAnothersCertificateMustNotBeTaken(t *testing.T) {
 }
 
 func TestHelloAgainAndAgainMustNotBeBorne(t *testing.T) {
+	s := besiege(t)
 	for name, hellos := range map[string]int{"on one stream": 100, "on many": 1} {
-		t.Run(name, func(t *testing.T) {
-			s := besiege(t)
+		s.each(name, func() {
 			x := s.stranger(nil)
 			x.again(func() {
 				var list []proto.Frame
@@ -142,11 +142,11 @@ func TestHelloAgainAndAgainMustNotBeBorne(t *testing.T) {
 }
 
 func TestFramesOutOfPlaceMustNotBeBorne(t *testing.T) {
+	s := besiege(t)
 	for _, f := range []proto.Frame{
 		proto.Compare{Nonce: garbage(proto.NonceSize)}, proto.Frontier{Tag: garbage(16)}, proto.Entries{Tag: garbage(16)}, proto.Done{},
 	} {
-		t.Run(fmt.Sprintf("%T on the peer stream", f), func(t *testing.T) {
-			s := besiege(t)
+		s.each(fmt.Sprintf("%T on the peer stream", f), func() {
 			x := s.stranger(nil)
 			x.again(func() { x.openAndSend(peerProtocol, frames(x.hello(), f, f, f, f, f)) })
 			x.cutOff()
@@ -156,8 +156,7 @@ func TestFramesOutOfPlaceMustNotBeBorne(t *testing.T) {
 		if _, ok := f.(proto.Compare); ok {
 			continue
 		}
-		t.Run(fmt.Sprintf("%T unasked", f), func(t *testing.T) {
-			s := besiege(t)
+		s.each(fmt.Sprintf("%T unasked", f), func() {
 			x := s.stranger(nil)
 			x.again(func() { x.openAndSend(syncProtocol, frames(f)) })
 			x.cutOff()
@@ -306,6 +305,7 @@ func TestComingAndGoingMustLeaveNothingBehind(t *testing.T) {
 	if n := s.ann.Refused() + s.ben.Refused(); n != 0 {
 		t.Errorf("%d refusals among the honest", n)
 	}
+	s.talk(patience) // behind all that was said so fast
 	s.withstood()
 }
 

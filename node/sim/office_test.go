@@ -120,6 +120,7 @@ func (d *desk) sees(name string, p chat.Presence) {
 }
 
 func TestTheFirstMessageAfterMeetingArrives(t *testing.T) {
+	t.Parallel()
 	_, enter := newOffice(t)
 	ann, ben := enter("Ann"), enter("Ben")
 	m := ann.say("Hello, Ben")
@@ -132,6 +133,7 @@ func TestTheFirstMessageAfterMeetingArrives(t *testing.T) {
 }
 
 func TestALateJoinerReadsWhatWasSaidFromAMemberThatIsNotTheAuthor(t *testing.T) {
+	t.Parallel()
 	o, enter := newOffice(t)
 	ann, ben := enter("Ann"), enter("Ben")
 	for i := range 300 {
@@ -150,6 +152,7 @@ func TestALateJoinerReadsWhatWasSaidFromAMemberThatIsNotTheAuthor(t *testing.T) 
 }
 
 func TestABurstArrivesWholeAndInOrder(t *testing.T) {
+	t.Parallel()
 	const burst = 5000
 	_, enter := newOffice(t)
 	ann, ben := enter("Ann"), enter("Ben")
@@ -171,6 +174,7 @@ func TestABurstArrivesWholeAndInOrder(t *testing.T) {
 }
 
 func TestARestartKeepsWhoOneIsAndWhatWasSaid(t *testing.T) {
+	t.Parallel()
 	o, enter := newOffice(t)
 	ann := enter("Ann")
 	before, _ := ann.Me(ann.ctx)
@@ -208,6 +212,7 @@ func TestWhoLeavesIsShownGoneAtOnce(t *testing.T) {
 }
 
 func TestTypingIsSeenAndWithdrawn(t *testing.T) {
+	t.Parallel()
 	_, enter := newOffice(t)
 	ann, ben := enter("Ann"), enter("Ben")
 	ann.sees("Ben", chat.Here)
@@ -240,6 +245,7 @@ func TestAHealedSplitConverges(t *testing.T) {
 }
 
 func TestRoomsAreApart(t *testing.T) {
+	t.Parallel()
 	_, enter := newOffice(t)
 	ann, ben := enter("Ann"), enter("Ben")
 	room, err := ann.JoinRoom(ann.ctx, "#Garden")
@@ -266,6 +272,7 @@ func TestRoomsAreApart(t *testing.T) {
 }
 
 func TestTheSameActionTwiceIsOneMessage(t *testing.T) {
+	t.Parallel()
 	_, enter := newOffice(t)
 	ann := enter("Ann")
 	first, err := ann.Send(ann.ctx, lobby, chat.Draft{Text: "once", ClientID: "client-1"})

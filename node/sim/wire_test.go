@@ -5,10 +5,12 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"flag"
 	"io"
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"strconv"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -21,7 +23,18 @@ import (
 	"go.uber.org/goleak"
 )
 
+// together is how many tests run at a time that need not be alone: mostly they wait.
+const together = 8
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
+	if !chosen {
+		if err := flag.Set("test.parallel", strconv.Itoa(together)); err != nil {
+			panic(err)
+		}
+	}
 	goleak.VerifyTestMain(m)
 }
 
