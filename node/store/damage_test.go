@@ -224,6 +224,7 @@ func TestNoDamageIsReadSilently(t *testing.T) {
 func TestNoDamageOfTheLogIsReadSilently(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, dir)
+	keepTheLog(t, s)
 	lobby := chat.OpenRoom("#lobby")
 	ann, first := opened(lobby, "ann", noon)
 	mustStore(t, s, first)

@@ -134,7 +134,7 @@ func (f *faultyFile) SharedMemory() vfs.SharedMemory { return vfsutil.WrapShared
 func TestAFailingDiskLosesNothingAcknowledged(t *testing.T) {
 	lobby := chat.OpenRoom("#lobby")
 	failures := 0
-	for after := range int64(25) {
+	for after := range int64(20) {
 		dir := t.TempDir()
 		c, err := openVFS(t.Context(), filepath.Join(dir, FileName), faultyName, testKey, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE)
 		if err != nil {
@@ -174,7 +174,7 @@ func TestAFailingDiskLosesNothingAcknowledged(t *testing.T) {
 		}
 		checkHistory(t, dir, lobby, ann.seq)
 	}
-	if failures < 20 {
+	if failures < 15 {
 		t.Errorf("the disk failed only %d times", failures)
 	}
 }

@@ -165,7 +165,7 @@ func (f *powerFile) SharedMemory() vfs.SharedMemory { return vfsutil.WrapSharedM
 func TestAPowerFailureDamagesNothing(t *testing.T) {
 	lobby := chat.OpenRoom("#lobby")
 	r := rand.New(rand.NewPCG(7, 11))
-	for range 6 {
+	for range 4 {
 		dir := t.TempDir()
 		c, err := openVFS(t.Context(), filepath.Join(dir, FileName), powerName, testKey, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE)
 		if err != nil {
@@ -195,7 +195,7 @@ func TestAPowerFailureDamagesNothing(t *testing.T) {
 			}
 		}
 		fold()
-		for range 8 {
+		for range 6 {
 			say()
 			// With a reader in the way, the log goes on behind what was folded.
 			if err := s.read(t.Context(), func(c *conn) error {
