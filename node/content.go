@@ -188,6 +188,35 @@ func (n *Node) about(ctx context.Context, m chat.Message, kind wire.Kind, payloa
 	return n.signed(m), err
 }
 
+// tellChanges tells what a message said before, or where it has been removed.
+func (n *Node) tellChanges(ctx context.Context, m *chat.MessageDetail) (err error) {
+	if m.Removed == nil {
+		if !m.EditedAt.IsZero() {
+			m.Revisions, err = n.store.Revisions(ctx, m.ID)
+		}
+		return err
+	}
+	log, seq, ok, err := n.store.RemovalOf(ctx, m.RoomID, m.ID)
+	if err != nil || !ok {
+		return err
+	}
+	return n.do(ctx, func(c *core) {
+		info, ok := c.private.Info(m.RoomID)
+		if !ok || !info.Entered { // of an open room nobody says what they hold
+			return
+		}
+		s := store.Stand{Room: m.RoomID, Log: log, Seq: seq}
+		for _, p := range info.Members {
+			for _, d := range c.private.InUse(p.Person) {
+				m.RemovedOf++
+				if d == n.device || c.holdsNow(s, p.Person, d) {
+					m.RemovedOn++
+				}
+			}
+		}
+	})
+}
+
 // signed returns a message as faces are told it.
 func (n *Node) signed(m chat.Message) chat.Message {
 	one := []chat.Message{m}

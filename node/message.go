@@ -82,6 +82,9 @@ func (n *Node) Message(ctx context.Context, id chat.EntryID) (chat.MessageDetail
 	one := []chat.Message{m}
 	n.names.sign(one)
 	out := chat.MessageDetail{Message: one[0]}
+	if err := n.tellChanges(ctx, &out); err != nil {
+		return chat.MessageDetail{}, err
+	}
 	stands, err := n.store.Stands(ctx, []chat.EntryID{id})
 	if err != nil {
 		return chat.MessageDetail{}, err

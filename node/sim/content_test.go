@@ -127,6 +127,10 @@ func TestEditsRemovalsAndReactionsMeetWhenASplitHeals(t *testing.T) {
 	if err != nil || len(m.Revisions) != 2 || m.Revisions[0].Text != "Ann 0" || m.Revisions[1].Text != "Ann has thought again" {
 		t.Errorf("it said %+v before (%v)", m.Revisions, err)
 	}
+	ann.until("knows that it is removed on both devices", func() bool {
+		m, err := ann.Message(ann.ctx, said[private][2])
+		return err == nil && m.RemovedOn == 2 && m.RemovedOf == 2 && m.Revisions == nil
+	})
 	o.leave(ben)
 	o.leave(ann)
 	ann, ben = enter("Ann"), enter("Ben")
