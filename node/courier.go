@@ -246,6 +246,10 @@ func (c *core) metCourier(d chat.DeviceID) {
 func (c *core) leftCourier(d chat.DeviceID) {
 	x := c.couriers
 	delete(x.early, d)
+	if l := x.links[d]; l != nil { // its stream is dead, or will be
+		delete(x.links, d)
+		l.end()
+	}
 	if x.met[d] {
 		delete(x.met, d)
 		c.courier(courier.Left{Device: d})

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/protocol"
@@ -83,12 +84,27 @@ func (l *courierLink) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended, l.jobs = true, nil
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (l *courierLink) over() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ended
 }
 
 // sayCourier opens a stream and says what there is to say until there is nothing for a
-// while. Nothing comes back on it.
+// while. Nothing comes back on it; another goroutine, which ends before it returns, waits
+// for the other side to end it.
 func (n *Node) sayCourier(ctx context.Context, l *courierLink) {
 	defer l.end()
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
 	s, err := stream.Open(ctx, n.host.Libp2p(), host.PeerID(l.device), courierProtocol, courierOptions)
 	if err != nil {
 		return
@@ -103,6 +119,10 @@ func (n *Node) sayCourier(ctx context.Context, l *courierLink) {
 	}()
 	stop := context.AfterFunc(ctx, func() { s.Reset(stream.ReasonShutdown) })
 	defer stop()
+	wg.Go(func() {
+		_, _ = s.Receive()
+		cancel()
+	})
 	idle := time.NewTimer(courierIdle)
 	defer idle.Stop()
 	for last := false; ; {
@@ -118,7 +138,9 @@ func (n *Node) sayCourier(ctx context.Context, l *courierLink) {
 		idle.Reset(courierIdle)
 		select {
 		case <-l.wake:
-			last = false
+			if last = false; l.over() {
+				return
+			}
 		case <-idle.C:
 			last = true
 		case <-s.Done():

@@ -380,10 +380,8 @@ type Where struct {
 
 // HoldersOf returns who holds an entry of this person's, in ascending order of device.
 func (e *Engine) HoldersOf(room chat.RoomID, log chat.LogID, seq uint64) (out []Where) {
-	for _, k := range sortedKeys(e.byKey, compareKeys) {
-		if k.Room != room {
-			continue
-		}
+	for _, who := range []chat.PersonID{e.rooms[room].With, {}} {
+		k := Key{Room: room, Person: who}
 		for _, id := range e.byKey[k] {
 			p := e.parcels[id]
 			if !slices.ContainsFunc(p.Ranges, func(r Range) bool { return r.Log == log && r.From <= seq && seq <= r.To }) {
@@ -397,6 +395,9 @@ func (e *Engine) HoldersOf(room chat.RoomID, log chat.LogID, seq uint64) (out []
 					out = append(out, Where{Holder: h, Expires: p.Expires})
 				}
 			}
+		}
+		if who == (chat.PersonID{}) {
+			break
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Where) int { return compareDevices(a.Device, b.Device) })
