@@ -256,9 +256,7 @@ func (e *Engine) restore(in Restore) {
 		}
 	}
 	r.holds.raise(in.Holds)
-	if len(r.holds) > 0 {
-		r.unsaid[Held] = true
-	}
+	r.unsaid[Held] = true // perhaps it is what was said last
 	// What was read in the moment of a crash, nobody knows under which setting.
 	if missed := said.above(in.Read); len(missed) > 0 && r.reading(ReadOwn).raise(missed) {
 		r.unsaid[ReadOwn] = true

@@ -2,6 +2,7 @@ package receipt
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"earshot/chat"
@@ -15,6 +16,10 @@ const (
 	spreadDelay, spreadJitter = 50 * time.Millisecond, 200 * time.Millisecond
 	spreadEach                = 100 * time.Millisecond
 	leastRest, mostRest       = 2 * time.Second, time.Minute
+	// Where the author reaches everybody, the others compare all the same, after
+	// sureDelay to twice that: a connection may have broken meanwhile. Whoever was
+	// asked first has nothing left to ask.
+	sureDelay = 30 * time.Second
 	// exchangeRest is how often one neighbour is asked and answered about a room: an
 	// answer may be many times as long as the question.
 	exchangeRest = time.Second
@@ -59,21 +64,26 @@ func (e *Engine) shared(ids []chat.RoomID) {
 			r.unsaid[Held] = true
 		}
 		e.say(r)
+		if len(r.slots) == 0 {
+			continue
+		}
 		for _, d := range e.neighbours(id) {
 			e.mayLack(e.near[d], id)
 		}
 	}
 }
 
-// mayLack has a neighbour compare soon.
+// mayLack has a neighbour compare soon: it may lack something, or have more.
 func (e *Engine) mayLack(nb *neighbour, id chat.RoomID) {
+	e.compareIn(nb, id, spreadDelay, spreadJitter)
+}
+
+func (e *Engine) compareIn(nb *neighbour, id chat.RoomID, delay, jitter time.Duration) {
 	r := e.room(id)
-	if len(r.slots) == 0 {
-		return
-	}
 	nb.in(id).stale = true
-	if r.spreadAt.IsZero() {
-		r.spreadAt = later(e.now.Add(spreadDelay+time.Duration(e.cfg.Random.Int64N(int64(spreadJitter)))), r.restAt)
+	at := later(e.now.Add(delay+time.Duration(e.cfg.Random.Int64N(int64(jitter)))), r.restAt)
+	if r.spreadAt.IsZero() || at.Before(r.spreadAt) {
+		r.spreadAt = at
 		e.settle(r)
 	}
 }
@@ -91,10 +101,7 @@ func (e *Engine) spread(rooms []*room) {
 				continue
 			}
 			nb.in(r.id).stale = false
-			s, empty := e.sum(r, nb)
-			if empty {
-				continue
-			}
+			s, _ := e.sum(r, nb)
 			if sums[d] == nil {
 				order = append(order, d)
 			}
@@ -179,7 +186,7 @@ func (e *Engine) asked(in Asked) {
 	for l := range theirs {
 		behind = behind || l.kind.Known()
 	}
-	if behind && !e.now.Before(x.askAt) { // else they are asked already
+	if behind {
 		e.ask(r, in.From, nb)
 	}
 }
@@ -204,16 +211,19 @@ func (e *Engine) told(in Told) {
 			fresh = append(fresh, s)
 		}
 	}
-	if len(fresh) == 0 || own && e.covered(r, in.From, in.Cover) {
+	if len(fresh) == 0 {
 		return
 	}
+	covered := own && e.covered(r, in.From, in.Cover)
 	for _, d := range e.neighbours(r.id) {
 		other := e.near[d]
-		for _, s := range fresh {
-			if d != in.From && d != s.Device && e.may(s, other) {
-				e.mayLack(other, r.id)
-				break
-			}
+		if d == in.From || !slices.ContainsFunc(fresh, func(s *slot) bool { return e.may(s, other) }) {
+			continue
+		}
+		if covered {
+			e.compareIn(other, r.id, sureDelay, sureDelay)
+		} else {
+			e.mayLack(other, r.id)
 		}
 	}
 }

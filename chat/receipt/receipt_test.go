@@ -1,0 +1,468 @@
+package receipt
+
+import (
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"earshot/chat"
+	"earshot/chat/wire"
+)
+
+// Whatever is lost, late, doubled or forgotten: nobody ever believes more than was, and
+// all agree in the end and fall silent.
+func TestAllComeToKnowWhatAllHoldWhateverHappens(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		persons := []string{"ann", "ann", "ben", "cleo", "dan"}[:rapid.IntRange(2, 5).Draw(rt, "devices")]
+		n := newNet(rt, persons...)
+		all := len(n.nodes)
+		for _, x := range n.nodes {
+			x.skew = time.Duration(rapid.IntRange(-3600, 3600).Draw(rt, "clock")) * time.Second
+			x.kept = rapid.IntRange(0, 3).Draw(rt, "kept") == 0
+			for _, o := range n.nodes {
+				x.given[o.person] = x.person == o.person || rapid.Bool().Draw(rt, "given")
+			}
+			for _, o := range n.nodes { // of one person
+				if o.person == x.person && o.at < x.at {
+					x.given, x.kept = o.given, o.kept
+				}
+			}
+		}
+		node := rapid.IntRange(0, all-1)
+		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
+			a, b := node.Draw(rt, "a"), node.Draw(rt, "b")
+			x := n.nodes[a]
+			log := rapid.SampledFrom(logs).Draw(rt, "log")
+			switch rapid.SampledFrom([]string{"hold", "hold", "read", "link", "link", "cut", "deliver", "deliver", "twice", "time", "restart", "rollback"}).Draw(rt, "step") {
+			case "hold":
+				x.hold(log, x.holds[log]+rapid.Uint64Range(1, 400).Draw(rt, "more"))
+			case "read":
+				if x.holds[log] > 0 {
+					k := rapid.SampledFrom([]Kind{Read, ReadKept, ReadOwn}).Draw(rt, "kind")
+					x.reads(k, log, rapid.Uint64Range(1, x.holds[log]).Draw(rt, "up to"))
+				}
+			case "link":
+				n.link(a, b, true)
+			case "cut":
+				n.link(a, b, false)
+			case "deliver":
+				n.deliver([2]int{a, b})
+			case "twice": // a frame that comes again
+				if q := n.ways[[2]int{a, b}]; len(q) > 0 {
+					n.nodes[b].handle(q[0])
+				}
+			case "time":
+				n.now = n.now.Add(time.Duration(rapid.IntRange(1, 5000).Draw(rt, "ms")) * time.Millisecond)
+				for _, x := range n.nodes {
+					x.tick()
+				}
+			case "restart", "rollback":
+				for b := range n.nodes {
+					n.link(a, b, false)
+				}
+				if rapid.Bool().Draw(rt, "crash") { // what was not stored yet is lost
+					for _, k := range slices.SortedFunc(maps.Keys(x.stored), compareKeys) {
+						if rapid.Bool().Draw(rt, "lost") {
+							delete(x.stored, k)
+						}
+					}
+				}
+				if rapid.Bool().Draw(rt, "backup") { // a home that was restored
+					for _, log := range logs {
+						x.holds[log] = rapid.Uint64Range(0, x.holds[log]).Draw(rt, "held then")
+						if x.holds[log] == 0 {
+							delete(x.holds, log)
+						}
+					}
+				}
+				n.now = n.now.Add(time.Millisecond) // it takes at least that
+				x.start()
+			}
+			n.honest()
+		}
+		for a := range n.nodes { // a line: most never meet
+			for b := range a {
+				n.link(a, b, b == a-1)
+			}
+		}
+		n.settle()
+		n.honest()
+		// Who gives what is kept gives it to their neighbours only.
+		line := true
+		for _, x := range n.nodes {
+			line = line && !x.kept
+		}
+		if !line {
+			for a := range n.nodes {
+				for b := range a {
+					n.link(a, b, true)
+				}
+			}
+			n.settle()
+			n.honest()
+		}
+		n.agreed()
+		n.shared()
+		for _, x := range n.nodes {
+			if len(x.blamed) > 0 {
+				rt.Fatalf("%d blames somebody honest", x.at)
+			}
+		}
+	})
+}
+
+func TestTheFirstReceiptGoesAtOnceAndLaterOnesTogether(t *testing.T) {
+	n := newNet(t, "ann", "ben")
+	n.link(0, 1, true)
+	n.deliverAll()
+	ann, ben := n.nodes[0], n.nodes[1]
+	ben.hold(logs[0], 1)
+	n.deliverAll()
+	if got := ann.Holds(den, ben.device, logs[0]); got != 1 {
+		t.Fatalf("Ann was told of %d", got)
+	}
+	n.tells = 0
+	start := n.now
+	for i := range 100 {
+		n.now = start.Add(time.Duration(i) * 10 * time.Millisecond)
+		for _, x := range n.nodes {
+			x.tick()
+		}
+		ben.hold(logs[0], uint64(2+i))
+	}
+	n.settle()
+	if got := ann.Holds(den, ben.device, logs[0]); got != 101 {
+		t.Errorf("Ann was told of %d", got)
+	}
+	if n.tells > 6 {
+		t.Errorf("it took %d frames for a second of talk", n.tells)
+	}
+}
+
+func TestNothingIsSaidInSilence(t *testing.T) {
+	n := newNet(t, "ann", "ben", "cleo")
+	for a := range n.nodes {
+		for b := range a {
+			n.link(a, b, true)
+		}
+	}
+	n.nodes[0].hold(logs[1], 5)
+	n.settle()
+	n.tells = 0
+	for range 100 {
+		n.now = n.now.Add(time.Hour)
+		for _, x := range n.nodes {
+			if t := x.NextTick(); !t.IsZero() {
+				n.t.Fatal("somebody still wants to be woken")
+			}
+			x.handle(Tick{})
+		}
+	}
+	if n.tells != 0 {
+		t.Errorf("%d frames in silence", n.tells)
+	}
+}
+
+// Where all reach all, nobody passes anything on.
+func TestWhereAllAreReachedNobodyPassesReceiptsOn(t *testing.T) {
+	n := newNet(t, "ann", "ben", "cleo", "dan", "eve")
+	for a := range n.nodes {
+		for b := range a {
+			n.link(a, b, true)
+		}
+	}
+	n.settle()
+	n.tells = 0
+	n.nodes[0].hold(logs[1], 5)
+	n.deliverAll()
+	n.agreed()
+	n.settle()
+	if n.tells != 4 {
+		t.Errorf("it took %d frames to four others", n.tells)
+	}
+}
+
+func TestALieAboutOneselfStaysThere(t *testing.T) {
+	n := newNet(t, "ann", "ben", "cleo")
+	for a := range n.nodes {
+		for b := range a {
+			n.link(a, b, true)
+		}
+	}
+	ann, ben, cleo := n.nodes[0], n.nodes[1], n.nodes[2]
+	lie := Sign(cleo.key, den, Held, 77, EncodeMarks([]Mark{{PrefixOf(logs[0]), 1000}}))
+	ann.handle(Told{From: cleo.device, Room: den, Statements: []Statement{lie}})
+	if got := ann.Holds(den, cleo.device, logs[0]); got != 1000 {
+		t.Errorf("of herself Cleo is believed %d", got)
+	}
+	if got := ann.Holds(den, ben.device, logs[0]); got != 0 {
+		t.Errorf("of Ben she is believed %d", got)
+	}
+}
+
+// hostile is what somebody in the room sends who does not keep to the rules.
+func hostile(t *testing.T) (n *net, ann, ben, eve *node) {
+	n = newNet(t, "ann", "ben", "eve")
+	n.link(0, 2, true)
+	ben = n.nodes[1]
+	ben.hold(logs[0], 5)
+	n.link(0, 1, true)
+	n.settle()
+	return n, n.nodes[0], ben, n.nodes[2]
+}
+
+func TestAForgedReceiptMustNotBeBelieved(t *testing.T) {
+	_, ann, ben, eve := hostile(t)
+	marks := EncodeMarks([]Mark{{PrefixOf(logs[0]), 900}})
+	forged := Sign(eve.key, den, Held, uint64(noon.Add(time.Hour).UnixMicro()), marks)
+	forged.Device = ben.device
+	elsewhere := Sign(ben.key, chat.OpenRoom("#elsewhere"), Held, uint64(noon.Add(time.Hour).UnixMicro()), marks)
+	other := Sign(ben.key, den, Read, uint64(noon.Add(time.Hour).UnixMicro()), marks)
+	other.Kind = Held
+	for i, s := range []Statement{forged, elsewhere, other} {
+		ann.blamed = nil
+		ann.handle(Told{From: eve.device, Room: den, Statements: []Statement{s}})
+		if got := ann.Holds(den, ben.device, logs[0]); got != 5 {
+			t.Errorf("%d: Ben is believed to hold %d", i, got)
+		}
+		if !slices.Equal(ann.blamed, []chat.DeviceID{eve.device}) {
+			t.Errorf("%d: %d are blamed", i, len(ann.blamed))
+		}
+	}
+}
+
+func TestAnOlderReceiptMustNotReplaceANewerOne(t *testing.T) {
+	n, ann, ben, eve := hostile(t)
+	old := ann.rooms[den].slots[key{ben.device, Held}].Statement
+	n.now = n.now.Add(time.Minute)
+	ben.hold(logs[0], 9)
+	n.settle()
+	for range 3 {
+		ann.handle(Told{From: eve.device, Room: den, Statements: []Statement{old}})
+	}
+	if got := ann.Holds(den, ben.device, logs[0]); got != 9 {
+		t.Errorf("Ben is believed to hold %d", got)
+	}
+}
+
+func TestReceiptsOfARoomThatIsNotSharedMustNotBeTakenOrGiven(t *testing.T) {
+	_, ann, ben, eve := hostile(t)
+	eve.out = true
+	lie := Sign(eve.key, den, Held, 77, EncodeMarks([]Mark{{PrefixOf(logs[0]), 1000}}))
+	for _, in := range []Input{
+		Told{From: eve.device, Room: den, Statements: []Statement{lie}},
+		Told{From: ben.device, Room: den, Statements: []Statement{lie}}, // nor by way of Ben
+		Compared{From: eve.device, Sums: []Sum{{Room: den}}},
+		Asked{From: eve.device, Room: den},
+		Told{From: eve.device, Room: chat.OpenRoom("#unknown"), Statements: []Statement{lie}},
+	} {
+		if effects := ann.Handle(ann.net.now, in); len(effects) != 0 {
+			t.Errorf("%T: %+v", in, effects)
+		}
+	}
+	if got := ann.Holds(den, eve.device, logs[0]); got != 0 {
+		t.Errorf("Eve, who is out, is believed to hold %d", got)
+	}
+	if len(ann.rooms) != 1 {
+		t.Errorf("%d rooms are remembered", len(ann.rooms))
+	}
+}
+
+// What is kept is passed on by nobody, so whoever passes it on is not listened to.
+func TestWhatIsKeptMustNotComeThroughOthers(t *testing.T) {
+	_, ann, ben, eve := hostile(t)
+	marks := EncodeMarks([]Mark{{PrefixOf(logs[0]), 5}})
+	for _, k := range []Kind{HeldKept, ReadKept, ReadOwn} {
+		s := Sign(ben.key, den, k, uint64(noon.Add(time.Hour).UnixMicro()), marks)
+		ann.handle(Told{From: eve.device, Room: den, Statements: []Statement{s}})
+		if ann.rooms[den].slots[key{ben.device, k}] != nil {
+			t.Errorf("kind %d is taken", k)
+		}
+	}
+	own := Sign(ben.key, den, ReadOwn, uint64(noon.Add(time.Hour).UnixMicro()), marks)
+	ann.handle(Told{From: ben.device, Room: den, Statements: []Statement{own}})
+	if ann.HasRead(den, ben.device, logs[0]) != 0 {
+		t.Error("what is for Ben's own devices is taken from him")
+	}
+}
+
+func TestAFloodOfReceiptsIsBounded(t *testing.T) {
+	n, ann, _, eve := hostile(t)
+	var marks []Mark
+	for i := range chat.MaxReceiptMarks {
+		marks = append(marks, Mark{LogPrefix{byte(i >> 8), byte(i), 1}, wire.MaxSeq})
+	}
+	full := EncodeMarks(marks)
+	if len(full) > wire.MaxMarkBytes {
+		t.Fatalf("%d marks take %d bytes", len(marks), len(full))
+	}
+	for v := range 200 {
+		for _, k := range kinds {
+			ann.handle(Told{From: eve.device, Room: den, Statements: []Statement{Sign(eve.key, den, k, uint64(1+v), full)}})
+		}
+	}
+	r := ann.rooms[den]
+	if r.devices[eve.device] > len(kinds) {
+		t.Errorf("%d statements of one device are kept", r.devices[eve.device])
+	}
+	if ann.size > 5*len(full)+1024 {
+		t.Errorf("%d bytes of marks are kept", ann.size)
+	}
+	tooMany := append(slices.Clone(full), EncodeMarks([]Mark{{LogPrefix{0xff}, 1}})...)
+	ann.handle(Told{From: eve.device, Room: den, Statements: []Statement{Sign(eve.key, den, Held, 1000, tooMany)}})
+	if len(ann.blamed) == 0 {
+		t.Error("more marks than there may be are taken")
+	}
+	// Asking again and again is answered once a second.
+	n.deliverAll()
+	n.now = n.now.Add(time.Minute)
+	n.tells = 0
+	for range 500 {
+		ann.handle(Asked{From: eve.device, Room: den})
+	}
+	if n.tells > 8 {
+		t.Errorf("500 questions at once are answered in %d frames", n.tells)
+	}
+}
+
+func TestTheStatementsOfARoomAreBounded(t *testing.T) {
+	n := newNet(t, "ann", "ben")
+	ann := n.nodes[0]
+	n.link(0, 1, true)
+	crowd := make([]*node, 0, chat.MaxReceipts+8)
+	for i := range chat.MaxReceipts + 8 {
+		x := &node{net: n, at: len(n.nodes), key: keyOf(string(rune('A'+i%26)) + string(rune(i))), person: personOf("crowd")}
+		copy(x.device[:], x.key[32:])
+		crowd = append(crowd, x)
+		n.nodes = append(n.nodes, x)
+	}
+	take := func(x *node) bool {
+		s := Sign(x.key, den, Held, 1, EncodeMarks([]Mark{{PrefixOf(logs[0]), 1}}))
+		ann.handle(Told{From: n.nodes[1].device, Room: den, Statements: []Statement{s}})
+		return ann.Holds(den, x.device, logs[0]) == 1
+	}
+	for i, x := range crowd {
+		if got, want := take(x), i < chat.MaxReceipts; got != want {
+			t.Fatalf("of %d, the statement of number %d is taken: %v", chat.MaxReceipts, i, got)
+		}
+	}
+	crowd[3].out = true // who is out makes room for who is in
+	if !take(crowd[chat.MaxReceipts]) {
+		t.Error("there is no room although somebody is out")
+	}
+	if got := len(ann.rooms[den].slots); got > chat.MaxReceipts {
+		t.Errorf("%d statements are kept", got)
+	}
+}
+
+// A room of more logs than a statement names: the busiest are named.
+func TestALargeRoomIsToldOfByItsBusiestLogs(t *testing.T) {
+	n := newNet(t, "ann", "ben")
+	n.link(0, 1, true)
+	ben := n.nodes[1]
+	for i := range chat.MaxReceiptMarks + 50 {
+		ben.handle(Holds{den, []Mark{{LogPrefix{byte(i >> 8), byte(i), 7}, 3}}})
+	}
+	n.settle()
+	ann := n.nodes[0]
+	if got := len(ann.rooms[den].slots[key{ben.device, Held}].marks); got != chat.MaxReceiptMarks {
+		t.Errorf("%d logs are named", got)
+	}
+	if first, last := (chat.LogID{0, 0, 7}), (chat.LogID{byte((chat.MaxReceiptMarks + 49) >> 8), byte((chat.MaxReceiptMarks + 49) & 0xff), 7}); ann.Holds(den, ben.device, first) != 0 || ann.Holds(den, ben.device, last) != 3 {
+		t.Error("the one that has been silent the longest is named, or the last is not")
+	}
+}
+
+// A home that was restored from a backup does not let stand what it said before.
+func TestARestoredHomeMustNotClaimWhatItLost(t *testing.T) {
+	n, ann, ben, _ := hostile(t)
+	n.now = n.now.Add(time.Minute)
+	n.link(0, 1, false)
+	ben.holds[logs[0]], ben.stored = 2, map[key]Kept{}
+	ben.skew = -24 * time.Hour // and its clock is wrong
+	ben.start()
+	n.link(0, 1, true)
+	n.settle()
+	if got := ann.Holds(den, ben.device, logs[0]); got != 2 {
+		t.Errorf("Ben is believed to hold %d", got)
+	}
+}
+
+func TestTwoCopiesOfAHomeDoNotContradictEachOtherForEver(t *testing.T) {
+	n := newNet(t, "ann", "ben", "cleo")
+	ann, ben := n.nodes[0], n.nodes[1]
+	n.link(0, 1, true)
+	ben.hold(logs[0], 5)
+	n.settle()
+	n.tells = 0
+	for i := range 60 { // the other copy says something else each second
+		n.now = n.now.Add(time.Second)
+		v := ann.rooms[den].slots[key{ben.device, Held}].Version + 1
+		s := Sign(ben.key, den, Held, v, EncodeMarks([]Mark{{PrefixOf(logs[0]), uint64(100 + i)}}))
+		ben.handle(Told{From: ann.device, Room: den, Statements: []Statement{s}})
+		n.deliverAll()
+		for _, x := range n.nodes {
+			x.tick()
+		}
+		n.deliverAll()
+	}
+	if n.tells > 4 {
+		t.Errorf("in a minute it is contradicted %d times", n.tells)
+	}
+}
+
+func TestMarksHaveOneEncoding(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		seen := map[LogPrefix]uint64{}
+		for range rapid.IntRange(0, 40).Draw(rt, "marks") {
+			seen[LogPrefix(rapid.SliceOfN(rapid.Byte(), 8, 8).Draw(rt, "log"))] = rapid.Uint64Range(1, wire.MaxSeq).Draw(rt, "seq")
+		}
+		var marks []Mark
+		for p, seq := range seen {
+			marks = append(marks, Mark{p, seq})
+		}
+		b := EncodeMarks(marks)
+		got, err := DecodeMarks(b)
+		if err != nil || !slices.Equal(got, marks) {
+			t.Fatalf("%v became %v (%v)", marks, got, err)
+		}
+		for p, seq := range seen {
+			if find(got, p) != seq {
+				t.Fatalf("%x is found at %d", p, find(got, p))
+			}
+		}
+	})
+	zero := LogPrefix{1}
+	for name, b := range map[string][]byte{
+		"short":          zero[:],
+		"no number":      append(zero[:], 0x80),
+		"number 0":       append(zero[:], 0),
+		"longer form":    append(zero[:], 0x81, 0x00),
+		"out of range":   append(zero[:], 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f),
+		"twice":          append(append(zero[:], 1), append(zero[:], 2)...),
+		"wrong order":    append(append([]byte{2, 0, 0, 0, 0, 0, 0, 0}, 1), append(zero[:], 2)...),
+		"bytes too many": append(append(zero[:], 1), 0),
+	} {
+		if got, err := DecodeMarks(b); chat.CodeOf(err) != chat.CodeInvalid {
+			t.Errorf("%s: %v (%v)", name, got, err)
+		}
+	}
+}
+
+func FuzzMarks(f *testing.F) {
+	f.Add([]byte{})
+	f.Add(EncodeMarks([]Mark{{LogPrefix{1}, 1}, {LogPrefix{2}, 300}}))
+	f.Add(append(make([]byte, 8), 0x81, 0))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		marks, err := DecodeMarks(b)
+		if err != nil {
+			return
+		}
+		if again := EncodeMarks(marks); string(again) != string(b) {
+			t.Fatalf("read %x, wrote %x", b, again)
+		}
+	})
+}
