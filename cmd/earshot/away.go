@@ -111,7 +111,7 @@ const stickSees = "Whoever finds it sees how many there are, how large and how o
 func runCarryOut(ctx context.Context, a *app, args []string) error {
 	file := args[0]
 	if info, err := os.Stat(file); err == nil && info.IsDir() {
-		file = filepath.Join(file, a.p.now().In(a.p.zone).Format("2006-01-02-150405")+carryEnding)
+		file = a.p.newCarryFile(file)
 	}
 	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
 		if err != nil {
@@ -145,6 +145,19 @@ func runCarryOut(ctx context.Context, a *app, args []string) error {
 		}
 		return a.p.line("%s", carriedOut(file, carried))
 	})
+}
+
+// newCarryFile returns the name of a file that is not there yet.
+func (p *printer) newCarryFile(dir string) string {
+	stem := filepath.Join(dir, p.now().In(p.zone).Format("2006-01-02-150405"))
+	file := stem + carryEnding
+	for n := 2; n < 100; n++ { // several nodes may share a stick, and a second
+		if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		file = fmt.Sprintf("%s-%d%s", stem, n, carryEnding)
+	}
+	return file
 }
 
 func carriedOut(file string, c chat.Carried) string {
@@ -186,7 +199,7 @@ func runCarryIn(ctx context.Context, a *app, args []string) error {
 				if err != nil && failed == nil {
 					failed = err
 				}
-				if err := a.p.carriedIn(file, carried, err); err != nil {
+				if err := a.p.carriedIn(file, carried, err, len(files) > 1); err != nil {
 					return err
 				}
 			}
@@ -234,16 +247,17 @@ func carryIn(ctx context.Context, c *client.Client, file string) (chat.Carried, 
 	return c.CarryIn(ctx, f)
 }
 
-// carriedIn tells what a file has brought.
-func (p *printer) carriedIn(file string, c chat.Carried, failed error) error {
+// carriedIn tells what a file has brought, and if it is one of many what is wrong with
+// it; of a single one the command's own error tells.
+func (p *printer) carriedIn(file string, c chat.Carried, failed error, many bool) error {
 	if p.json {
 		return p.object(carriedFile{file, c, chat.AsError(failed)})
 	}
-	if failed != nil {
+	if failed != nil && many {
 		p.note("%s: %s", cell(file), cell(chat.AsError(failed).Error()))
-		if c == (chat.Carried{}) {
-			return nil
-		}
+	}
+	if failed != nil && c == (chat.Carried{}) {
+		return nil
 	}
 	what := "nothing that was not here already"
 	if c.Entries > 0 {

@@ -112,6 +112,9 @@ func (p *printer) story(m chat.MessageDetail, names map[chat.PersonID]string, de
 	if !m.ExpiresAt.IsZero() && m.Removed == nil {
 		rows = append(rows, [2]string{"Disappears", p.exact(m.ExpiresAt)})
 	}
+	if m.Removed != nil { // where what it said has come is of no use any more
+		return rows
+	}
 	if m.State != nil && m.State.Of > 0 {
 		state := wording.Mark(*m.State) + " " + wording.State(*m.State)
 		if held := wording.Held(m, device); held != "" {
@@ -126,7 +129,11 @@ func (p *printer) story(m chat.MessageDetail, names map[chat.PersonID]string, de
 		}
 		rows = append(rows, [2]string{cell(r.Name), wording.Recipient(r, at)})
 	}
-	for i, h := range m.Holders {
+	holders := m.Holders
+	if m.State != nil && wording.Reached(*m.State, chat.StateDelivered) {
+		holders = nil // they have nothing left to do, and let go of it
+	}
+	for i, h := range holders {
 		title := ""
 		if i == 0 {
 			title = "Held by"

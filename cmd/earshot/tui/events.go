@@ -280,6 +280,12 @@ func (m *model) onPage(r pageMsg) tea.Cmd {
 	if c == nil {
 		return nil
 	}
+	if chat.CodeOf(r.err) == chat.CodeNotFound && r.how != pageOpen {
+		// What the page was to begin or end with has disappeared while nobody told.
+		c.loadingOlder, c.loadingNewer = false, false
+		c.follow, c.stale = true, true
+		return nil
+	}
 	if r.err != nil {
 		m.say(sentence(r.err), true)
 		c.broken = true
@@ -305,7 +311,12 @@ func (m *model) onPage(r pageMsg) tea.Cmd {
 // takeEarly puts what arrived while a page was being read in its place.
 func (c *conversation) takeEarly() {
 	for _, msg := range c.early {
-		c.tl.insert(msg, c.follow)
+		if i := c.tl.index(msg.ID); i >= 0 && disappeared(&msg) {
+			c.tl.remove(i)
+		}
+		if !disappeared(&msg) {
+			c.tl.insert(msg, c.follow)
+		}
 	}
 	c.early = nil
 }

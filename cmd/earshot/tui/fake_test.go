@@ -179,6 +179,9 @@ func (f *fake) Messages(_ context.Context, room chat.RoomID, p Page) ([]chat.Mes
 	at := func(id chat.EntryID) int {
 		return slices.IndexFunc(all, func(m chat.Message) bool { return m.ID == id })
 	}
+	if at(p.Before) < 0 && !p.Before.IsZero() || at(p.After) < 0 && !p.After.IsZero() {
+		return nil, chat.Errorf(chat.CodeNotFound, "That message is not there.")
+	}
 	switch {
 	case !p.Before.IsZero():
 		all = all[:at(p.Before)]

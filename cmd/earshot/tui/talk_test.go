@@ -188,8 +188,39 @@ func TestWhatIsGoneIsNotQuoted(t *testing.T) {
 	s.event(chat.MessageChangedEvent{Message: gone})
 	s.want("↳ Bob: (removed)")
 	s.wantNot("bring tape?")
-	s.event(chat.MessageChangedEvent{Message: func() chat.Message { m := all[4]; m.Text, m.Removed = "", &chat.Removal{At: noon}; return m }()})
-	s.want("(This message has disappeared: its time was over)")
+}
+
+func TestWhatHasDisappearedIsGoneFromTheScreen(t *testing.T) {
+	f := circle()
+	bob := f.author("Bob")
+	for i := range 3 * pageSize {
+		f.say("@Bob", bob, fmt.Sprint("one of many ", i))
+	}
+	s := open(t, f, 80, 24)
+	s.to("@Bob")
+	id := f.idOf("@Bob")
+	over := func(m chat.Message) chat.Message {
+		f.said[id] = slices.DeleteFunc(f.said[id], func(o chat.Message) bool { return o.ID == m.ID })
+		m.Text, m.Removed = "", &chat.Removal{At: f.clock}
+		return m
+	}
+	last := f.said[id][len(f.said[id])-1]
+	s.want(last.Text)
+	s.event(chat.MessageChangedEvent{Message: over(last)})
+	s.wantNot(last.Text)
+	// The oldest that is loaded goes while nobody tells: reading on must not end there.
+	over(s.m.conv().tl.msgs[0])
+	for range 20 {
+		s.press("pgup")
+	}
+	if c := s.m.conv(); c.broken || c.loadingOlder || len(c.tl.msgs) == 0 {
+		t.Fatalf("stuck: %+v", c.tl.msgs)
+	}
+	s.wantNot("not there")
+	for range 20 {
+		s.press("pgup")
+	}
+	s.wantNot("one of many 298")
 }
 
 func TestAnAnswerToWhatIsNotLoadedIsAskedForOnce(t *testing.T) {

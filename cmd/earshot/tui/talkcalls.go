@@ -159,7 +159,12 @@ func (m *model) onChanged(msg chat.Message) tea.Cmd {
 			c.stale = true
 		}
 	}
-	if i := c.tl.index(msg.ID); i >= 0 {
+	switch i := c.tl.index(msg.ID); {
+	case i < 0:
+	case disappeared(&msg):
+		c.tl.remove(i)
+		delete(c.blocks, msg.ID)
+	default:
 		m.who.meetAuthors([]chat.Message{msg})
 		c.retell(i, msg)
 	}
@@ -167,6 +172,12 @@ func (m *model) onChanged(msg chat.Message) tea.Cmd {
 		c.quotes[msg.ID] = &msg
 	}
 	return tea.Batch(cmds...)
+}
+
+// disappeared reports whether the time of a message is over: then the node knows it no
+// more, and no page begins or ends with it.
+func disappeared(msg *chat.Message) bool {
+	return msg.Removed != nil && msg.Removed.By.Person.IsZero()
 }
 
 // askQuotes asks for messages that visible ones answer and that are not loaded.

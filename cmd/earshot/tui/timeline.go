@@ -80,6 +80,12 @@ func (t *timeline) insert(m chat.Message, following bool) bool {
 	return found
 }
 
+// remove takes the message with this number out.
+func (t *timeline) remove(i int) {
+	t.size -= len(t.msgs[i].Text)
+	t.msgs = slices.Delete(t.msgs, i, i+1)
+}
+
 // find returns where m is, or where it belongs.
 func (t *timeline) find(m chat.Message) (int, bool) {
 	return slices.BinarySearchFunc(t.msgs, m, compareMessages)
