@@ -5,6 +5,7 @@ import (
 
 	"earshot/chat"
 	"earshot/chat/catchup"
+	"earshot/chat/content"
 	"earshot/chat/private"
 	"earshot/chat/room"
 )
@@ -30,7 +31,7 @@ type change struct {
 // record is an entry on its way to the disk, and what was opened of it.
 type record struct {
 	room.Record
-	text     string // that is shown
+	said     content.Said // to people, as far as it is open
 	unopened *private.Unopened
 }
 
@@ -72,8 +73,9 @@ func (c *change) take(effects []room.Effect) {
 // record takes an entry that the room engine accepted, and has it opened if it is
 // sealed and another device's.
 func (c *change) record(r room.Record) {
-	c.records = append(c.records, record{Record: r, text: r.Said.Text})
+	c.records = append(c.records, record{Record: r, said: r.Said})
 	switch {
+	case r.Entry.Payload == nil && r.Entry.Kind.Removable():
 	case !c.d.rooms.Sealed(r.Room):
 	case r.Mine:
 		c.sealed = true

@@ -137,6 +137,11 @@ func (w *world) check() error {
 			return err
 		}
 	}
+	for _, id := range w.ids() {
+		if err := w.sameFaces(id); err != nil {
+			return err
+		}
+	}
 	if err := w.unread(); err != nil {
 		return err
 	}
@@ -207,12 +212,21 @@ func (w *world) unread() error {
 				return fmt.Errorf("device %d reads something else than %d said in %s", d.index, s.by.index, s.name)
 			}
 		}
+		for _, d := range w.devices {
+			gone := d.disk.gone(s.id)
+			if gone && !w.removable[s.id] {
+				return fmt.Errorf("device %d has removed %s for somebody who may not", d.index, s.name)
+			}
+			if s.room == lobby && !d.liar && !s.by.liar && !gone && d.disk.text(s.id) != s.text {
+				return fmt.Errorf("device %d does not read %s of %d", d.index, s.name, s.by.index)
+			}
+		}
 		if s.readers == nil || s.by.liar || !s.by.rooms.Entered(s.room) {
 			continue
 		}
 		for _, d := range w.devices {
 			exits, given := s.readers[d]
-			if given && !d.liar && d.rooms.Entered(s.room) && d.exits[s.room] == exits && d.disk.text(s.id) != s.text {
+			if given && !d.liar && d.rooms.Entered(s.room) && d.exits[s.room] == exits && d.disk.text(s.id) != s.text && !d.disk.gone(s.id) {
 				return fmt.Errorf("device %d was given the key of %s by %d and does not read it: %s", d.index, s.name, s.by.index, d.disk.why(s.id))
 			}
 		}
@@ -265,9 +279,15 @@ func sameMember(a, b membership.Member) bool { return a.Person == b.Person && a.
 // text returns what is read of an entry, "" for nothing.
 func (k *disk) text(id chat.EntryID) string {
 	if at, ok := k.at[id]; ok {
-		return k.records[at].text
+		return k.records[at].said.Text
 	}
 	return ""
+}
+
+// gone reports whether a message was removed by somebody who may.
+func (k *disk) gone(id chat.EntryID) bool {
+	at, ok := k.at[id]
+	return ok && k.removed(&k.records[at])
 }
 
 // why says why an entry is not read.

@@ -56,6 +56,7 @@ func (w *world) newDevice(index, person int) *device {
 	}
 	d.cert = cert
 	d.disk.reset()
+	d.disk.tenures, d.disk.obedient = w.tenures, w.cfg.Obedient
 	w.byID[d.id] = d
 	return d
 }
@@ -174,14 +175,7 @@ func (d *device) post(text string) {
 	}
 	rooms := d.rooms.Rooms()
 	id := rooms[d.w.rng.IntN(len(rooms))]
-	if d.rooms.Sealed(id) {
-		d.say(id, text)
-	} else {
-		c := d.begin()
-		c.said = &saying{room: id, by: d, at: d.w.now, text: text}
-		c.take(d.rooms.Handle(d.now(), room.Post{Room: id, Text: text, Ref: postRef}))
-		c.end()
-	}
+	d.act(id, text)
 }
 
 // receive hands the room engine an entry and returns how many records that made.

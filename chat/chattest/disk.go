@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"earshot/chat"
+	"earshot/chat/content"
 	"earshot/chat/private"
 	"earshot/chat/room"
 	"earshot/chat/wire"
@@ -25,6 +26,11 @@ type disk struct {
 	changes  int
 	unopened map[chat.EntryID]private.Unopened
 	retries  map[private.Retry]bool
+	removals map[chat.EntryID][]content.Removal // by what they are to remove
+	edits    map[chat.EntryID][]chat.EntryID    // by what they change
+	// tenures says who may remove what others say in a room.
+	tenures  func(chat.RoomID) []content.Tenure
+	obedient bool // a defect: what anybody wants removed is removed
 
 	writes []*change
 	free   time.Time // when the last write is done
@@ -36,6 +42,7 @@ func (k *disk) reset() {
 	k.records, k.before = nil, map[string][]byte{}
 	k.at, k.heads, k.where = map[chat.EntryID]int{}, map[chat.LogID]room.Log{}, map[chat.LogID]chat.RoomID{}
 	k.state, k.unopened, k.retries = map[string][]byte{}, map[chat.EntryID]private.Unopened{}, map[private.Retry]bool{}
+	k.removals, k.edits = map[chat.EntryID][]content.Removal{}, map[chat.EntryID][]chat.EntryID{}
 }
 
 // begin is told that a process has opened the disk.
@@ -70,6 +77,7 @@ func (k *disk) lose(cfg *Config) {
 	k.state, k.unopened, k.retries = state, unopened, retries
 	for _, r := range kept {
 		_ = k.store(r, true) // which refuses nothing
+		k.read(&k.records[len(k.records)-1], r.said)
 	}
 }
 
@@ -82,6 +90,7 @@ func (k *disk) take(c *change, cfg *Config) error {
 		if r.unopened != nil {
 			k.unopened[r.Entry.ID] = *r.unopened
 		}
+		k.read(&k.records[len(k.records)-1], r.said)
 	}
 	if k.changes++; cfg.ForgetfulKeys && k.changes%20 == 0 {
 		k.before = maps.Clone(k.state)
@@ -97,8 +106,8 @@ func (k *disk) take(c *change, cfg *Config) error {
 			return fmt.Errorf("%s is opened and not there", o.ID.Short())
 		}
 		delete(k.unopened, o.ID)
-		if o.Show && o.Kind == wire.KindMessage {
-			k.records[at].text = string(o.Plaintext)
+		if o.Show {
+			k.read(&k.records[at], c.d.understand(o.Kind, o.Plaintext))
 		}
 	}
 	for _, u := range c.unopened {

@@ -155,17 +155,26 @@ func (c *change) share(id chat.RoomID) {
 func (c *change) append(ef private.Append) {
 	d, before := c.d, len(c.records)
 	c.take(d.rooms.Handle(d.now(), room.Append{Room: ef.Room, Kind: ef.Kind, Epoch: ef.Epoch, Payload: ef.Payload, Ref: ef.Ref}))
-	if at := len(c.records) - 1; at >= before && ef.Shown == wire.KindMessage {
-		c.records[at].text = string(ef.Plaintext)
+	if at := len(c.records) - 1; at >= before && ef.Shown != 0 {
+		c.records[at].said = d.understand(ef.Shown, ef.Plaintext)
 	}
 }
 
 func (c *change) opened(ef private.Opened) {
 	if r := c.find(ef.ID); r == nil {
 		c.openings = append(c.openings, ef)
-	} else if r.unopened = nil; ef.Show && ef.Kind == wire.KindMessage {
-		r.text = string(ef.Plaintext)
+	} else if r.unopened = nil; ef.Show {
+		r.said = c.d.understand(ef.Kind, ef.Plaintext)
 	}
+}
+
+// understand reads what an honest device has said.
+func (d *device) understand(kind wire.Kind, plaintext []byte) content.Said {
+	said, err := content.Read(kind, plaintext)
+	if err != nil {
+		d.w.fail("%d does not understand what was said: %v", d.index, err)
+	}
+	return said
 }
 
 // deliver sends a frame on the peer stream, if there is one.
@@ -211,20 +220,6 @@ func (d *device) reopenWaiting(id chat.RoomID) {
 			d.seal(private.Again{Room: id, Entries: list})
 		}
 	}))
-}
-
-// say says something in a sealed room.
-func (d *device) say(id chat.RoomID, text string) {
-	c := d.begin()
-	payload, err := content.Compose(chat.Draft{Text: text}, 0)
-	if err != nil {
-		d.w.fail("%v", err)
-		return
-	}
-	c.said = &saying{room: id, by: d, at: d.w.now, text: string(payload)}
-	c.seal(private.Say{Room: id, Kind: wire.KindMessage, Plaintext: payload, Ref: postRef})
-	c.said.readers = d.readers(id)
-	c.end()
 }
 
 // readers returns the devices that are given the keys of what is said now.

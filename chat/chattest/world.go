@@ -41,6 +41,7 @@ type Config struct {
 	Gullible       bool // what neighbours say is not verified
 	OrderOfArrival bool // entries are shown in the order in which they came
 	DeafToRemoval  bool // to throw somebody out does nothing
+	Obedient       bool // what anybody wants removed is removed
 
 	Trace io.Writer // every event as a line, if set
 }
@@ -77,7 +78,7 @@ func Run(cfg Config) Result {
 		cfg.Heal = 20 * time.Minute
 	}
 	w := &world{
-		cfg: cfg, rng: rng, now: Start, trace: sha256.New(), stored: map[chat.EntryID]bool{},
+		cfg: cfg, rng: rng, now: Start, trace: sha256.New(), stored: map[chat.EntryID]bool{}, removable: map[chat.EntryID]bool{},
 		byID: map[chat.DeviceID]*device{}, gone: map[*device]bool{}, contacts: map[chat.PersonID][]chat.PersonID{}, certified: map[string]identity.Certificate{},
 	}
 	w.build()
@@ -116,6 +117,7 @@ type world struct {
 	stored    map[chat.EntryID]bool           // likewise
 	said      []*saying                       // everything said and confirmed
 	removals  []*removal                      // likewise
+	removable map[chat.EntryID]bool           // messages that somebody removes who may
 	calm      bool
 	split     []bool // which side of the partition a device is on; nil: none
 	trace     hash.Hash
