@@ -66,3 +66,49 @@ func BenchmarkBurst(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkCatchUp is the time per message in which somebody who was away gets what
+// was said, both stores included.
+func BenchmarkCatchUp(b *testing.B) {
+	for _, kind := range []chat.RoomKind{chat.RoomOpen, chat.RoomDirect} {
+		b.Run(string(kind), func(b *testing.B) {
+			o, enter := newOffice(b)
+			ann, ben := enter("Ann"), enter("Ben")
+			befriend(ann, ben)
+			room := lobby
+			if kind.Sealed() {
+				room = ann.chatWith(ben.id()).RoomID
+			}
+			ann.tells(room, "first")
+			ben.reads(room, "first")
+			o.leave(ben)
+			ann.ignores()
+			ann.talks(room, 0, b.N)
+			ben = o.enterAlone(enter, "Ben")
+			ben.ignores()
+			b.ResetTimer()
+			o.Net.Heal()
+			ben.until("all", func() bool {
+				r, err := ben.FindRoom(ben.ctx, room.String())
+				ben.must(err)
+				return r.Unread == b.N+1
+			})
+		})
+	}
+}
+
+// ignores has nobody look at what a node tells from now on.
+func (d *desk) ignores() {
+	over := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-d.events:
+			case <-over:
+				return
+			}
+		}
+	})
+	d.t.Cleanup(func() { close(over); wg.Wait() })
+}
