@@ -470,7 +470,3 @@ type courierLink struct {
 	jobs  []courierJob
 	ended bool
 }
-
-func (c *core) ownStatements(chat.RoomID, chat.PersonID) []wire.Statement { return nil }
-
-func (c *core) heardStatements(chat.RoomID, []wire.Statement) {}

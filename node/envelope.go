@@ -8,6 +8,7 @@ import (
 
 	"earshot/chat"
 	"earshot/chat/courier"
+	"earshot/chat/receipt"
 	"earshot/chat/room"
 	"earshot/chat/wire"
 	"earshot/node/store"
@@ -179,6 +180,7 @@ func (n *Node) openOne(ctx context.Context, ef courier.Open) {
 func (c *core) openedEnvelope(ef courier.Open, out carriedIn, whole bool) {
 	in := courier.Opened{ID: ef.ID, Whole: whole}
 	if with := c.rows[ef.Room].Person; with != nil && whole {
+		c.heldMore() // what it says is to cover what has just come
 		in.Reply = encodeReply(c.ownStatements(ef.Room, *with))
 	}
 	c.courier(in)
@@ -206,4 +208,27 @@ func decodeReply(b []byte) []wire.Statement {
 		return r.Statements
 	}
 	return nil
+}
+
+// ownStatements returns what this device holds and has read of a room by now, as far as
+// a person in it may know.
+func (c *core) ownStatements(id chat.RoomID, to chat.PersonID) (out []wire.Statement) {
+	for _, s := range c.writeReceipts(id, to) {
+		out = append(out, wire.Statement{Device: s.Device[:], Kind: uint8(s.Kind), Version: s.Version, Marks: s.Marks, Sig: s.Sig[:]})
+	}
+	return out
+}
+
+// heardStatements takes statements about a room that somebody in it has sealed.
+func (c *core) heardStatements(id chat.RoomID, list []wire.Statement) {
+	in := receipt.Letter{Room: id}
+	for _, w := range list {
+		if len(w.Device) != len(chat.DeviceID{}) {
+			continue
+		}
+		if s, ok := statementOf(chat.DeviceID(w.Device), w.Kind, w.Version, w.Marks, w.Sig); ok {
+			in.Statements = append(in.Statements, s)
+		}
+	}
+	c.receipt(in)
 }

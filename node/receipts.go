@@ -209,9 +209,21 @@ func (c *core) readKind(id chat.RoomID) receipt.Kind {
 
 // receipt hands an input to the engine and carries out what it wants.
 func (c *core) receipt(in receipt.Input) {
+	c.writeReceipt(in)
+}
+
+// writeReceipts returns what this device says of a room, to be brought to a person
+// there by somebody else.
+func (c *core) writeReceipts(id chat.RoomID, to chat.PersonID) []receipt.Statement {
+	return c.writeReceipt(receipt.Write{Room: id, To: to})
+}
+
+func (c *core) writeReceipt(in receipt.Input) (written []receipt.Statement) {
 	var lost []chat.DeviceID
 	for _, ef := range c.receipts.engine.Handle(c.now, in) {
 		switch ef := ef.(type) {
+		case receipt.Written:
+			written = ef.Statements
 		case receipt.Tell:
 			if !c.sendReceipt(ef.To, tellFrame(ef, c.now)) {
 				lost = append(lost, ef.To)
@@ -246,6 +258,7 @@ func (c *core) receipt(in receipt.Input) {
 	for _, d := range lost {
 		c.receipt(receipt.Lost{Device: d})
 	}
+	return written
 }
 
 func tellFrame(ef receipt.Tell, now time.Time) wire.Receipt {

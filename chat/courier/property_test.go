@@ -231,9 +231,20 @@ func TestTheSameInputsHaveTheSameEffects(t *testing.T) {
 // Every input and effect has its place.
 func TestEveryInputIsHandled(t *testing.T) {
 	for _, in := range []Input{
-		Restore{}, Settings{Space: MinSpace}, Rooms{}, Met{Device: chat.DeviceID{1}}, Heard{Device: chat.DeviceID{1}, Frame: wire.Unknown{}},
-		Left{Device: chat.DeviceID{1}}, Survey{}, Packed{}, Kept{}, Opened{}, CarriedProof{Taken: wire.Taken{ID: make([]byte, 16), Secret: make([]byte, 32)}},
-		Carried{}, Forget{}, Tick{},
+		Restore{},
+		Settings{Space: MinSpace},
+		Rooms{},
+		Met{Device: chat.DeviceID{1}},
+		Heard{Device: chat.DeviceID{1}, Frame: wire.Unknown{}},
+		Left{Device: chat.DeviceID{1}},
+		Survey{},
+		Packed{},
+		Kept{},
+		Opened{},
+		CarriedProof{Taken: wire.Taken{ID: make([]byte, 16), Secret: make([]byte, 32)}},
+		Carried{},
+		Forget{},
+		Tick{},
 	} {
 		e := New(Config{Random: rand.NewChaCha8([32]byte{})})
 		e.Handle(time.Unix(1e9, 0), in)

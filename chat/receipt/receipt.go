@@ -188,6 +188,10 @@ func (e *Engine) Handle(now time.Time, in Input) []Effect {
 		e.compared(in)
 	case Asked:
 		e.asked(in)
+	case Write:
+		e.write(in)
+	case Letter:
+		e.letter(in)
 	case Tick:
 		e.tick()
 	}

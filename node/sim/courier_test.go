@@ -43,8 +43,9 @@ func TestAThirdBringsWhatItsAuthorLeftBehind(t *testing.T) {
 	ben.reads(room, "Before")
 	o.leave(ben)
 	ann.tells(room, "While you were away")
-	ann.tells(room, "and more")
+	m := ann.tells(room, "and more")
 	cat.holdsEnvelopes(1)
+	ann.reaches(m, chat.MessageState{State: chat.StateHeld, Of: 1, Held: 1})
 	o.leave(ann)
 
 	ben = enter("Ben")
@@ -53,6 +54,11 @@ func TestAThirdBringsWhatItsAuthorLeftBehind(t *testing.T) {
 		t.Errorf("Ben reads %q", got)
 	}
 	cat.holdsEnvelopes(0)
+
+	// Ann and Ben do not meet, and Ann is told all the same.
+	o.leave(ben)
+	ann = enter("Ann")
+	ann.reaches(m, chat.MessageState{State: chat.StateDelivered, Of: 1, Delivered: 1})
 }
 
 func TestAKeeperAndAnotherBringItOnce(t *testing.T) {
@@ -210,6 +216,17 @@ func TestEntriesAreCarriedToWhomNoNetworkReaches(t *testing.T) {
 	if in, err := ben.CarryIn(ben.ctx, bytes.NewReader(stick.Bytes())); err != nil || in.Entries != 0 || in.Held != 0 {
 		t.Errorf("carried in twice: %+v, %v", in, err)
 	}
+	// And the word that it has come goes the same way.
+	var third bytes.Buffer
+	if _, err := ben.CarryOut(ben.ctx, &third); err != nil {
+		t.Fatal(err)
+	}
+	o.leave(ben)
+	ann = enter("Ann")
+	if in, err := ann.CarryIn(ann.ctx, bytes.NewReader(third.Bytes())); err != nil || in != (chat.Carried{}) {
+		t.Errorf("carried in by Ann: %+v, %v", in, err)
+	}
+	ann.reaches(m, chat.MessageState{State: chat.StateDelivered, Of: 1, Delivered: 1})
 }
 
 func TestADamagedFileIsSaidAndWhatWasWholeIsTaken(t *testing.T) {
