@@ -87,6 +87,17 @@ func (d *desk) unread(room chat.RoomID) int {
 	return 0
 }
 
+// gather has the first bring the others into a room, and waits until all know it.
+func gather(room chat.RoomID, all ...*desk) {
+	all[0].t.Helper()
+	all[0].brings(room, all[1:]...)
+	for _, d := range all {
+		for _, other := range all {
+			d.until("has "+other.Name(), func() bool { return d.has(room, other.id()) })
+		}
+	}
+}
+
 func delivered(n, of int) chat.MessageState {
 	s := chat.MessageState{State: chat.StateHeld, Of: of, Delivered: n}
 	if n == of {
@@ -150,7 +161,7 @@ func TestInARoomItIsCountedWhoHasRead(t *testing.T) {
 	befriend(ann, cleo)
 	room := ann.create("garden", "")
 	early := ann.tells(room, "Nobody is here yet")
-	ann.brings(room, ben, cleo)
+	gather(room, ann, ben, cleo)
 	for _, d := range []*desk{ben, cleo} {
 		d.shows(chat.Everyone)
 	}
@@ -173,7 +184,7 @@ func TestReadingIsToldOnlyToWhomItMayBe(t *testing.T) {
 	befriend(ann, ben)
 	befriend(ann, cleo)
 	room := ann.create("garden", "")
-	ann.brings(room, ben, cleo)
+	gather(room, ann, ben, cleo)
 	said := func(d *desk, text string) chat.Message {
 		m := d.tells(room, text)
 		for _, other := range []*desk{ann, ben, cleo} {
@@ -221,16 +232,8 @@ func TestReceiptsArriveThroughAThird(t *testing.T) {
 	befriend(ann, ben)
 	befriend(ann, cleo)
 	room := ann.create("garden", "")
-	ann.brings(room, ben, cleo)
+	gather(room, ann, ben, cleo)
 	cleo.shows(chat.Everyone)
-	all := []*desk{ann, ben, cleo}
-	for _, d := range all {
-		for _, other := range all {
-			if other != d {
-				d.until("has "+other.Name(), func() bool { return d.has(room, other.id()) })
-			}
-		}
-	}
 	// Ann and Cleo never meet again: Ben stands between them.
 	a, c := netip.MustParseAddr("10.9.0.2"), netip.MustParseAddr("10.9.0.4")
 	o.Net.Cut([]netip.Addr{a}, []netip.Addr{c})
@@ -311,7 +314,7 @@ func TestABlockedPersonLearnsNothingOfWhatIsHeldAndRead(t *testing.T) {
 	befriend(ann, ben)
 	befriend(ann, cleo)
 	room := ann.create("garden", "")
-	ann.brings(room, ben, cleo)
+	gather(room, ann, ben, cleo)
 	for _, d := range []*desk{ann, ben, cleo} {
 		d.shows(chat.Everyone)
 	}
