@@ -292,8 +292,13 @@ func (w *change) tell(cursors []chat.Cursor) {
 			})
 		}
 	}
-	if w.stripped {
-		n.weighWanted(w.concerned())
+	for _, id := range w.concerned() {
+		if w.stripped || n.wanted.in(id) {
+			n.weighWanted(id)
+		}
+	}
+	for i := range w.batch.Payloads {
+		n.weighWanted(w.batch.Payloads[i].Room)
 	}
 }
 

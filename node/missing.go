@@ -54,6 +54,9 @@ func (c *core) missing(id chat.RoomID) []chat.Missing {
 		}
 		out = append(out, m)
 	}
+	for _, l := range c.n.wanted.lacks(id) { // what they say was left out by who passed them on
+		out = append(out, chat.Missing{Room: c.names[id], RoomID: id, From: c.people.author(l.Device, l.Person), Count: l.Count})
+	}
 	return out
 }
 
@@ -63,7 +66,7 @@ const missingEvery = time.Second
 // nextMissingTick returns when faces may have to be told of what is missing, zero if
 // nothing is.
 func (c *core) nextMissingTick() time.Time {
-	if len(c.missed) == 0 && !c.rooms.Uneven() {
+	if len(c.missed) == 0 && !c.rooms.Uneven() && !c.n.wanted.any() {
 		c.missingAt = time.Time{}
 	} else if c.missingAt.IsZero() {
 		c.missingAt = c.now.Add(missingEvery)

@@ -300,6 +300,9 @@ func (n *Node) enterKnownRooms(ctx context.Context) error {
 		}
 		c.retag()
 		c.loadKeeping(rows)
+		for _, r := range rows {
+			n.weighWanted(r.Room)
+		}
 		c.openChats()
 		c.startPrivate()
 		c.startOwn()

@@ -369,12 +369,24 @@ func (c *core) shares(id chat.RoomID, d chat.DeviceID) bool {
 // holdings is what this node holds, for the catch-up engine.
 type holdings struct{ c *core }
 
-func (h holdings) Rooms() []chat.RoomID         { return h.c.rooms.Rooms() }
-func (h holdings) Root(id chat.RoomID) [32]byte { return h.c.rooms.Root(id) }
+func (h holdings) Rooms() []chat.RoomID { return h.c.rooms.Rooms() }
 
-func (h holdings) HasHeld(id chat.RoomID, root [32]byte) bool { return h.c.rooms.HasHeld(id, root) }
-func (h holdings) MovedAt(id chat.RoomID) time.Time           { return h.c.rooms.MovedAt(id) }
-func (h holdings) WaitingSince(id chat.RoomID) time.Time      { return h.c.rooms.WaitingSince(id) }
+// Root is another one while payloads are wanted: who has them holds more.
+func (h holdings) Root(id chat.RoomID) [32]byte {
+	root := h.c.rooms.Root(id)
+	if h.c.n.wanted.in(id) {
+		for i := range root {
+			root[i] = ^root[i]
+		}
+	}
+	return root
+}
+
+func (h holdings) HasHeld(id chat.RoomID, root [32]byte) bool {
+	return h.c.rooms.HasHeld(id, root) && !h.c.n.wanted.in(id)
+}
+func (h holdings) MovedAt(id chat.RoomID) time.Time      { return h.c.rooms.MovedAt(id) }
+func (h holdings) WaitingSince(id chat.RoomID) time.Time { return h.c.rooms.WaitingSince(id) }
 
 // Shared returns the rooms that may be named to a neighbour.
 func (h holdings) Shared(d chat.DeviceID) []chat.RoomID {

@@ -49,6 +49,9 @@ func (c *core) tickSweep() {
 		}
 		slices.Sort(changes)
 		n.publishStored(changes)
+		for _, id := range n.wanted.list() { // some of it may be gone for good by now
+			n.weighWanted(id)
+		}
 		n.soon(func(c *core) {
 			if !next.IsZero() {
 				c.sweepBy(next)

@@ -42,7 +42,7 @@ func (c *core) roomStates(d chat.DeviceID) []catchup.RoomState {
 	}
 	out := make([]catchup.RoomState, 0, len(ids))
 	for _, id := range ids {
-		s := catchup.RoomState{Room: id, Root: c.rooms.Root(id), Base: c.bases.Get(d, id)}
+		s := catchup.RoomState{Room: id, Root: holdings{c}.Root(id), Base: c.bases.Get(d, id)}
 		for _, l := range c.rooms.Frontier(id) {
 			s.Frontier = append(s.Frontier, wire.LogSeq{Log: l.Log[:], Seq: l.Seq})
 		}
@@ -63,6 +63,7 @@ type session struct {
 	fresh   int                   // entries that were new here; the loop counts them
 	began   time.Time             // when it was said what is held here
 	views   chan chat.RoomID      // capacity 1: what is on a screen now
+	wanted  map[chat.RoomID][]store.StoredEntry
 }
 
 // enrol notes a session that begins, and returns what is held here for it.
@@ -89,6 +90,7 @@ func (c *core) view(id chat.RoomID) {
 func (n *Node) askSession(ctx context.Context, ses *session, states []catchup.RoomState) {
 	s, err := stream.Open(ctx, n.host.Libp2p(), host.PeerID(ses.device), syncProtocol, syncOptions)
 	if err == nil {
+		n.wish(ctx, ses, states)
 		nonce := make([]byte, wire.NonceSize)
 		_, _ = rand.Read(nonce)
 		var effects []catchup.SessionEffect
@@ -134,6 +136,7 @@ func (n *Node) answerSession(ctx context.Context, s *stream.Stream) {
 		s.Reset(stream.ReasonDenied)
 		return
 	}
+	n.wish(ctx, ses, states)
 	ses.machine = catchup.Answer(states)
 	n.sessionEnded(ctx, ses, n.runSession(ctx, s, ses, nil))
 }
@@ -170,6 +173,7 @@ func (n *Node) sessionEnded(ctx context.Context, ses *session, err error) {
 type outgoing struct {
 	frames []wire.Frame
 	give   *catchup.Give
+	supply *catchup.Supply
 	load   *catchup.Load
 }
 
@@ -235,6 +239,14 @@ func (n *Node) runSession(ctx context.Context, s *stream.Stream, ses *session, e
 				job.load = &ef
 			case catchup.Give:
 				job.give = &ef
+			case catchup.Supply:
+				job.supply = &ef
+			case catchup.Asked:
+				n.asked(ef.Room, ses)
+			case catchup.Fill:
+				if err := n.fill(ctx, ef, ses); err != nil {
+					return err
+				}
 			case catchup.Show:
 				if err := n.ahead(ctx, ef, ses); err != nil {
 					return err
@@ -251,7 +263,7 @@ func (n *Node) runSession(ctx context.Context, s *stream.Stream, ses *session, e
 				finished = true
 			}
 		}
-		if len(job.frames) > 0 || job.load != nil || job.give != nil {
+		if len(job.frames) > 0 || job.load != nil || job.give != nil || job.supply != nil {
 			if waiting++; waiting > maxOutgoing {
 				return broken("made this node say more than it can")
 			}
@@ -325,6 +337,9 @@ func (n *Node) sendSession(ctx context.Context, s *stream.Stream, d chat.DeviceI
 		}
 		if job.give != nil && out.err == nil {
 			out.err = n.giveNewest(ctx, s, d, job.give)
+		}
+		if job.supply != nil && out.err == nil {
+			out.err = n.supply(ctx, s, d, job.supply)
 		}
 		if job.load != nil && out.err == nil {
 			if job.load.First {

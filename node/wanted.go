@@ -3,62 +3,187 @@ package node
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 
 	"earshot/chat"
+	"earshot/chat/catchup"
+	"earshot/chat/content"
+	"earshot/chat/wire"
+	"earshot/node/store"
+	"earshot/node/stream"
 )
 
 // This file asks for payloads that entries came without, so that nobody who passes
 // entries on can take away what others said.
 
-// wanted says in which rooms payloads are wanted. Any goroutine may ask.
+// wanted is what is known of payloads that are missing. Any goroutine may ask.
 type wanted struct {
 	mu    sync.Mutex
-	rooms map[chat.RoomID]bool
+	rooms map[chat.RoomID]lacking // of those where any is
 }
 
+type lacking struct {
+	asked bool // they are still asked for
+	lacks []store.Lack
+}
+
+// in reports whether payloads of a room are asked for.
 func (w *wanted) in(id chat.RoomID) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.rooms[id]
+	return w.rooms[id].asked
 }
 
-func (w *wanted) put(id chat.RoomID, is bool) {
+// lacks returns whose messages came without their content.
+func (w *wanted) lacks(id chat.RoomID) []store.Lack {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !is {
+	return w.rooms[id].lacks
+}
+
+// list returns the rooms where any payload is missing.
+func (w *wanted) list() []chat.RoomID {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Collect(maps.Keys(w.rooms))
+}
+
+func (w *wanted) any() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.rooms) > 0
+}
+
+func (w *wanted) put(id chat.RoomID, l lacking) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !l.asked && len(l.lacks) == 0 {
 		delete(w.rooms, id)
 		return
 	}
 	if w.rooms == nil {
-		w.rooms = map[chat.RoomID]bool{}
+		w.rooms = map[chat.RoomID]lacking{}
 	}
-	w.rooms[id] = true
+	w.rooms[id] = l
 }
 
-// weighWanted looks in which of these rooms payloads are wanted. It never waits for the
+// weighWanted looks which payloads of a room are missing. It never waits for the
 // store's writer, which may call it.
-func (n *Node) weighWanted(ids []chat.RoomID) {
-	for _, id := range ids {
-		_, is, err := n.store.Lacking(n.ctx, id)
+func (n *Node) weighWanted(id chat.RoomID) {
+	lacks, asked, err := n.store.Lacking(n.ctx, id)
+	if err != nil {
+		if n.ctx.Err() == nil {
+			n.rarely("wanted", slog.LevelError, "reading which payloads are missing failed", "err", err)
+		}
+		return
+	}
+	n.wanted.put(id, lacking{asked, lacks})
+}
+
+// wish adds to what is said of rooms in a session which payloads are wanted in them.
+func (n *Node) wish(ctx context.Context, ses *session, states []catchup.RoomState) {
+	ses.wanted = map[chat.RoomID][]store.StoredEntry{}
+	for i := range states {
+		s := &states[i]
+		if !n.wanted.in(s.Room) {
+			continue
+		}
+		list, err := n.store.Wanted(ctx, s.Room, chat.MaxWanted)
 		if err != nil {
-			if n.ctx.Err() == nil {
-				n.rarely("wanted", slog.LevelError, "reading which payloads are missing failed", "err", err)
-			}
+			n.rarely("wanted", slog.LevelError, "reading which payloads are missing failed", "err", err)
 			return
 		}
-		n.wanted.put(id, is)
+		ses.wanted[s.Room] = list
+		for j := range list {
+			e := &list[j].Entry
+			s.Wanted = append(s.Wanted, wire.LogSeq{Log: e.Log[:], Seq: e.Seq})
+		}
 	}
 }
 
-// loadWanted does so for all rooms.
-func (n *Node) loadWanted(ctx context.Context) error {
-	rows, err := n.store.Rooms(ctx)
+// asked notes that the payloads that a room wants were asked for.
+func (n *Node) asked(id chat.RoomID, ses *session) {
+	var ids []chat.EntryID
+	for i := range ses.wanted[id] {
+		ids = append(ids, ses.wanted[id][i].Entry.ID)
+	}
+	n.store.Asked(id, ids, func(err error) {
+		if err == nil {
+			n.weighWanted(id)
+		}
+	})
+}
+
+// supply sends payloads that a neighbour wants, of those that are held here.
+func (n *Node) supply(ctx context.Context, s *stream.Stream, d chat.DeviceID, in *catchup.Supply) error {
+	shared, err := inLoop(ctx, n, func(c *core) (bool, error) { return c.shares(in.Room, d), nil })
+	if err != nil || !shared {
+		return err
+	}
+	places := make([]store.EntryPlace, 0, len(in.Places))
+	for _, p := range in.Places {
+		places = append(places, store.EntryPlace{Log: chat.LogID(p.Log), Seq: p.Seq})
+	}
+	entries, err := n.store.Payloads(ctx, in.Room, places, pageBytes)
 	if err != nil {
 		return err
 	}
-	for _, r := range rows {
-		n.weighWanted([]chat.RoomID{r.Room})
+	for _, f := range catchup.PayloadFrames(in.Tag, entries) {
+		if err := s.Send(ctx, wire.EncodeFrame(f)); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// fill stores payloads that were wanted, and reads what they say.
+func (n *Node) fill(ctx context.Context, in catchup.Fill, ses *session) error {
+	type found struct {
+		entry wire.Entry
+		who   chat.PersonID
+	}
+	var list []found
+	for _, p := range in.Payloads {
+		at := slices.IndexFunc(ses.wanted[in.Room], func(s store.StoredEntry) bool {
+			return s.Entry.Log == chat.LogID(p.Log) && s.Entry.Seq == p.Seq
+		})
+		if at < 0 || p.Bytes == nil {
+			return broken("sent content that was not asked for")
+		}
+		s := &ses.wanted[in.Room][at]
+		// The header was verified when it came, and names what its payload hashes to.
+		e, err := wire.DecodeEntry(s.Entry.Head, s.Entry.Sig[:], p.Bytes)
+		if err != nil {
+			return err
+		}
+		list = append(list, found{e, s.Person})
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return n.tell(ctx, func(c *core) {
+		w := c.begin(nil)
+		for _, f := range list {
+			w.batch.Payloads = append(w.batch.Payloads, store.Payload{Room: in.Room, Entry: f.entry})
+			if c.rooms.Sealed(in.Room) {
+				continue
+			}
+			said, err := content.Read(f.entry.Kind, f.entry.Payload)
+			if err != nil {
+				c.refuse(f.entry.Device, err) // its author's fault: it will never say anything
+			}
+			said = w.heard(f.who, said)
+			if said.Expires > 0 {
+				c.sweepBy(c.now)
+			}
+			w.batch.Openings = append(w.batch.Openings, store.Opening{ID: f.entry.ID, Room: in.Room, Text: said.Text, Content: c.contentOf(said)})
+		}
+		if c.rooms.Sealed(in.Room) {
+			w.again = append(w.again, reopening{room: in.Room, waiting: true})
+		}
+		ses.fresh += len(list)
+		w.end()
+	})
 }

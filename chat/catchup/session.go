@@ -14,6 +14,7 @@ type RoomState struct {
 	Root     [32]byte
 	Frontier []wire.LogSeq // in ascending order of log
 	Base     *Base         // as Bases remembers it; nil for none
+	Wanted   []wire.LogSeq // entries whose payloads are wanted here
 }
 
 // Session (PROTOCOL.md#earshotsync1) is one conversation in which two nodes send each other what the other
@@ -40,20 +41,24 @@ type Session struct {
 	sentDone bool
 	gotDone  bool
 	viewed   chat.RoomID // on a screen here; zero for none
+	wishes   int         // rooms for which payloads were asked for here
+	supplied int         // and there
 }
 
 type sessionRoom struct {
 	state    RoomState
 	differs  bool // and is being settled
 	theirs   map[chat.LogID]uint64
-	logs     []chat.LogID // of theirs, ascending
-	last     []byte       // log of the newest line
-	complete bool         // their whole frontier is here
-	based    bool         // both sides remember state.Base
-	delta    bool         // their frontier is given by it
-	wished   bool         // the newest were asked for
-	awaits   bool         // and have not come
-	limit    int          // how many the other side has asked for; 0 for none
+	logs     []chat.LogID   // of theirs, ascending
+	last     []byte         // log of the newest line
+	complete bool           // their whole frontier is here
+	based    bool           // both sides remember state.Base
+	delta    bool           // their frontier is given by it
+	wished   bool           // the newest were asked for
+	awaits   bool           // and have not come
+	limit    int            // how many the other side has asked for; 0 for none
+	wanted   map[place]bool // payloads that were asked for here, and have not come
+	supplied bool           // payloads were asked for there
 }
 
 // pageful is how much may be missing, in entries, before the newest are sent first:
@@ -192,6 +197,10 @@ func (s *Session) Handle(f wire.Frame) ([]SessionEffect, error) {
 		}
 		r.awaits = false
 		return []SessionEffect{Show{Room: r.state.Room, Entries: f.Entries}}, nil
+	case wire.WantPayloads:
+		return s.supply(f)
+	case wire.Payloads:
+		return s.fill(f)
 	case wire.Done:
 		if !s.compared || s.gotDone {
 			return nil, broken("an end before the beginning")
@@ -248,6 +257,7 @@ func (s *Session) compare(f wire.Compare) ([]SessionEffect, error) {
 		if r := s.rooms[tag]; r.state.Room == s.viewed { // so that they come before all else
 			effects = append(effects, s.want(r, tag))
 		}
+		effects = s.wants(s.rooms[tag], tag, effects)
 		effects = append(effects, s.sendFrontier(tag)...)
 	}
 	if len(s.order) == 0 {
