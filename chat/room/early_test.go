@@ -17,7 +17,7 @@ func (m *member) shows(now time.Time, page ...wire.Entry) (out []string) {
 		switch ef := ef.(type) {
 		case Show:
 			for i := range ef.Records {
-				out = append(out, ef.Records[i].Text)
+				out = append(out, ef.Records[i].Said.Text)
 			}
 		case Refuse:
 			m.refuse = append(m.refuse, ef)
