@@ -9,10 +9,10 @@ import (
 
 const (
 	// sayEach is how long a device waits between two statements about a room, for
-	// each device known there: half a second in a room of ten. The first after a
-	// silence goes out at once.
-	sayEach             = 50 * time.Millisecond
-	leastWait, mostWait = 250 * time.Millisecond, 30 * time.Second
+	// each device known there: a second in a room of ten, where each statement goes
+	// to nine. The first after a silence goes out at once.
+	sayEach             = 100 * time.Millisecond
+	leastWait, mostWait = 250 * time.Millisecond, time.Minute
 	// restateRest is how often a device contradicts what somebody else says with its
 	// key: the copy of a home that runs as well would answer, and so on for ever.
 	restateRest = time.Minute

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"testing"
 	"time"
 
 	"earshot/chat"
@@ -46,7 +47,8 @@ type net struct {
 	nodes []*node
 	links map[[2]int]bool
 	ways  map[[2]int][]Input // from one to another, in order
-	tells int
+	tells int                // frames with statements
+	bytes int                // that these have taken, where that is counted
 }
 
 // node is an engine and what its device really holds and has read.
@@ -149,6 +151,9 @@ func (x *node) handle(in Input) {
 		switch ef := ef.(type) {
 		case Tell:
 			x.net.tells++
+			if _, counts := x.net.t.(*testing.B); counts {
+				x.net.bytes += x.frameSize(ef)
+			}
 			x.send(ef.To, Told{From: x.device, Room: ef.Room, Statements: slices.Clone(ef.Statements), Cover: ef.Cover, Covered: ef.Covered})
 		case Compare:
 			x.send(ef.To, Compared{From: x.device, Sums: ef.Sums})
