@@ -39,7 +39,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("EARSHOT_KEYRING", "off") // that of whoever runs the tests
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exitsWith, "await": await, "keep": keep},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exitsWith, "await": await, "awaitexec": awaitExec, "keep": keep, "reads": readsAll},
 	})
 }
 

@@ -150,7 +150,7 @@ func TestErrorsAboutMessagesSayWhatToDo(t *testing.T) {
 		{exitUsage, []string{"room", "disappear", "plan", "soon"}, "1d"},
 		{exitUsage, []string{"room", "disappear", "plan", "1d"}, "removed on every device 1 day after"},
 		{exitUsage, []string{"room", "keep", "plan", "90d"}, "older than 90 days"},
-		{exitRefused, []string{"room", "keep", "lobby", "90d"}, "open"},
+		{exitUsage, []string{"room", "keep", "lobby", "90d"}, "open"},
 		{exitUsage, []string{"keeper", "on", "--space", "much"}, "500M"},
 		{exitUsage, []string{"keeper", "on"}, "up to 1 GiB"},
 		{exitUsage, []string{"keeper"}, "earshot keeper --help"},

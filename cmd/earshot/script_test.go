@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"earshot/node/api/client"
 )
 
 // exitsWith runs a program that must end with an exit code: exits CODE PROGRAM ARGS...
@@ -66,4 +69,37 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("%s has no line like %s after ten seconds:\n%s", args[0], args[1], b)
+}
+
+// awaitExec runs a program again and again until it prints a line of this form:
+// awaitexec PATTERN PROGRAM ARGS...
+func awaitExec(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: awaitexec PATTERN PROGRAM ARGS...")
+	}
+	line, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	out := ""
+	for late := time.Now().Add(30 * time.Second); time.Now().Before(late); time.Sleep(20 * time.Millisecond) {
+		if err = ts.Exec(args[1], args[2:]...); err == nil {
+			if out = ts.ReadFile("stdout"); line.MatchString(out) {
+				return
+			}
+		}
+	}
+	ts.Fatalf("%v prints no line like %s: %v\n%s", args[1:], line, err, out)
+}
+
+// readsAll has the person of a home read all of a room: reads HOME ROOM
+func readsAll(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: reads HOME ROOM")
+	}
+	ctx := context.Background()
+	c, err := client.Open(ctx, ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer c.Close()
+	newest, err := c.Messages(ctx, args[1], client.Page{Limit: 1})
+	ts.Check(err)
+	ts.Check(c.Read(ctx, args[1], newest[len(newest)-1].ID))
 }

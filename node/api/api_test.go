@@ -185,7 +185,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"removing what another said in the open", "DELETE", "/v1/messages/" + said, "", nil, 403, chat.CodeDenied},
 		{"messages that last less than no time", "PUT", "/v1/rooms/lobby/disappear", `{"seconds":-1}`, []string{"Content-Type: application/json"}, 400, chat.CodeUsage},
 		{"messages kept for ages", "PUT", "/v1/rooms/lobby/retention", `{"seconds":9223372036854775807}`, []string{"Content-Type: application/json"}, 400, chat.CodeUsage},
-		{"messages of the open that disappear", "PUT", "/v1/rooms/lobby/disappear", `{"seconds":60}`, []string{"Content-Type: application/json"}, 403, chat.CodeDenied},
+		{"messages of the open that disappear", "PUT", "/v1/rooms/lobby/disappear", `{"seconds":60}`, []string{"Content-Type: application/json"}, 400, chat.CodeUsage},
 		{"what is missing nowhere", "GET", "/v1/rooms/nowhere/missing", "", nil, 404, chat.CodeNotFound},
 		{"a view of nowhere", "PUT", "/v1/rooms/nowhere/view", `{}`, []string{"Content-Type: application/json"}, 404, chat.CodeNotFound},
 		{"a keeper of less than no space", "PUT", "/v1/keeper", `{"on":true,"space":-1}`, []string{"Content-Type: application/json"}, 400, chat.CodeUsage},

@@ -461,7 +461,7 @@ func (n *Node) set(id chat.RoomID, what string, f func(*room)) error {
 	case err != nil || n.fail != nil:
 		return firstOf(n.fail, err)
 	case !r.Kind.Sealed():
-		return chat.Errorf(chat.CodeDenied, "%s is open: anyone could keep what is said there, so nothing can promise that it goes. Use a private room.", r.Room.Room)
+		return chat.Errorf(chat.CodeUsage, "%s is open: anyone could keep what is said there, so nothing can promise that it goes. Use a private room.", r.Room.Room)
 	case r.Kind == chat.RoomPrivate && r.Role != chat.RoleAdmin && r.Role != chat.RoleOwner:
 		return chat.Errorf(chat.CodeDenied, "Your role in %s does not allow that. Ask an owner.", r.Room.Room)
 	}

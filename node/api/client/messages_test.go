@@ -102,7 +102,7 @@ func TestHowLongMessagesLast(t *testing.T) {
 	if m, err := c.Send(ctx, "@Bob", chat.Draft{Text: "soon gone"}); err != nil || m.ExpiresAt.Sub(m.SentAt) != 24*time.Hour {
 		t.Errorf("%+v, %v", m, err)
 	}
-	wantCode(t, "in an open room", c.SetDisappear(ctx, "lobby", time.Hour), chat.CodeDenied)
+	wantCode(t, "in an open room", c.SetDisappear(ctx, "lobby", time.Hour), chat.CodeUsage)
 }
 
 func TestWhatIsMissingIsTold(t *testing.T) {
