@@ -1,8 +1,13 @@
 package catchup
 
 import (
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
+
+	"earshot/chat"
+	"earshot/chat/wire"
 )
 
 // In a busy room something waits at every moment, and never for long: entries overtake
@@ -76,3 +81,51 @@ func TestAnInventedGapMakesThreeSessions(t *testing.T) {
 		t.Errorf("asked %v", short(n.opens))
 	}
 }
+
+// Two who hold the same and meet in an idle round say this, and nothing else: the one
+// whose turn it is says it, the other finds no difference.
+func TestAnIdleRoundTakesUnder100BytesForEachSharedRoom(t *testing.T) {
+	for _, rooms := range []int{1, 10, chat.MaxRooms} {
+		h := &manyHoldings{}
+		for i := range rooms {
+			h.rooms = append(h.rooms, chat.RoomID{byte(i >> 8), byte(i)})
+		}
+		quiet := func(id byte) *Engine { return New(peer(id), h, rand.New(rand.NewPCG(uint64(id), 1))) }
+		a, b := quiet(1), quiet(2)
+		a.Handle(noon, PeerUp{Device: peer(2)})
+		b.Handle(noon, PeerUp{Device: peer(1)})
+		said, rounds := 0, 0
+		for now := noon; now.Before(noon.Add(time.Hour)); now = now.Add(time.Second) {
+			for _, ef := range a.Handle(now, Tick{}) {
+				tell, ok := ef.(Tell)
+				if !ok {
+					t.Fatalf("%T", ef)
+				}
+				rounds++
+				said += 4 + len(wire.EncodeFrame(tell.Have)) // with the frame's length
+				if effects := b.Handle(now, Heard{Device: peer(1), Have: tell.Have}); slices.ContainsFunc(effects, isOpen) {
+					t.Fatal("equal nodes hold a session")
+				}
+			}
+		}
+		if rounds < 10 || rounds > 20 {
+			t.Errorf("%d rounds in an hour", rounds)
+		}
+		each := said / rounds / rooms
+		if t.Logf("%d rooms: %d bytes for each", rooms, each); each >= 100 {
+			t.Errorf("%d rooms: %d bytes for each", rooms, each)
+		}
+	}
+}
+
+func isOpen(ef Effect) bool { _, ok := ef.(Open); return ok }
+
+// manyHoldings is a node in many rooms, with nothing in them.
+type manyHoldings struct{ rooms []chat.RoomID }
+
+func (h *manyHoldings) Rooms() []chat.RoomID                       { return h.rooms }
+func (h *manyHoldings) Shared(chat.DeviceID) []chat.RoomID         { return h.rooms }
+func (h *manyHoldings) Root(id chat.RoomID) [32]byte               { return id }
+func (h *manyHoldings) HasHeld(id chat.RoomID, root [32]byte) bool { return id == root }
+func (h *manyHoldings) MovedAt(chat.RoomID) time.Time              { return time.Time{} }
+func (h *manyHoldings) WaitingSince(chat.RoomID) time.Time         { return time.Time{} }
