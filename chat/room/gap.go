@@ -46,7 +46,7 @@ type Claim struct {
 	Log   chat.LogID
 	Seq   uint64
 	By    chat.DeviceID // who signed it
-	Entry chat.EntryID  // which can be read here
+	Entry chat.EntryID  // the message that says so; zero if it is none
 }
 
 func (Settled) isInput() {}
@@ -94,7 +94,7 @@ func (r *state) claim(now time.Time, log chat.LogID, by chat.DeviceID, c claim) 
 func (r *state) claimDeps(now time.Time, en *wire.Entry) {
 	for _, d := range en.Deps {
 		if r.head(d.Log) < d.Seq {
-			r.claim(now, d.Log, en.Device, claim{seq: d.Seq, entry: en.ID, shown: true})
+			r.claim(now, d.Log, en.Device, claim{seq: d.Seq, entry: en.ID, shown: en.Kind == wire.KindMessage})
 		}
 	}
 }
@@ -138,7 +138,7 @@ func (e *Engine) recall(now time.Time, in Recall) {
 		return
 	}
 	for _, c := range in.Claims {
-		r.claim(now, c.Log, c.By, claim{seq: c.Seq, entry: c.Entry, shown: true})
+		r.claim(now, c.Log, c.By, claim{seq: c.Seq, entry: c.Entry, shown: !c.Entry.IsZero()})
 	}
 }
 

@@ -156,7 +156,7 @@ type Unmet struct {
 	Log   chat.LogID
 	Seq   uint64
 	By    chat.DeviceID // its author
-	Entry chat.EntryID
+	Entry chat.EntryID  // zero if it is no message
 }
 
 // unmetScan bounds the entries that Unmet looks at: about 10 ms.
@@ -183,6 +183,9 @@ func (s *Store) Unmet(ctx context.Context, room chat.RoomID) (out []Unmet, err e
 				e, _, err := scanEntry(s, 0)
 				if err != nil {
 					return err
+				}
+				if e.Kind != wire.KindMessage {
+					e.ID = chat.EntryID{}
 				}
 				for _, d := range e.Deps {
 					if held[d.Log] < d.Seq {
