@@ -87,7 +87,7 @@ func fillDisk(dir string) error {
 			return errors.New("a disk of 4 MB took 10 MB")
 		}
 		answers := make(chan error, 20)
-		var recs []Record
+		recs := make([]Record, 0, cap(answers)) // never moved: the store writes to them until it answers
 		for range cap(answers) {
 			recs = append(recs, ann.say(noon+chat.HLC(ann.seq), string(text)))
 			// What is remembered says how far the log goes.
