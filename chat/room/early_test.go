@@ -119,7 +119,7 @@ func TestInASealedRoomOnlyMembersAreShownAhead(t *testing.T) {
 		t.Fatalf("%v", effects)
 	}
 	show := effects[0].(Show)
-	if len(show.Records) != 1 || show.Records[0].Entry.ID != said[3].ID || show.Records[0].Text != "" || show.Records[0].Name != "" || len(show.Shares) != 1 || show.Shares[0].ID != said[1].ID {
+	if len(show.Records) != 1 || show.Records[0].Entry.ID != said[3].ID || show.Records[0].Said.Text != "" || show.Records[0].Name != "" || len(show.Shares) != 1 || show.Shares[0].ID != said[1].ID {
 		t.Fatalf("%+v", show)
 	}
 }
