@@ -104,6 +104,8 @@ func goldenFrames(t testing.TB) map[string]Frame {
 		"history-nothing": History{Room: fill(32, 0x66), Grants: []HistoryGrant{}},
 		"history-want":    HistoryWant{Room: fill(32, 0x66)},
 		"knock":           Knock{},
+		"want-payloads":   WantPayloads{Tag: tag[:], Places: []LogSeq{{Log: fill(16, 1), Seq: 7}, {Log: fill(16, 2), Seq: 300}}},
+		"payloads":        Payloads{Tag: tag[:], Payloads: []Payload{{Log: fill(16, 1), Seq: 7, Bytes: []byte("a payload")}}},
 	}
 }
 
