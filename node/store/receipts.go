@@ -149,7 +149,7 @@ func (s *Store) Receipts(ctx context.Context) ([]Receipt, error) {
 		return c.query(func(stmt *sqlite3.Stmt) error {
 			r := Receipt{
 				Kind: uint8(stmt.ColumnInt(3)), Version: uint64(stmt.ColumnInt64(4)),
-				Marks: stmt.ColumnBlob(5, nil), Sig: stmt.ColumnBlob(6, nil),
+				Marks: stmt.ColumnBlob(5, []byte{}), Sig: stmt.ColumnBlob(6, nil),
 			}
 			for i, dst := range [][]byte{r.Room[:], r.Device[:], r.Person[:]} {
 				if err := fixed(dst, stmt.ColumnRawBlob(i)); err != nil {
