@@ -16,6 +16,10 @@
 //	peer stream     Node           the stream ends            loop; one per neighbour
 //	own stream      Node           the stream ends            loop, store; one per other own device, one that asks, one that answers
 //	live stream     Node           the stream ends            loop; one in and one out per device in a small sealed room
+//	courier stream  Node           30 s of silence, or gone   store; one out per device told of envelopes, and one that waits for its end
+//	courier ear     Node           the stream ends            loop; one per courier stream that others opened
+//	opener          Node           Close                      loop; opens envelopes one by one
+//	packer (each)   Node           the envelope is made       store, then loop
 //	sync session    Node           both sides are done        loop, store; its reader and sender end with it
 //	restorer        Node           Close                      store, loop
 //	reopener        Node           Close                      store, loop
