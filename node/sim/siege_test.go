@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -171,6 +172,7 @@ type stranger struct {
 	addr      ma.Multiaddr
 	stop      func() // ends what runs on the host, if not nil
 	gone      sync.Once
+	left      atomic.Bool // it has said goodbye as a device, see leaves
 }
 
 func newKey() ed25519.PrivateKey {
