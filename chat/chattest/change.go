@@ -130,7 +130,7 @@ func (d *device) write(c *change) {
 		}
 		c := d.disk.writes[0]
 		d.disk.writes = d.disk.writes[1:]
-		if d.w.chance(1) {
+		if !d.w.plain && d.w.chance(1) {
 			d.failWrites(c)
 			return
 		}

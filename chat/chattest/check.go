@@ -23,6 +23,7 @@ type confirmed struct {
 // confirm notes that a device has stored an entry: from now on it must not be lost.
 func (w *world) confirm(d *device, r *record) {
 	w.records++
+	w.arrived(&r.Entry)
 	if !w.stored[r.Entry.ID] {
 		w.stored[r.Entry.ID] = true
 		w.ledger = append(w.ledger, confirmed{r.Room, r.Entry.ID, nameOf(&r.Entry), d})

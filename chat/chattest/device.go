@@ -178,12 +178,15 @@ func (d *device) post(text string) {
 	d.act(id, text)
 }
 
-// receive hands the room engine an entry and returns how many records that made.
-func (d *device) receive(in room.Receive) int {
+// receive hands the room engine entries, as one change, and returns how many records
+// that made.
+func (d *device) receive(list ...room.Receive) int {
 	c := d.begin()
-	c.take(d.rooms.Handle(d.now(), in))
-	if n := d.rooms.Pending(in.Room); n > chat.MaxPending {
-		d.w.fail("%d keeps %d entries that wait", d.index, n)
+	for _, in := range list {
+		c.take(d.rooms.Handle(d.now(), in))
+		if n := d.rooms.Pending(in.Room); n > chat.MaxPending {
+			d.w.fail("%d keeps %d entries that wait", d.index, n)
+		}
 	}
 	return c.end()
 }
@@ -290,7 +293,7 @@ func (d *device) give(l *link, f func(), e wire.Entry) {
 	if d.w.chance(5) {
 		copies = 2
 	}
-	if d.w.chance(20) {
+	if d.w.chance(d.w.loss) {
 		copies = 0
 		d.w.note("%s is lost between %d and %d", nameOf(&e), d.index, to.index)
 		if d.w.chance(50) { // the sender's queue was full, and it knows
@@ -298,7 +301,7 @@ func (d *device) give(l *link, f func(), e wire.Entry) {
 		}
 	}
 	for range copies {
-		d.w.after(d.w.between(time.Millisecond, 120*time.Millisecond), l.still(to, f))
+		d.w.after(d.w.between(time.Millisecond, d.w.delay), l.still(to, f))
 	}
 }
 

@@ -195,6 +195,7 @@ func (s *session) do(end int, effects []catchup.SessionEffect) {
 				s.do(end, s.machines[end].Loaded(page, len(page) == pageSize))
 			}))
 		case catchup.Take:
+			var batch []room.Receive
 			for _, raw := range ef.Entries {
 				e, err := wire.DecodeEntry(raw.Head, raw.Sig, raw.Payload)
 				if err == nil && !s.ends[end].genuine(&e, s.ends[1-end]) {
@@ -204,8 +205,9 @@ func (s *session) do(end int, effects []catchup.SessionEffect) {
 					s.breakOff(s.ends[end], s.ends[1-end], err)
 					return
 				}
-				s.received[end] += s.ends[end].receive(room.Receive{Room: ef.Room, Entry: e, From: s.ends[1-end].id, Solicited: true})
+				batch = append(batch, room.Receive{Room: ef.Room, Entry: e, From: s.ends[1-end].id, Solicited: true})
 			}
+			s.received[end] += s.ends[end].receive(batch...)
 		case catchup.Finish:
 			s.end(end, false)
 		}

@@ -77,10 +77,7 @@ func Run(cfg Config) Result {
 	if cfg.Heal == 0 {
 		cfg.Heal = 20 * time.Minute
 	}
-	w := &world{
-		cfg: cfg, rng: rng, now: Start, trace: sha256.New(), stored: map[chat.EntryID]bool{}, removable: map[chat.EntryID]bool{},
-		byID: map[chat.DeviceID]*device{}, gone: map[*device]bool{}, contacts: map[chat.PersonID][]chat.PersonID{}, certified: map[string]identity.Certificate{},
-	}
+	w := newWorld(cfg, rng)
 	w.build()
 	w.plan()
 	w.play(Start.Add(cfg.Trouble))
@@ -94,6 +91,13 @@ func Run(cfg Config) Result {
 	}
 	return Result{
 		Trace: [32]byte(w.trace.Sum(nil)), Events: w.events, Messages: len(w.ledger), Sessions: w.opened, Healed: healed, Err: w.err,
+	}
+}
+
+func newWorld(cfg Config, rng *rand.Rand) *world {
+	return &world{
+		cfg: cfg, rng: rng, now: Start, trace: sha256.New(), stored: map[chat.EntryID]bool{}, removable: map[chat.EntryID]bool{},
+		loss: 20, delay: 120 * time.Millisecond, storedAt: map[chat.EntryID]time.Time{}, byID: map[chat.DeviceID]*device{}, gone: map[*device]bool{}, contacts: map[chat.PersonID][]chat.PersonID{}, certified: map[string]identity.Certificate{},
 	}
 }
 
@@ -122,9 +126,15 @@ type world struct {
 	split     []bool // which side of the partition a device is on; nil: none
 	trace     hash.Hash
 	events    int
-	records   int // stored by anybody
-	opened    int // sessions of honest devices with each other
-	vain      int // and with the liar
+	records   int           // stored by anybody
+	loss      int           // of 100 entries on the live path
+	delay     time.Duration // that one may have there
+	// plain says that nothing goes wrong but that, as in measurements.
+	plain     bool
+	storedAt  map[chat.EntryID]time.Time // when an entry was stored first, of a plain world
+	delivered []time.Duration            // and how long after that by others
+	opened    int                        // sessions of honest devices with each other
+	vain      int                        // and with the liar
 	err       error
 }
 

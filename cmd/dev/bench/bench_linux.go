@@ -54,6 +54,7 @@ var measurements = []struct {
 	{"latency", (*bench).latency},
 	{"throughput", (*bench).throughput},
 	{"room", (*bench).room},
+	{"simulated", (*bench).simulated},
 	{"idle", (*bench).idle},
 	{"history", (*bench).history},
 }

@@ -137,7 +137,7 @@ func (b *bench) catchUp(ctx context.Context, f *fleet, full string, count int) e
 	if err != nil {
 		return err
 	}
-	b.add(single("catch_up", fmt.Sprintf("catching up with %d messages", count), "1/s", float64(count)/newest.Sub(begin).Seconds()))
+	b.add(single("catch_up", fmt.Sprintf("catching up with %d messages", count), "1/s", float64(count)/newest.Sub(begin).Seconds()).p50Above(10_000))
 	for _, each := range []struct {
 		name, what string
 		n          *node
