@@ -312,7 +312,9 @@ func runHistory(ctx context.Context, a *app, args []string) error {
 			return err
 		}
 		missing, err := s.Missing(ctx, args[0])
-		if err != nil && chat.CodeOf(err) != chat.CodeNotJoined { // nothing comes where one has left
+		switch chat.CodeOf(err) {
+		case "", chat.CodeNotJoined, chat.CodeNotFound: // nothing comes any more where one takes part no more
+		default:
 			return err
 		}
 		me, err := s.Me(ctx)
