@@ -8,7 +8,9 @@ import (
 
 // room measures the live path of a private room of ten whose devices are all here:
 // what one message at a time takes to each of the nine others, what it costs on the
-// wire, and how many messages the room can take when all speak at once.
+// wire and in processors, and how many messages the room can take when all speak at
+// once. Ten nodes share what a room of ten people has tenfold, so what a delivery costs
+// says more than how many there are in a second.
 func (b *bench) room(ctx context.Context) error {
 	const size = 10
 	f, err := newFleet(ctx, b.program, size)
@@ -23,7 +25,7 @@ func (b *bench) room(ctx context.Context) error {
 	}
 
 	count := scale(b, 600, 100)
-	before, err := f.sent()
+	before, err := f.spent(nodes)
 	if err != nil {
 		return err
 	}
@@ -31,7 +33,7 @@ func (b *bench) room(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	after, err := f.sent()
+	after, err := f.spent(nodes)
 	if err != nil {
 		return err
 	}
@@ -50,29 +52,57 @@ func (b *bench) room(ctx context.Context) error {
 		row("room_latency", what, "ms", ms).p50Below(0.7).
 			noted("author, nine others and this program share %d CPUs", machine().CPUs),
 		single("room_latency_p99", "the same, what 99 of 100 need at the most", "ms", quantile(ms, 0.99)).p50Below(3),
-		single("room_wire", "the same, sent by all nodes for each delivery", "B", float64(after-before)/deliveries).p50Below(800).
+		single("room_wire", "the same, sent by all nodes for each delivery", "B", float64(after.bytes-before.bytes)/deliveries).p50Below(800).
 			noted("with TCP's acknowledgements, and all else that nodes say meanwhile"),
+		single("room_cpu", "the same, CPU of all nodes for each delivery", "us", micros(after.cpu-before.cpu)/deliveries).
+			noted("mostly waking up: goroutines, threads, caches; limits the latency above"),
 	)
 
 	each := scale(b, 500, 100)
-	if before, err = f.sent(); err != nil {
+	if before, err = f.spent(nodes); err != nil {
 		return err
 	}
 	told, stored, err := allSpeak(ctx, nodes, private, each)
 	if err != nil {
 		return err
 	}
-	if after, err = f.sent(); err != nil {
+	if after, err = f.spent(nodes); err != nil {
 		return err
 	}
 	total := float64(size * (size - 1) * each)
+	cost := micros(after.cpu-before.cpu) / total
 	b.add(
 		single("room_throughput", "the same room, all speak: messages delivered", "1/s", total/told.Seconds()).p50Above(40_000).
-			noted("lost 0; all stored by their authors after %.1f s", stored.Seconds()),
-		single("room_throughput_wire", "sent by all nodes for each of these", "B", float64(after-before)/total).p50Below(800),
+			noted("lost 0; all stored by their authors after %.1f s; limited by %d CPUs", stored.Seconds(), machine().CPUs),
+		single("room_throughput_wire", "sent by all nodes for each of these", "B", float64(after.bytes-before.bytes)/total).p50Below(800),
+		single("room_throughput_cpu", "CPU of all nodes for each of these", "us", cost).
+			noted("package bench says where it goes; this program's own comes on top"),
+		single("room_throughput_core", "deliveries of these for each second of one CPU", "1/s", 1e6/cost),
 	)
 	return nil
 }
+
+// spent is what all nodes have used of the machine so far.
+type spent struct {
+	bytes uint64        // on the wire
+	cpu   time.Duration // of all processors
+}
+
+func (f *fleet) spent(nodes []*node) (s spent, err error) {
+	if s.bytes, err = f.sent(); err != nil {
+		return s, err
+	}
+	for _, n := range nodes {
+		used, err := n.proc.CPU()
+		if err != nil {
+			return s, err
+		}
+		s.cpu += used
+	}
+	return s, nil
+}
+
+func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
 // sent returns how many bytes all hosts have sent so far.
 func (f *fleet) sent() (total uint64, err error) {
