@@ -228,7 +228,7 @@ func (w *change) stored(cursors []chat.Cursor, err error) {
 	if err == nil {
 		n.storeWorks()
 		w.tell(cursors)
-		n.taken.add(n.device, &w.batch)
+		n.took(&w.batch)
 		return
 	}
 	n.rarely("store", slog.LevelError, "storing failed", "err", err)

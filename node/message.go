@@ -89,6 +89,18 @@ func (n *Node) Message(ctx context.Context, id chat.EntryID) (chat.MessageDetail
 	if err != nil {
 		return chat.MessageDetail{}, err
 	}
+	if out.Revisions, err = n.store.Revisions(ctx, id); err != nil {
+		return chat.MessageDetail{}, err
+	}
+	log, seq, removed, err := n.store.RemovalOf(ctx, m.RoomID, id)
+	if err != nil {
+		return chat.MessageDetail{}, err
+	}
+	if removed {
+		if err := n.do(ctx, func(c *core) { out.RemovedOn, out.RemovedOf = c.removedOn(m.RoomID, log, seq) }); err != nil {
+			return chat.MessageDetail{}, err
+		}
+	}
 	s, ok := stands[id]
 	if !ok || !m.Mine {
 		return out, nil
@@ -337,4 +349,28 @@ func (c *core) whyNot(id chat.RoomID, who chat.PersonID, devices []chat.DeviceID
 		return ""
 	}
 	return name + " is not here."
+}
+
+// removedOn counts the devices that take part in a sealed room and are known to hold
+// the entry by which a message was removed: who has it has removed it.
+func (c *core) removedOn(id chat.RoomID, log chat.LogID, seq uint64) (on, of int) {
+	info, ok := c.private.Info(id)
+	if !ok {
+		return 0, 0
+	}
+	var author chat.DeviceID
+	for _, l := range c.rooms.Frontier(id) {
+		if l.Log == log {
+			author = l.Device
+		}
+	}
+	for _, m := range info.Members {
+		for _, d := range c.private.InUse(m.Person) {
+			of++
+			if d == c.n.device || d == author || c.receipts.holds(id, d, log) >= seq {
+				on++
+			}
+		}
+	}
+	return on, of
 }

@@ -247,7 +247,7 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 	if err := c.loadPrivate(ctx); err != nil {
 		return nil, err
 	}
-	return c, c.loadReceipts(ctx, logs)
+	return c, c.loadReceipts(ctx)
 }
 
 // lastOwn returns the clock by which this device has said all that it has said so

@@ -62,8 +62,8 @@ func (r *receipts) holds(room chat.RoomID, device chat.DeviceID, log chat.LogID)
 	return r.engine.Holds(room, device, log)
 }
 
-// loadReceipts makes the engine of what the store holds; logs are all that it does.
-func (c *core) loadReceipts(ctx context.Context, logs []store.LogRow) error {
+// loadReceipts makes the engine of what the store holds.
+func (c *core) loadReceipts(ctx context.Context) error {
 	n := c.n
 	rows, err := n.store.Receipts(ctx)
 	if err != nil {
@@ -91,13 +91,19 @@ func (c *core) loadReceipts(ctx context.Context, logs []store.LogRow) error {
 		}
 		return restore[id]
 	}
-	for _, l := range logs {
-		if _, sealed := c.rows[l.Room]; !sealed {
-			continue
+	for id := range c.rows {
+		held, lacking, err := n.store.HeldIn(ctx, id)
+		if err != nil {
+			return err
 		}
-		r.meetLog(l.Room, l.Log, l.Person == n.person)
-		if l.Device != n.device {
-			of(l.Room).Holds = append(of(l.Room).Holds, receipt.Mark{Log: receipt.PrefixOf(l.Log), Seq: l.LastSeq})
+		for _, l := range held {
+			r.meetLog(id, l.Log, l.Person == n.person)
+			if l.Device != n.device && l.Seq > 0 {
+				of(id).Holds = append(of(id).Holds, receipt.Mark{Log: receipt.PrefixOf(l.Log), Seq: l.Seq})
+			}
+		}
+		if lacking {
+			n.taken.lacking[id] = struct{}{}
 		}
 	}
 	for _, row := range rows {

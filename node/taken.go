@@ -17,7 +17,9 @@ import (
 type taken struct {
 	mu    sync.Mutex
 	rooms map[chat.RoomID]map[chat.LogID]takenLog
-	rung  chan struct{} // capacity 1
+	// lacking are the rooms in which an entry has come without what it says.
+	lacking map[chat.RoomID]struct{}
+	rung    chan struct{} // capacity 1
 }
 
 type takenLog struct {
@@ -27,27 +29,58 @@ type takenLog struct {
 }
 
 func newTaken() *taken {
-	return &taken{rooms: map[chat.RoomID]map[chat.LogID]takenLog{}, rung: make(chan struct{}, 1)}
+	return &taken{
+		rooms: map[chat.RoomID]map[chat.LogID]takenLog{}, lacking: map[chat.RoomID]struct{}{}, rung: make(chan struct{}, 1),
+	}
 }
 
-// add notes that a batch is on disk.
-func (t *taken) add(self chat.DeviceID, b *store.Batch) {
-	if len(b.Records)+len(b.Openings) == 0 {
+// took notes that a batch is on disk. The store's writer calls it.
+func (n *Node) took(b *store.Batch) {
+	if len(b.Records)+len(b.Openings)+len(b.Payloads) == 0 {
 		return
 	}
+	t := n.taken
 	t.mu.Lock()
 	for i := range b.Records {
 		r := &b.Records[i]
 		logs := t.room(r.Room)
-		logs[r.Entry.Log] = takenLog{max(r.Entry.Seq, logs[r.Entry.Log].seq), r.Entry.Device == self, r.Mine}
+		logs[r.Entry.Log] = takenLog{max(r.Entry.Seq, logs[r.Entry.Log].seq), r.Entry.Device == n.device, r.Mine}
+		if r.Unopened && r.Reason == store.Stripped {
+			t.lacking[r.Room] = struct{}{}
+		}
 	}
 	for i := range b.Openings {
 		t.room(b.Openings[i].Room) // it may have been read elsewhere before it could be read here
+	}
+	for i := range b.Payloads {
+		t.room(b.Payloads[i].Room)
+	}
+	for id, logs := range t.rooms {
+		if _, lacks := t.lacking[id]; lacks {
+			n.weighHeld(id, logs)
+		}
 	}
 	t.mu.Unlock()
 	select {
 	case t.rung <- struct{}{}:
 	default:
+	}
+}
+
+// weighHeld puts right what is held in a room where texts may be lacking: what came
+// without what it says is not held yet, whoever took that away. Reads never wait for
+// the store's writer.
+func (n *Node) weighHeld(id chat.RoomID, logs map[chat.LogID]takenLog) {
+	held, lacking, err := n.store.HeldIn(n.ctx, id)
+	if err != nil {
+		clear(logs) // the next entry tries again
+		return
+	}
+	if !lacking {
+		delete(n.taken.lacking, id)
+	}
+	for _, h := range held {
+		logs[h.Log] = takenLog{h.Seq, h.Device == n.device, h.Person == n.person}
 	}
 }
 

@@ -338,3 +338,19 @@ func TestABlockedPersonLearnsNothingOfWhatIsHeldAndRead(t *testing.T) {
 		t.Errorf("Cleo, whom Ben has blocked, is told %+v", got)
 	}
 }
+
+func TestItIsCountedWhereAMessageIsRemoved(t *testing.T) {
+	t.Parallel()
+	o, ann, ben, enter := friends(t)
+	room := ann.chatWith(ben.id()).RoomID
+	m := ann.tells(room, "I should not have said this")
+	ann.reaches(m, delivered(1, 1))
+	o.leave(ben)
+	_, err := ann.Delete(ann.ctx, m.ID)
+	ann.must(err)
+	if d := ann.detail(m); d.RemovedOn != 1 || d.RemovedOf != 2 || d.Text != "" {
+		t.Errorf("while Ben is away it is removed on %d of %d devices", d.RemovedOn, d.RemovedOf)
+	}
+	enter("Ben")
+	ann.until("removed everywhere", func() bool { d := ann.detail(m); return d.RemovedOn == 2 && d.RemovedOf == 2 })
+}

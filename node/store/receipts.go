@@ -203,6 +203,38 @@ func (s *Store) ReadHere(ctx context.Context) (map[chat.RoomID][]LogMark, error)
 	return out, err
 }
 
+// HeldLog is how far a log is held with what it says.
+type HeldLog struct {
+	Log    chat.LogID
+	Device chat.DeviceID
+	Person chat.PersonID
+	Seq    uint64
+}
+
+// HeldIn returns how far the logs of a room are held: without a hole, and up to before
+// the first entry that came without its payload for no reason that is known. lacking
+// says that there is such an entry.
+func (s *Store) HeldIn(ctx context.Context, room chat.RoomID) (out []HeldLog, lacking bool, err error) {
+	err = s.read(ctx, func(c *conn) error {
+		return c.query(func(stmt *sqlite3.Stmt) error {
+			h := HeldLog{Seq: uint64(stmt.ColumnInt64(3))}
+			if first := uint64(stmt.ColumnInt64(4)); first > 0 {
+				h.Seq, lacking = min(h.Seq, first-1), true
+			}
+			for i, dst := range [][]byte{h.Log[:], h.Device[:], h.Person[:]} {
+				if err := fixed(dst, stmt.ColumnRawBlob(i)); err != nil {
+					return err
+				}
+			}
+			out = append(out, h)
+			return nil
+		}, `SELECT l.log, d.device, d.person, l.last_seq, (SELECT min(e.seq) FROM unopened u INDEXED BY unopened_stripped
+				CROSS JOIN entry e ON e.id = u.entry WHERE u.room = r.id AND u.reason = 'stripped' AND e.log = l.id)
+			FROM room r CROSS JOIN log l ON l.room = r.id CROSS JOIN device d ON d.id = l.device WHERE r.room = ? ORDER BY l.id`, room[:])
+	})
+	return out, lacking && err == nil, err
+}
+
 // readLogs notes and returns how far the logs of others are read now that the mark of
 // a room moves from one place to another.
 func (w *writer) readLogs(room *roomState, from, to place) ([]LogMark, error) {

@@ -198,3 +198,30 @@ func TestMessagesAreFoundByTheirIDs(t *testing.T) {
 		t.Errorf("found are %v", got)
 	}
 }
+
+func TestAnEntryWithoutItsPayloadIsNotHeld(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	lobby, _ := putRoom(t, s, "#lobby", true)
+	ann, open := opened(lobby, "ann", noon)
+	one, two, three := ann.say(noon+10, "one"), ann.say(noon+20, "two"), ann.say(noon+30, "three")
+	whole := two.Entry
+	two.Entry.Payload, two.Text, two.Unopened, two.Reason = nil, "", true, Stripped
+	mustStore(t, s, open, one, two, three)
+	held := func() (uint64, bool) {
+		t.Helper()
+		logs, lacking, err := s.HeldIn(t.Context(), lobby)
+		if err != nil || len(logs) != 1 || logs[0].Log != ann.log || logs[0].Device != ann.device || logs[0].Person != ann.person {
+			t.Fatalf("held are %+v (%v)", logs, err)
+		}
+		return logs[0].Seq, lacking
+	}
+	if seq, lacking := held(); seq != 2 || !lacking {
+		t.Errorf("held are %d (%v)", seq, lacking)
+	}
+	done, get := wait[[]chat.Cursor]()
+	s.Commit(Batch{Payloads: []Payload{{Room: lobby, Entry: whole}}}, done)
+	get(t)
+	if seq, lacking := held(); seq != 4 || lacking {
+		t.Errorf("held are %d (%v)", seq, lacking)
+	}
+}
