@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"slices"
 	"time"
 
 	"earshot/chat"
@@ -128,15 +129,26 @@ func (n *Node) openOne(ctx context.Context, ef courier.Open) {
 	bad := 0 // who sealed them may have made them up; who brought them can't know
 	for _, raw := range ef.Entries {
 		e, err := wire.DecodeEntry(raw.Head, raw.Sig, raw.Payload)
-		if err == nil {
-			err = e.Verify()
-		}
 		if err != nil {
 			bad++
 			continue
 		}
 		entries = append(entries, e)
 	}
+	all := slices.Clone(entries)
+	if n.do(ctx, func(c *core) { // a signature costs more than all else about an entry
+		entries = slices.DeleteFunc(entries, func(e wire.Entry) bool { return c.rooms.Held(ef.Room, &e) })
+	}) != nil {
+		return
+	}
+	entries = slices.DeleteFunc(entries, func(e wire.Entry) bool {
+		err := e.Verify()
+		if err != nil {
+			bad++
+			all = slices.DeleteFunc(all, func(other wire.Entry) bool { return other.ID == e.ID })
+		}
+		return err != nil
+	})
 	if bad > 0 {
 		n.log.Debug("an envelope held entries that break the protocol", "envelope", ef.ID.Short(), "entries", bad)
 	}
@@ -169,8 +181,8 @@ func (n *Node) openOne(ctx context.Context, ef courier.Open) {
 	// or will; then what is held is not what came.
 	_ = n.tell(ctx, func(c *core) {
 		whole := !n.writeFailed.Load()
-		for i := range entries {
-			whole = whole && c.rooms.Held(ef.Room, &entries[i])
+		for i := range all {
+			whole = whole && c.rooms.Held(ef.Room, &all[i])
 		}
 		c.openedEnvelope(ef, out, whole)
 	})
