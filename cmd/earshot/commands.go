@@ -160,7 +160,7 @@ func commonCommands() []command {
 		},
 		{
 			name: "demo", about: aboutTalk, run: runDemo, short: "Watch Earshot alive, with no network",
-			long: "Watch a few people come, talk in the open and in private, and leave, on a network\nthat exists only in this process, and talk with them. Where there is no\nterminal it prints what happens for half a minute. Nothing of it is kept.",
+			long: "Watch a few people come, talk in the open and in private, and leave, on a network\nthat exists only in this process, and talk with them. Where there is no\nterminal it prints what happens for three quarters of a minute. Nothing of it is kept.",
 		},
 		{name: "version", about: aboutHome, run: runVersion, short: "Show the version of this program"},
 	}

@@ -18,7 +18,7 @@ import (
 
 // demoLength is how long the demo goes on where nobody can watch it in a
 // terminal: until everybody has spoken.
-const demoLength = 32 * time.Second
+const demoLength = 48 * time.Second
 
 // runDemo shows Earshot alive on this machine, with no network. It has a home of
 // its own, which it removes again.
@@ -71,7 +71,7 @@ func runDemo(ctx context.Context, a *app, _ []string) (err error) {
 
 // follow shows everything that happens, from the beginning, until ctx ends.
 func follow(ctx context.Context, p *printer, c *client.Client) error {
-	f := &follower{p: p, shown: map[chat.EntryID]bool{}, here: map[chat.PersonID]bool{}}
+	f := newFollower(p)
 	events := c.Events(ctx, client.EventsFrom{Beginning: true})
 	defer events.Close()
 	for {

@@ -36,12 +36,19 @@ type follower struct {
 	lacks map[chat.RoomID]bool
 }
 
+func newFollower(p *printer) *follower {
+	return &follower{
+		p: p, shown: map[chat.EntryID]bool{}, here: map[chat.PersonID]bool{},
+		edits: map[chat.EntryID]time.Time{}, lacks: map[chat.RoomID]bool{},
+	}
+}
+
 // maxEdits bounds follower.edits: past it some edits may be told as changes of
 // another kind.
 const maxEdits = 4096
 
 func runFollow(ctx context.Context, a *app, args []string) (err error) {
-	f := &follower{p: a.p, shown: map[chat.EntryID]bool{}, here: map[chat.PersonID]bool{}, edits: map[chat.EntryID]time.Time{}, lacks: map[chat.RoomID]bool{}}
+	f := newFollower(a.p)
 	from, err := f.parseFrom(a.opt)
 	if err != nil {
 		return err

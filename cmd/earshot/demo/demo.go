@@ -9,10 +9,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"earshot/chat"
 	"earshot/node"
+	"earshot/node/api"
 	"earshot/node/sim"
 )
 
@@ -22,7 +24,8 @@ type beat struct {
 	who   string
 	does  action
 	text  string
-	where place // of what is said
+	where place  // of what is said
+	to    string // the beginning of the message that is answered, edited or reacted to
 }
 
 type action int
@@ -31,7 +34,9 @@ const (
 	says action = iota // types for a moment first
 	comes
 	leaves
-	asks // the person who watches to become a contact; text is the note
+	asks   // the person who watches to become a contact; text is the note
+	edits  // their message, which says text then
+	reacts // with text, an emoji
 )
 
 // place is where something is said.
@@ -48,20 +53,27 @@ const cake = "#cake"
 
 // script is the play. Who has not come by then is there from the start.
 var script = []beat{
-	{900 * time.Millisecond, "Mara", says, "Good morning! Is anybody else's coffee machine on strike?", lobby},
-	{1200 * time.Millisecond, "Jonas", says, "It takes exact change only, since Friday. I have written it a ☕ invoice.", lobby},
-	{700 * time.Millisecond, "Mara", says, "Aiko starts today. I bring a cake, who brings the candles? Only the three of us can read this room.", private},
-	{900 * time.Millisecond, "Jonas", says, "I have candles. And a lighter that works every third time.", private},
-	{700 * time.Millisecond, "Mara", says, "Just for you: choose my name at the left, and nobody but the two of us reads along. Not even Jonas.", direct},
-	{900 * time.Millisecond, "Aiko", comes, "", lobby},
-	{1100 * time.Millisecond, "Aiko", says, "おはよう! I just came in and could read all that is said here: my device asked yours for what it had missed. 😄", lobby},
-	{800 * time.Millisecond, "Aiko", asks, "Hi! I am the new one, at the desk by the window.", lobby},
-	{1300 * time.Millisecond, "Mara", says, "And there is no server in the room. Four devices, one wire, every link encrypted with Noise.", lobby},
-	{1300 * time.Millisecond, "Jonas", says, "Off to the printer. It has feelings.", lobby},
-	{700 * time.Millisecond, "Jonas", leaves, "", lobby},
-	{1500 * time.Millisecond, "Mara", says, "Say something! This is #lobby: anyone on this network can read it.", lobby},
-	{9 * time.Second, "Jonas", comes, "", lobby},
-	{1500 * time.Millisecond, "Jonas", says, "I am back, and so is everything I missed.", lobby},
+	{900 * time.Millisecond, "Mara", says, "Good morning! Is anybody else's coffee machine on strike?", lobby, ""},
+	{1200 * time.Millisecond, "Jonas", says, "It takes exact change only, since Friday. I have written it a ☕ invoice.", lobby, ""},
+	{700 * time.Millisecond, "Mara", says, "Aiko starts today. I bring a cake, who brings the candles? Only the three of us can read this room.", private, ""},
+	{900 * time.Millisecond, "Jonas", says, "I have candles. And a lighter that works every third time.", private, ""},
+	{700 * time.Millisecond, "Mara", says, "Just for you: choose my name at the left, and nobody but the two of us reads along. Not even Jonas.", direct, ""},
+	{900 * time.Millisecond, "Aiko", comes, "", lobby, ""},
+	{1100 * time.Millisecond, "Aiko", says, "おはよう! I just came in and could read all that is said here: my device asked yours for what it had missed. 😄", lobby, ""},
+	{800 * time.Millisecond, "Aiko", asks, "Hi! I am the new one, at the desk by the window.", lobby, ""},
+	{1300 * time.Millisecond, "Mara", says, "And there is no server in the room. Four devices, one wire, every link encrypted with Noise.", lobby, ""},
+	{900 * time.Millisecond, "Jonas", reacts, "🎂", private, "Aiko starts today."},
+	{1300 * time.Millisecond, "Jonas", says, "Off to the printer. It has feelings.", lobby, ""},
+	{700 * time.Millisecond, "Jonas", leaves, "", lobby, ""},
+	{1500 * time.Millisecond, "Mara", says, "Say something! This is #lobby: anyone on this network can read it.", lobby, ""},
+	{1 * time.Second, "Mara", says, "Jonas, when you are back: bring plats for the cake!", private, ""},
+	{1500 * time.Millisecond, "Mara", edits, "Jonas, when you are back: bring plates for the cake!", private, "Jonas, when you are back"},
+	{4 * time.Second, "Mara", leaves, "", lobby, ""},
+	{1500 * time.Millisecond, "Jonas", comes, "", lobby, ""},
+	{1500 * time.Millisecond, "Jonas", says, "Plates, on it. Mara has gone, and I was away when she wrote that: your device has just handed it to me.", private, "Jonas, when you are back"},
+	{1500 * time.Millisecond, "Jonas", says, "I am back, and so is everything I missed.", lobby, ""},
+	{1500 * time.Millisecond, "Mara", comes, "", lobby, ""},
+	{1500 * time.Millisecond, "Mara", reacts, "👍", private, "Plates, on it."},
 }
 
 // answers are what is said to the first words of the person who watches, wherever
@@ -74,11 +86,11 @@ var answers = map[place][]beat{
 	},
 	direct: {
 		{who: "Mara", text: "Only you and I can read this, on the wire and on both disks. Write /verify to make sure that I am me.", where: direct},
-		{who: "Mara", text: "Your device and mine made the keys for this, and nobody else has them.", where: direct},
+		{who: "Mara", text: "Your device and mine made the keys for this, and nobody else has them. Behind what you write stands how far it has come: ✓✓ read.", where: direct},
 	},
 	private: {
 		{who: "Mara", text: "Lovely. Aiko is not in #cake: her device does not get its keys, nor its name.", where: private},
-		{who: "Jonas", text: "Press F5 to see who is in.", where: private},
+		{who: "Mara", text: "Press F5 to see who is in, and F6 to choose a message: answer it, react, or see who has read it.", where: private},
 	},
 }
 
@@ -160,15 +172,25 @@ func (s *Show) play(ctx context.Context) {
 		defer close(listening)
 		s.listen(ctx, heard)
 	}()
-	vouching := make(chan struct{})
-	mara := s.people["Mara"]
-	go func() {
-		defer close(vouching)
-		s.vouch(ctx, mara)
-	}()
-	defer func() { <-listening; <-vouching }()
+	defer func() { <-listening }()
+	vouched := s.vouching(ctx)
+	defer func() { vouched() }()
 
 	next, answered := 0, map[place]int{}
+	var waiting []place // until who is to answer there is back
+	answer := func(at place) {
+		n := answered[at]
+		if n == len(answers[at]) {
+			return
+		}
+		if s.people[answers[at][n].who] == nil {
+			waiting = append(waiting, at)
+			return
+		}
+		s.reads(ctx, at)
+		s.act(ctx, answers[at][n])
+		answered[at]++
+	}
 	for {
 		var due <-chan time.Time
 		if next < len(script) {
@@ -176,13 +198,24 @@ func (s *Show) play(ctx context.Context) {
 		}
 		select {
 		case <-due:
-			s.act(ctx, script[next])
+			b := script[next]
+			if b.who == "Mara" && b.does == leaves {
+				vouched()
+			}
+			s.act(ctx, b)
+			if b.does == comes {
+				if b.who == "Mara" {
+					vouched = s.vouching(ctx)
+				}
+				back := waiting
+				waiting = nil
+				for _, at := range back {
+					answer(at)
+				}
+			}
 			next++
 		case at := <-heard:
-			if n := answered[at]; n < len(answers[at]) {
-				s.act(ctx, answers[at][n])
-				answered[at]++
-			}
+			answer(at)
 		case <-ctx.Done():
 			return
 		}
@@ -190,28 +223,85 @@ func (s *Show) play(ctx context.Context) {
 }
 
 func (s *Show) act(ctx context.Context, b beat) {
-	switch n := s.people[b.who]; b.does {
+	n, room := s.people[b.who], s.rooms[b.where]
+	if n == nil && b.does != comes {
+		return
+	}
+	switch b.does {
 	case comes:
 		_ = s.enter(ctx, b.who)
 	case leaves:
-		if n != nil {
-			delete(s.people, b.who)
-			_ = s.office.Leave(ctx, n)
-		}
+		delete(s.people, b.who)
+		_ = s.office.Leave(ctx, n)
 	case says:
-		if n == nil {
-			return
-		}
-		room := s.rooms[b.where]
 		_ = n.SetTyping(ctx, room, true)
 		s.pause(ctx, time.Second+time.Duration(len(b.text))*8*time.Millisecond)
-		_, _ = n.Send(ctx, room, chat.Draft{Text: b.text})
+		d := chat.Draft{Text: b.text}
+		if id, ok := s.find(ctx, n, b); ok {
+			d.ReplyTo = &id
+		}
+		_, _ = n.Send(ctx, room, d)
 		_ = n.SetTyping(ctx, room, false)
 	case asks:
-		if me, err := s.you.Me(ctx); err == nil && n != nil {
+		if me, err := s.you.Me(ctx); err == nil {
 			_, _ = n.AddContact(ctx, me.Person, b.text)
 		}
+	case edits:
+		if id, ok := s.find(ctx, n, b); ok {
+			_, _ = n.Edit(ctx, id, b.text)
+		}
+	case reacts:
+		if id, ok := s.find(ctx, n, b); ok {
+			_, _ = n.React(ctx, id, b.text, true)
+		}
 	}
+}
+
+// arriveWithin is how long what somebody answers may take to reach them.
+const arriveWithin = 10 * time.Second
+
+// find returns the message that a beat is about, once whoever acts has it.
+func (s *Show) find(ctx context.Context, n *node.Node, b beat) (id chat.EntryID, ok bool) {
+	if b.to == "" {
+		return id, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, arriveWithin)
+	defer cancel()
+	err := until(ctx, n, func() (bool, error) {
+		page, err := n.Messages(ctx, s.rooms[b.where], api.Page{Limit: api.DefaultPage})
+		for _, m := range page {
+			if strings.Contains(m.Text, b.to) {
+				id = m.ID
+				return true, nil
+			}
+		}
+		return false, err
+	})
+	return id, err == nil
+}
+
+// reads has everybody who is there, and takes part, read what is said somewhere.
+func (s *Show) reads(ctx context.Context, at place) {
+	for _, n := range s.people {
+		page, err := n.Messages(ctx, s.rooms[at], api.Page{Limit: 1})
+		if err == nil && len(page) > 0 { // who is not in it has nothing to read
+			_ = n.MarkRead(ctx, s.rooms[at], page[0].ID)
+		}
+	}
+}
+
+// vouching has Mara vouch for herself, until what it returns is called.
+func (s *Show) vouching(ctx context.Context) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	mara := s.people["Mara"]
+	go func() {
+		defer close(ended)
+		if mara != nil {
+			s.vouch(ctx, mara)
+		}
+	}()
+	return func() { cancel(); <-ended }
 }
 
 // listen reports where the person who watches has written something.
