@@ -21,6 +21,7 @@
 //	opener          Node           Close                      loop; opens envelopes one by one
 //	packer (each)   Node           the envelope is made       store, then loop
 //	sync session    Node           both sides are done        loop, store; its reader and sender end with it
+//	taken           Node           Close                      loop, of what the store has taken
 //	restorer        Node           Close                      store, loop
 //	reopener        Node           Close                      store, loop
 //	restart         Node           Close, which it calls      nobody: this home is another person's now

@@ -1,6 +1,7 @@
 package receipt
 
 import (
+	"crypto/ed25519"
 	"maps"
 	"slices"
 	"testing"
@@ -449,6 +450,22 @@ func TestMarksHaveOneEncoding(t *testing.T) {
 		if got, err := DecodeMarks(b); chat.CodeOf(err) != chat.CodeInvalid {
 			t.Errorf("%s: %v (%v)", name, got, err)
 		}
+	}
+}
+
+func TestAStatementIsSignedAsThePageSays(t *testing.T) {
+	key := keyOf("alice")
+	marks := []byte("\x01\x02\x03\x04\x05\x06\x07\x08\xac\x02") // up to 300
+	s := Sign(key, den, Read, 0x0102030405060708, marks)
+	signed := slices.Concat([]byte("earshot/v1 receipt\x00"), den[:], []byte{3, 1, 2, 3, 4, 5, 6, 7, 8}, marks)
+	if !ed25519.Verify(s.Device[:], signed, s.Sig[:]) {
+		t.Error("it is something else that is signed")
+	}
+	if err := s.Verify(den); err != nil {
+		t.Error(err)
+	}
+	if got, err := DecodeMarks(s.Marks); err != nil || !slices.Equal(got, []Mark{{LogPrefix{1, 2, 3, 4, 5, 6, 7, 8}, 300}}) {
+		t.Errorf("it says %v (%v)", got, err)
 	}
 }
 
