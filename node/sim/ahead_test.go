@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"earshot/chat"
 	"earshot/node/api"
@@ -193,4 +194,45 @@ func TestWhatIsMissingIsCountedUntilItComes(t *testing.T) {
 func factOf(e chat.Event) chat.Cursor {
 	c, _ := chat.Fact(e)
 	return c
+}
+
+// catchesUp waits until so much of a room is unread, asking for what a screen shows all
+// the time, and returns how long the 99th of 100 such requests takes.
+func (d *desk) catchesUp(room chat.RoomID, unread int) time.Duration {
+	d.t.Helper()
+	var took []time.Duration
+	late := time.Now().Add(patience)
+	for {
+		begin := time.Now()
+		r, err := d.FindRoom(d.ctx, room.String())
+		d.must(err)
+		_, err = d.Messages(d.ctx, room, api.Page{Limit: 50})
+		d.must(err)
+		took = append(took, time.Since(begin))
+		if r.Unread == unread {
+			slices.Sort(took)
+			return took[len(took)*99/100]
+		}
+		if begin.After(late) {
+			d.t.Fatalf("%s has %d of %d", d.Name(), r.Unread, unread)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// Whoever has much to catch up with can use their node meanwhile.
+func TestANodeThatCatchesUpAnswersAllTheSame(t *testing.T) {
+	t.Parallel()
+	const lines = 6000
+	o, enter := newOffice(t)
+	ann, ben := enter("Ann"), enter("Ben")
+	befriend(ann, ben)
+	room := ann.chatWith(ben.id()).RoomID
+	ann.tells(room, "before")
+	ben.reads(room, "before")
+	o.leave(ben)
+	ann.talks(room, 0, lines)
+	ben = o.enterAlone(enter, "Ben")
+	o.Net.Heal()
+	inTime(t, "the 99th of 100 requests", ben.catchesUp(room, lines+1), 50*time.Millisecond)
 }
