@@ -91,6 +91,12 @@ func (c *core) ahead(show room.Show) {
 		return
 	}
 	n, id := c.n, show.Records[0].Room
+	shown := room.Shown{Room: id}
+	for i := range list {
+		e := &list[i].Entry
+		shown.Places = append(shown.Places, room.Early{Log: e.Log, Device: e.Device, Person: list[i].Person, Seq: e.Seq, ID: e.ID})
+	}
+	c.rooms.Handle(c.now, shown)
 	n.store.PutEarly(list, func(cursors []chat.Cursor, err error) {
 		if err != nil {
 			n.storeFailed([]chat.RoomID{id}, err)

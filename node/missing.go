@@ -43,7 +43,7 @@ func (c *core) missing(id chat.RoomID) []chat.Missing {
 				who = dev.person.id
 			}
 			// Before a log is open here anybody can say that it is there.
-			if who.IsZero() || c.rooms.Sealed(id) && !c.private.MayWrite(id, who) {
+			if who.IsZero() || c.hidden(who) || c.rooms.Sealed(id) && !c.private.MayWrite(id, who) {
 				continue
 			}
 			m.From = c.people.author(g.Device, who)

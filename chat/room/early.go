@@ -29,7 +29,15 @@ type Show struct {
 	Shares []wire.Entry
 }
 
+// Shown says which of a Show's are shown: they are not missing any more. Those that
+// can't be read yet are.
+type Shown struct {
+	Room   chat.RoomID
+	Places []Early
+}
+
 func (Ahead) isInput() {}
+func (Shown) isInput() {}
 func (Show) isEffect() {}
 
 // Early is the place of an entry that is shown early.
@@ -48,18 +56,32 @@ type early struct {
 	since  time.Time
 }
 
-// noteEarly remembers an entry that is shown early; false if there is no room for it
-// or it was noted before.
-func (r *state) noteEarly(now time.Time, at Early) bool {
-	if _, ok := r.early[at.Log][at.Seq]; ok || r.earlies >= chat.MaxEarly || r.head(at.Log) >= at.Seq {
-		return false
+// mayShow reports whether an entry can be shown early: it was not, and there is room
+// for it beside more others.
+func (r *state) mayShow(en *wire.Entry, more int) bool {
+	_, was := r.early[en.Log][en.Seq]
+	return !was && r.earlies+more < chat.MaxEarly
+}
+
+// noteEarly remembers an entry that is shown early.
+func (r *state) noteEarly(now time.Time, at Early) {
+	if _, was := r.early[at.Log][at.Seq]; was || r.earlies >= chat.MaxEarly || r.head(at.Log) >= at.Seq {
+		return
 	}
 	if r.early[at.Log] == nil {
 		r.early[at.Log] = map[uint64]early{}
 	}
 	r.early[at.Log][at.Seq] = early{at.ID, at.Device, at.Person, now}
 	r.earlies++
-	return true
+}
+
+// shown notes what is shown early.
+func (e *Engine) shown(now time.Time, in Shown) {
+	if r := e.rooms[in.Room]; r != nil && r.entered {
+		for _, at := range in.Places {
+			r.noteEarly(now, at)
+		}
+	}
 }
 
 // ahead takes a page out of order. Each entry has to stand as it would in its place,
@@ -97,7 +119,7 @@ func (e *Engine) ahead(now time.Time, in Ahead) []Effect {
 		case wire.KindKeyShare:
 			show.Shares = append(show.Shares, *en)
 		case wire.KindMessage:
-			if rec, ok := e.early(now, r, en, l.Person); ok {
+			if rec, ok := e.early(now, r, en, l.Person); ok && r.mayShow(en, len(show.Records)) {
 				rec.Name = names[en.Log]
 				show.Records = append(show.Records, rec)
 			}
@@ -147,7 +169,7 @@ func (e *Engine) early(now time.Time, r *state, en *wire.Entry, who chat.PersonI
 			return rec, false // refused when its turn comes
 		}
 	}
-	return rec, r.noteEarly(now, Early{Log: en.Log, Device: en.Device, Person: who, Seq: en.Seq, ID: en.ID})
+	return rec, true
 }
 
 // showWaiting shows what has waited for its predecessor as long as it should.
@@ -160,7 +182,13 @@ func (e *Engine) showWaiting(now time.Time, r *state) []Effect {
 		}
 		for _, at := range sortedSlots(r.pending[id]) {
 			w := r.pending[id][at]
-			if w.shown || at.device != l.Device || now.Sub(w.since) < chat.HoldDeps || w.entry.Kind != wire.KindMessage {
+			if at.device != l.Device {
+				continue
+			}
+			if w.entry.Kind == wire.KindKeyShare {
+				show.Shares = append(show.Shares, w.entry)
+			}
+			if w.shown || now.Sub(w.since) < chat.HoldDeps || w.entry.Kind != wire.KindMessage || !r.mayShow(&w.entry, len(show.Records)) {
 				continue
 			}
 			w.shown = true

@@ -16,6 +16,7 @@ func (m *member) shows(now time.Time, page ...wire.Entry) (out []string) {
 	for _, ef := range m.Handle(now, Ahead{Room: lobby, Entries: page, From: deviceOf("relay")}) {
 		switch ef := ef.(type) {
 		case Show:
+			m.noted(now, ef)
 			for i := range ef.Records {
 				out = append(out, ef.Records[i].Said.Text)
 			}
@@ -26,6 +27,16 @@ func (m *member) shows(now time.Time, page ...wire.Entry) (out []string) {
 		}
 	}
 	return out
+}
+
+// noted says that all of it is shown.
+func (m *member) noted(now time.Time, show Show) {
+	in := Shown{Room: show.Room}
+	for i := range show.Records {
+		e := &show.Records[i].Entry
+		in.Places = append(in.Places, Early{Log: e.Log, Device: e.Device, Person: show.Records[i].Person, Seq: e.Seq, ID: e.ID})
+	}
+	m.Handle(now, in)
 }
 
 func TestWhatComesAheadIsShownOnceAndHeldInItsTurn(t *testing.T) {
@@ -132,6 +143,7 @@ func TestWhatWaitsForItsPredecessorIsShownAfter3Seconds(t *testing.T) {
 	show := func(now time.Time) (n int) {
 		for _, ef := range bob.Handle(now, Tick{}) {
 			if s, ok := ef.(Show); ok {
+				bob.noted(now, s)
 				n += len(s.Records)
 			}
 		}

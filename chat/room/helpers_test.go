@@ -104,6 +104,8 @@ func (m *member) do(now time.Time, in Input) []Record {
 			m.lacks = append(m.lacks, ef)
 		case Fork:
 			m.forks = append(m.forks, ef)
+		case Show:
+			m.noted(now, ef)
 		}
 	}
 	m.stored = append(m.stored, out...)

@@ -286,6 +286,8 @@ func (e *Engine) Handle(now time.Time, in Input) []Effect {
 		out = e.receive(now, in)
 	case Ahead:
 		out = e.ahead(now, in)
+	case Shown:
+		e.shown(now, in)
 	case Settled:
 		e.settled(in)
 	case Recall:
