@@ -312,9 +312,10 @@ func (d *device) live(id chat.RoomID, e wire.Entry, from *device) {
 	if !again {
 		d.flood(id, e, from)
 	}
-	if d.w.cfg.NoDedup && again && d.rooms.Entered(id) {
+	if at, stored := d.disk.at[e.ID]; d.w.cfg.NoDedup && again && stored {
 		c := d.begin()
-		c.records = []record{{Record: room.Record{Room: id, Entry: e}}}
+		c.records = []record{d.disk.records[at]}
+		c.records[0].Mine = false
 		c.end()
 		return
 	}

@@ -131,8 +131,10 @@ func (k *disk) store(r record, careless bool) error {
 	k.at[r.Entry.ID] = len(k.records)
 	k.records = append(k.records, r)
 	k.where[r.Entry.Log] = r.Room
-	k.heads[r.Entry.Log] = room.Log{
-		Log: r.Entry.Log, Device: r.Entry.Device, Person: r.Person, Seq: max(head.Seq, r.Entry.Seq), LastID: r.Entry.ID, HLC: r.Entry.HLC, Sort: r.Sort,
+	if r.Entry.Seq > head.Seq {
+		k.heads[r.Entry.Log] = room.Log{
+			Log: r.Entry.Log, Device: r.Entry.Device, Person: r.Person, Seq: r.Entry.Seq, LastID: r.Entry.ID, HLC: r.Entry.HLC, Sort: r.Sort,
+		}
 	}
 	return nil
 }
