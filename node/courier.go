@@ -295,6 +295,9 @@ func (c *core) wants() []courier.Want {
 	var out []courier.Want
 	absent := map[chat.PersonID]bool{}
 	for _, room := range x.rooms {
+		if !x.carrying && !x.engine.Minds(courier.Key{Room: room.ID, Person: room.With}) {
+			continue
+		}
 		if room.With != (chat.PersonID{}) {
 			if c.maySend(room.With) == nil {
 				if w, ok := c.directWant(room, absent); ok {

@@ -228,6 +228,33 @@ func TestWhatHasArrivedIsTakenBack(t *testing.T) {
 	}
 }
 
+func TestWhoIsMindedIsWhoMayBeServed(t *testing.T) {
+	w := newWorld(t)
+	ann, ben, cat, kim := w.node("Ann"), w.node("Ben"), w.node("Cat"), w.node("Kim")
+	room := w.join("Ann and Ben", true, ann, ben)
+	direct, private := Key{room, ben.person}, Key{Room: chat.RoomID{1}}
+	minds := func(what string, d, p bool) {
+		t.Helper()
+		if ann.e.Minds(direct) != d || ann.e.Minds(private) != p {
+			t.Errorf("%s: %v, %v", what, ann.e.Minds(direct), ann.e.Minds(private))
+		}
+	}
+	minds("alone", false, false)
+	w.meet(ann, ben, Contact)
+	minds("with whom it is for", false, false)
+	w.part(ann, ben)
+	w.meet(ann, cat, Contact)
+	minds("with a contact", true, false)
+	kim.in(Settings{Keeper: true, Space: KeeperSpace})
+	w.meet(ann, kim, Contact)
+	minds("with a keeper", true, true)
+	ann.say(direct, "one")
+	w.pass(20 * time.Second)
+	w.part(ann, cat)
+	w.part(ann, kim)
+	minds("when it is held", true, false)
+}
+
 func TestNothingIsLeftWhileTheyAreHere(t *testing.T) {
 	w := newWorld(t)
 	ann, ben, cat := w.node("Ann"), w.node("Ben"), w.node("Cat")

@@ -113,6 +113,13 @@ func (e *Engine) pack(w Want, now bool) {
 	e.do(ef)
 }
 
+// Minds reports whether it matters now what a recipient lacks: some of it is in an
+// envelope, or somebody is here who may hold it. Who is not minded may be left out of a
+// Survey.
+func (e *Engine) Minds(k Key) bool {
+	return len(e.byKey[k]) > 0 || e.anyCourier(Want{Key: k})
+}
+
 // anyCourier reports whether there is anybody here to leave something with.
 func (e *Engine) anyCourier(w Want) bool {
 	for _, p := range e.peers {

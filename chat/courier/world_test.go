@@ -45,6 +45,7 @@ type node struct {
 	blamed map[*node]int
 	sent   []wire.Frame
 	whole  bool // what comes is whole
+	deaf   bool // hears nothing
 	// receipts says that others learn of what has come.
 	receipts bool
 	saved    map[string]int
@@ -194,7 +195,7 @@ func (n *node) do(ef Effect) {
 			w.t.Errorf("%s sends what can't be read: %v", n.name, err)
 		}
 		later(func() {
-			if _, here := n.near[other]; here {
+			if _, here := n.near[other]; here && !other.deaf {
 				other.in(Heard{Device: n.device, Frame: decoded})
 			}
 		})

@@ -41,6 +41,8 @@ func TestTheSenderLeavesBeforeTheRecipientComesAndAThirdDelivers(t *testing.T) {
 	eventually(t, 10*time.Second, "bob has it", func() bool { return ann.state(before) == "delivered" })
 
 	bob.stop()
+	ann.kill() // so that she goes on in a log of which bob has not even the beginning
+	ann.start()
 	id := ann.says(chat, "while you were away")
 	eventually(t, 40*time.Second, "cat holds it", func() bool { return cat.envelopes() == 1 && ann.state(id) == "held" })
 	ann.stop()
