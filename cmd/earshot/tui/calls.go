@@ -19,7 +19,6 @@ const (
 	sendTimeout = 15 * time.Second // a send waits for the disk (guess)
 	endTimeout  = 2 * time.Second  // for messages under way when the user quits (guess)
 	retryAfter  = time.Second
-	askAgain    = 50 * time.Second // for what no event tells: how much can't be read (guess)
 	pageSize    = 100              // messages: several screens (guess)
 )
 

@@ -255,7 +255,7 @@ func (m *model) onAll(r allMsg) tea.Cmd {
 		m.reload = true
 		return m.retry()
 	}
-	m.lost, m.me, m.lookedAt = "", r.me, m.now()
+	m.lost, m.me = "", r.me
 	m.warnings = slices.Clone(r.me.Warnings)
 	m.who.me = chat.Author{Person: r.me.Person, Name: r.me.Name, Device: r.me.Device}
 	m.who.meet(r.me.Person, r.me.Name)

@@ -52,7 +52,6 @@ type model struct {
 	loaded    bool         // rooms and people were read once
 	loading   bool         // they are being read
 	reload    bool         // read them again when that is done
-	lookedAt  time.Time    // when they were read last
 	viewed    chat.RoomID  // the room that the node was told is on the screen
 	keeper    chat.Keeper
 	syncing   int      // entries received while catching up, 0 when idle

@@ -202,8 +202,13 @@ func TestWhatCannotBeReadIsSaidAndAppearsOnceItCan(t *testing.T) {
 	r := s.m.conv().room
 	r.Unreadable = 2
 	s.f.change(r.RoomID, func(room *chat.Room) { room.Unreadable = 2 })
-	s.f.clock = s.f.clock.Add(time.Minute)
-	s.send(tickMsg{s.m.ticks}) // no event tells how much it is
+	asked := s.f.called("rooms")
+	s.f.clock = s.f.clock.Add(time.Hour)
+	s.send(tickMsg{s.m.ticks})
+	if s.f.called("rooms") != asked {
+		t.Error("the node is asked again by the clock")
+	}
+	s.event(chat.RoomChangedEvent{Room: r})
 	s.want("2 messages can't be read here (yet)")
 	s.press("/unreadable", "enter")
 	s.want("2 messages in #plan can't be read on this device", "newcomers read nothing from before")

@@ -2,7 +2,6 @@ package tui
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -109,17 +108,9 @@ func (m *model) apply(msg tea.Msg) tea.Cmd {
 				}
 			}
 		}
-		if m.sealed() && now.Sub(m.lookedAt) >= askAgain {
-			return tea.Batch(m.tick(), m.refresh())
-		}
 		return m.tick()
 	}
 	return nil
-}
-
-// sealed reports whether there is any room in which something may be unreadable.
-func (m *model) sealed() bool {
-	return slices.ContainsFunc(m.rooms, func(c *conversation) bool { return c.room.Kind.Sealed() && !c.room.Left })
 }
 
 // onRetry tries again what failed.
