@@ -23,6 +23,7 @@
 //	sync session    Node           both sides are done        loop, store; its reader and sender end with it
 //	taken           Node           Close                      loop, of what the store has taken
 //	restorer        Node           Close                      store, loop
+//	setting (each)  Node           the loop has it            store, loop; one for each that was heard
 //	reopener        Node           Close                      store, loop
 //	restart         Node           Close, which it calls      nobody: this home is another person's now
 //	store writer    store.Store    Store.Close, after loop    calls back into feed and outbox

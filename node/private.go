@@ -187,7 +187,7 @@ func (w *change) private(ef private.Effect) {
 func (w *change) append(ef private.Append) {
 	c := w.c
 	before := len(w.messages)
-	w.rooms(c.rooms.Handle(c.now, room.Append{Room: ef.Room, Kind: ef.Kind, Epoch: ef.Epoch, Payload: ef.Payload, Ref: ef.Ref}))
+	w.rooms(c.rooms.Handle(c.now, room.Append{Room: ef.Room, Kind: ef.Kind, Epoch: ef.Epoch, Payload: ef.Payload, After: ef.After, Ref: ef.Ref}))
 	if at := len(w.messages) - 1; at >= before && ef.Shown != 0 {
 		rec := &w.batch.Records[at]
 		w.show(at, w.read(rec.Room, ef.Shown, ef.Plaintext, rec.Entry.Device, rec.Person, rec.Entry.HLC))

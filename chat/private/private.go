@@ -184,7 +184,8 @@ type Append struct {
 	Kind      wire.Kind
 	Epoch     uint64
 	Payload   []byte
-	Ref       uint64 // of the Say that caused it, else 0
+	After     chat.HLC // its clock is to be later than all that was seen of the room, operations too
+	Ref       uint64   // of the Say that caused it, else 0
 	Plaintext []byte
 	Shown     wire.Kind
 }

@@ -85,6 +85,7 @@ func (e *Engine) appendTo(r *conversation, a Append) {
 	if r == nil || !r.entered {
 		return
 	}
+	a.After = r.clock
 	r.clock = r.clock.Next(e.now) + 1
 	e.emit(a)
 }

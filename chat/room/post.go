@@ -55,6 +55,9 @@ func (e *Engine) put(now time.Time, in Append) []Effect {
 	if err != nil {
 		return []Effect{Deny{Ref: in.Ref, Err: err}}
 	}
+	if !ahead(in.After, now) {
+		r.seen = max(r.seen, in.After)
+	}
 	records, err := e.open(now, r)
 	if err != nil {
 		return []Effect{Deny{Ref: in.Ref, Err: err}}

@@ -84,6 +84,7 @@ type Append struct {
 	Kind    wire.Kind // any but KindOpen
 	Epoch   uint64    // of end-to-end encryption; 0 for none
 	Payload []byte
+	After   chat.HLC // its clock is later than this, unless that is ahead
 	Ref     uint64
 }
 

@@ -225,6 +225,10 @@ func (w *writer) openEntry(o *Opening) (chat.Cursor, error) {
 	if o.Text == "" {
 		return 0, nil
 	}
+	// It may have waited for long.
+	if now := time.Now(); o.Content.over(u.hlc, now) || room.keep > 0 && !u.sort.Time().Add(room.keep).After(now) {
+		return 0, w.strip(u.entry)
+	}
 	return w.addMessage(room, &message{
 		device: u.device, id: o.ID, at: place{u.sort, u.log, u.seq}, sent: u.hlc, received: u.received, mine: u.mine, text: o.Text, content: o.Content,
 	})
