@@ -60,7 +60,7 @@ func messageCommands() []command {
 			long: "Make this node a keeper: it holds messages that your contacts bring, for people who\nare away, and hands them on when these come, even if the sender has gone by then.\nIt can read none of them. It is of most use on a machine that is always on: see\n\"Keepers\" in the README for one that starts by itself.",
 			flags: func(c *cobra.Command, o *options) {
 				yesFlag(c, o)
-				c.Flags().StringVar(&o.space, "space", "1G", "give it this much of the disk: a number with K, M, G or T")
+				c.Flags().StringVar(&o.space, "space", "1G", "give it this `SIZE` of the disk: a number with K, M, G or T")
 			},
 		},
 		{name: "keeper off", run: runKeeperOff, flags: yesFlag, short: "Hold messages for others no longer"},
@@ -84,7 +84,7 @@ func messageCommands() []command {
 
 // waitFlags are those of send.
 func waitFlags(c *cobra.Command, o *options) {
-	c.Flags().StringVar(&o.wait, "wait", "", "wait until it is `delivered` to, or read by, everybody it is for")
+	c.Flags().StringVar(&o.wait, "wait", "", "wait until everybody it is for has it, or has read it: `delivered|read`")
 	c.Flags().DurationVar(&o.timeout, "timeout", defaultWait, "with --wait: give up after this `TIME`")
 	c.Flags().StringVar(&o.reply, "reply", "", "answer the message with this `ID`")
 	_ = c.RegisterFlagCompletionFunc("wait", cobra.FixedCompletions([]string{chat.StateDelivered, chat.StateRead}, cobra.ShellCompDirectiveNoFileComp)) // fails for an unknown flag only

@@ -19,7 +19,7 @@ const (
 	sendTimeout = 15 * time.Second // a send waits for the disk (guess)
 	endTimeout  = 2 * time.Second  // for messages under way when the user quits (guess)
 	retryAfter  = time.Second
-	pageSize    = 100              // messages: several screens (guess)
+	pageSize    = 100 // messages: several screens (guess)
 )
 
 type (
