@@ -37,7 +37,6 @@ type couriers struct {
 	links    map[chat.DeviceID]*courierLink
 	early    map[chat.DeviceID][]wire.Frame
 	met      map[chat.DeviceID]bool
-	away     map[chat.PersonID]time.Time // since when they have been out of reach
 	surveyAt time.Time                   // zero while offline
 	rooms    []courier.Room              // as the engine was last told
 	unsaved  map[courier.ID][]byte       // own envelopes on their way to the disk
@@ -51,7 +50,7 @@ func (n *Node) newCouriers(ctx context.Context, now time.Time) (*couriers, error
 	x := &couriers{
 		engine: courier.New(courier.Config{Device: n.device, Person: n.person, Random: rand.Reader}),
 		links:  map[chat.DeviceID]*courierLink{}, early: map[chat.DeviceID][]wire.Frame{}, met: map[chat.DeviceID]bool{},
-		away: map[chat.PersonID]time.Time{}, unsaved: map[courier.ID][]byte{}, judged: map[courier.ID]chan carriedIn{},
+		unsaved: map[courier.ID][]byte{}, judged: map[courier.ID]chan carriedIn{},
 	}
 	restore, err := n.loadCouriers(ctx)
 	if err != nil {
@@ -293,57 +292,53 @@ func (c *core) heardCourier(d chat.DeviceID, f wire.Frame) {
 func (c *core) wants() []courier.Want {
 	x := c.couriers
 	var out []courier.Want
-	absent := map[chat.PersonID]bool{}
 	for _, room := range x.rooms {
 		if !x.carrying && !x.engine.Minds(courier.Key{Room: room.ID, Person: room.With}) {
 			continue
 		}
 		if room.With != (chat.PersonID{}) {
 			if c.maySend(room.With) == nil {
-				if w, ok := c.directWant(room, absent); ok {
+				if w, ok := c.directWant(room); ok {
 					out = append(out, w)
 				}
 			}
-		} else if w, ok := c.roomWant(room, absent); ok {
+		} else if w, ok := c.roomWant(room); ok {
 			out = append(out, w)
-		}
-	}
-	for who := range x.away {
-		if !absent[who] {
-			delete(x.away, who)
 		}
 	}
 	return out
 }
 
-// reachable reports whether somebody is here, or was until just now. Who is not is
-// noted in absent.
-func (c *core) reachable(who chat.PersonID, absent map[chat.PersonID]bool) bool {
+// reachable reports whether somebody is here, or was until just now, as far as this
+// node has been there to see.
+func (c *core) reachable(who chat.PersonID) bool {
 	for d, nb := range c.neighbours {
 		if nb.hears() && nb.cert.Person() == who && !c.revokedBy(who, d) {
 			return true
 		}
 	}
-	absent[who] = true
-	since, known := c.couriers.away[who]
-	if !known {
-		since = c.now
-		c.couriers.away[who] = since
+	last := c.n.started
+	if p := c.people.persons[who]; p != nil {
+		for _, d := range p.devices {
+			if d.lastSeen.After(last) && !d.lastSeen.After(c.now) && !c.revokedBy(who, d.id) {
+				last = d.lastSeen
+			}
+		}
 	}
-	return c.now.Sub(since) < awayFor
+	return c.now.Sub(last) < awayFor
 }
 
-func (c *core) directWant(room courier.Room, absent map[chat.PersonID]bool) (courier.Want, bool) {
+func (c *core) directWant(room courier.Room) (courier.Want, bool) {
 	w := courier.Want{Key: courier.Key{Room: room.ID, Person: room.With}}
 	w.Ranges = c.lacks(room.ID, func(log chat.LogID) uint64 { return c.heldBy(room.ID, room.With, log) })
 	if len(w.Ranges) == 0 {
 		return w, false
 	}
-	w.Reachable = c.reachable(room.With, absent)
+	w.Reachable = c.reachable(room.With)
 	return w, true
 }
 
-func (c *core) roomWant(room courier.Room, absent map[chat.PersonID]bool) (courier.Want, bool) {
+func (c *core) roomWant(room courier.Room) (courier.Want, bool) {
 	w := courier.Want{Key: courier.Key{Room: room.ID}, Insiders: map[chat.PersonID]bool{}, Reachable: true}
 	info, ok := c.private.Info(room.ID)
 	if !ok {
@@ -365,7 +360,7 @@ func (c *core) roomWant(room courier.Room, absent map[chat.PersonID]bool) (couri
 		return w, false
 	}
 	for _, m := range info.Members {
-		if m.Person != c.n.person && !c.reachable(m.Person, absent) {
+		if m.Person != c.n.person && !c.reachable(m.Person) {
 			w.Reachable = false
 		}
 	}
