@@ -106,7 +106,7 @@ type carriedFile struct {
 }
 
 // stickSees says what a finder learns.
-const stickSees = "Whoever finds it sees how many there are, how large and how old they are, and the ids of the devices that sealed them; not what they say, nor for whom they are."
+const stickSees = "Whoever finds it sees how many there are, about how large, of when, and who sealed them: the ids of person and device, and what the device is called; not what they say, nor for whom they are."
 
 func runCarryOut(ctx context.Context, a *app, args []string) error {
 	file := args[0]

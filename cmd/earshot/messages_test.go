@@ -135,7 +135,7 @@ func TestErrorsAboutMessagesSayWhatToDo(t *testing.T) {
 		want string
 	}{
 		{exitNotFound, []string{"message", "zzzzzz"}, "earshot history"},
-		{exitNotFound, []string{"message", "abc"}, "first 6 characters"},
+		{exitUsage, []string{"message", "abc"}, "first 6 characters"},
 		{exitRefused, []string{"edit", theirs, "yours"}, "Only they can change it"},
 		{exitRefused, []string{"delete", theirs, "--yes"}, "admins"},
 		{exitUsage, []string{"delete", mine}, "has read it"},

@@ -176,7 +176,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"a long code", "POST", "/v1/devices/join", `{"code":"` + strings.Repeat("1", 5000) + `"}`, nil, 413, chat.CodeTooLong},
 		{"no such device", "POST", "/v1/devices/phone/revoke", `{}`, nil, 404, chat.CodeNotFound},
 		{"an unknown message's story", "GET", "/v1/messages/" + id, "", nil, 404, chat.CodeNotFound},
-		{"too little of a message's id", "GET", "/v1/messages/abc", "", nil, 404, chat.CodeNotFound},
+		{"too little of a message's id", "GET", "/v1/messages/abc", "", nil, 400, chat.CodeBadID},
 		{"an edit in plain text", "PATCH", "/v1/messages/" + id, `{"text":"x"}`, []string{"Content-Type: text/plain"}, 400, chat.CodeUsage},
 		{"an edit of a form", "PATCH", "/v1/messages/" + id, `{"text":"x"}`, []string{"Sec-Fetch-Site: cross-site"}, 403, chat.CodeDenied},
 		{"a long sign", "PUT", "/v1/messages/" + said + "/reactions/" + strings.Repeat("x", 65), `{}`, []string{"Content-Type: application/json"}, 413, chat.CodeTooLong},

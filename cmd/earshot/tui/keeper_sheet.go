@@ -36,7 +36,7 @@ func (m *model) openKeeper() tea.Cmd {
 	}
 	p.build = func() content {
 		c := content{text: []para{
-			plain("What you write to somebody who is away waits here and, sealed, with people you know; it arrives when any of them meets them, even if you have gone. Those who hold it can't read it."), plain(""),
+			plain("What you write to somebody who is away waits here and, sealed, with people you know; it arrives when any of these meets them, even if you have gone. Who holds it can't read it."), plain(""),
 		}}
 		if !known {
 			return content{text: append(c.text, plain("Asking the node"+m.glyphs.pending))}

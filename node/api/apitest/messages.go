@@ -331,7 +331,7 @@ func (n *Node) FindMessage(_ context.Context, ref string) (chat.EntryID, error) 
 		return chat.EntryID{}, n.fail
 	}
 	if _, err := chat.ParseEntryID(ref); err != nil && len(ref) < minPrefix {
-		return chat.EntryID{}, chat.Errorf(chat.CodeNotFound, "There is no message %.60q. Give its id, or at least the first %d characters of it.", ref, minPrefix)
+		return chat.EntryID{}, chat.Errorf(chat.CodeBadID, "%.60q is no message. Give its id, or at least the first %d characters of it.", ref, minPrefix)
 	}
 	var found []chat.EntryID
 	for _, r := range slices.Concat(n.rooms, n.left) {

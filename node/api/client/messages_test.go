@@ -81,9 +81,9 @@ func TestTheStoryOfAMessage(t *testing.T) {
 	if m, err := c.Message(ctx, id); err != nil || m.Text != "" || len(m.Revisions) != 0 || m.RemovedOn != 2 || m.RemovedOf != 3 {
 		t.Errorf("a removed message: %+v, %v", m, err)
 	}
-	for _, ref := range []string{"", ".", "..", "a/b", "abc"} {
+	for ref, want := range map[string]chat.Code{"": chat.CodeNotFound, ".": chat.CodeNotFound, "..": chat.CodeNotFound, "a/b": chat.CodeBadID, "abc": chat.CodeBadID, "aaaaaaaa": chat.CodeNotFound} {
 		_, err := c.Message(ctx, ref)
-		wantCode(t, "Message "+ref, err, chat.CodeNotFound)
+		wantCode(t, "Message "+ref, err, want)
 	}
 	_, err = c.React(ctx, id, "..", true)
 	wantCode(t, "dots as a reaction", err, chat.CodeUsage)
