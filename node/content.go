@@ -200,21 +200,7 @@ func (n *Node) tellChanges(ctx context.Context, m *chat.MessageDetail) (err erro
 	if err != nil || !ok {
 		return err
 	}
-	return n.do(ctx, func(c *core) {
-		info, ok := c.private.Info(m.RoomID)
-		if !ok || !info.Entered { // of an open room nobody says what they hold
-			return
-		}
-		s := store.Stand{Room: m.RoomID, Log: log, Seq: seq}
-		for _, p := range info.Members {
-			for _, d := range c.private.InUse(p.Person) {
-				m.RemovedOf++
-				if d == n.device || c.holdsNow(s, p.Person, d) {
-					m.RemovedOn++
-				}
-			}
-		}
-	})
+	return n.do(ctx, func(c *core) { m.RemovedOn, m.RemovedOf = c.removedOn(m.RoomID, log, seq) })
 }
 
 // signed returns a message as faces are told it.

@@ -9,6 +9,7 @@ import (
 
 	"earshot/chat"
 	"earshot/chat/identity"
+	"earshot/chat/receipt"
 	"earshot/node/store"
 )
 
@@ -89,18 +90,6 @@ func (n *Node) Message(ctx context.Context, id chat.EntryID) (chat.MessageDetail
 	if err != nil {
 		return chat.MessageDetail{}, err
 	}
-	if out.Revisions, err = n.store.Revisions(ctx, id); err != nil {
-		return chat.MessageDetail{}, err
-	}
-	log, seq, removed, err := n.store.RemovalOf(ctx, m.RoomID, id)
-	if err != nil {
-		return chat.MessageDetail{}, err
-	}
-	if removed {
-		if err := n.do(ctx, func(c *core) { out.RemovedOn, out.RemovedOf = c.removedOn(m.RoomID, log, seq) }); err != nil {
-			return chat.MessageDetail{}, err
-		}
-	}
 	s, ok := stands[id]
 	if !ok || !m.Mine {
 		return out, nil
@@ -113,11 +102,17 @@ func (n *Node) Message(ctx context.Context, id chat.EntryID) (chat.MessageDetail
 		return chat.MessageDetail{}, err
 	}
 	err = n.do(ctx, func(c *core) {
-		if out.State = c.stateOf(s); out.State == nil {
-			return
+		if !c.sealed(s.Room) {
+			return // it is for nobody in particular
 		}
-		out.Recipients = c.recipients(s, steps)
-		out.Holders = c.holders(s, steps)
+		w, audience := c.whereabouts(s.Room), c.audienceOf(s)
+		out.State, out.Holders = w.state(s), w.holders(s, audience)
+		out.Recipients = w.recipients(s, audience, steps, len(out.Holders) > 0)
+		for i := range out.Holders {
+			if h := &out.Holders[i]; h.Since.IsZero() {
+				h.Since = learnt(steps, h.Device, false)
+			}
+		}
 	})
 	return out, err
 }
@@ -138,33 +133,105 @@ func (n *Node) states(ctx context.Context, list []chat.Message) error {
 		return err
 	}
 	return n.do(ctx, func(c *core) {
+		rooms := map[chat.RoomID]*whereabouts{}
 		for i := range list {
-			if s, ok := stands[list[i].ID]; ok && list[i].Mine {
-				list[i].State = c.stateOf(s)
+			s, ok := stands[list[i].ID]
+			if !ok || !list[i].Mine || !c.sealed(s.Room) {
+				continue
 			}
+			if rooms[s.Room] == nil {
+				rooms[s.Room] = c.whereabouts(s.Room)
+			}
+			list[i].State = rooms[s.Room].state(s)
 		}
 	})
 }
 
-// progress is how far a message has come with one person.
-type progress struct {
-	person          chat.PersonID
-	delivered, read bool
+// whereabouts is how far devices hold and have read one sealed room, for a look at
+// several messages. The loop owns it for as long as that takes.
+type whereabouts struct {
+	c    *core
+	room chat.RoomID
+	said []receipt.Speaker // devices that have said anything
+	logs map[chat.LogID]*logWhere
 }
 
-// stateOf sums up where a message of one's own is, nil where nobody in particular is to
-// get it.
-func (c *core) stateOf(s store.Stand) *chat.MessageState {
-	if !c.sealed(s.Room) {
-		return nil
+// logWhere is the same of one log.
+type logWhere struct {
+	people  map[chat.PersonID]*reach
+	devices []deviceReach
+}
+
+// reach is up to which entry a log has come.
+type reach struct{ held, read uint64 }
+
+type deviceReach struct {
+	receipt.Speaker
+	reach
+}
+
+func (c *core) whereabouts(id chat.RoomID) *whereabouts {
+	return &whereabouts{c: c, room: id, said: c.receipts.engine.Devices(id), logs: map[chat.LogID]*logWhere{}}
+}
+
+func (w *whereabouts) log(log chat.LogID) *logWhere {
+	l := w.logs[log]
+	if l != nil {
+		return l
 	}
-	out := &chat.MessageState{State: chat.StateHere, Held: len(c.holding(s))}
-	for _, p := range c.progressOf(s) {
-		out.Of++
-		if p.delivered {
+	l = &logWhere{people: map[chat.PersonID]*reach{}}
+	w.logs[log] = l
+	for _, sp := range w.said {
+		r := reach{read: w.c.receipts.engine.HasRead(w.room, sp.Device, log)}
+		// Who has a revoked device is not the person that it was of.
+		if !w.c.revokedDevice(sp.Person, sp.Device) {
+			r.held = max(w.c.receipts.holds(w.room, sp.Device, log), r.read)
+		}
+		l.devices = append(l.devices, deviceReach{sp, r})
+		p := l.people[sp.Person]
+		if p == nil {
+			p = &reach{}
+			l.people[sp.Person] = p
+		}
+		p.held, p.read = max(p.held, r.held, r.read), max(p.read, r.read)
+	}
+	return l
+}
+
+func (c *core) revokedDevice(who chat.PersonID, d chat.DeviceID) bool {
+	if who == c.n.person {
+		return c.own.registry.Standing(d) == identity.Revoked
+	}
+	return c.revokedBy(who, d)
+}
+
+// of returns how far a message has come with a person.
+func (w *whereabouts) of(s store.Stand, who chat.PersonID) (delivered, read bool) {
+	if p := w.log(s.Log).people[who]; p != nil {
+		return p.held >= s.Seq, p.read >= s.Seq
+	}
+	return false, false
+}
+
+// audienceOf returns whom a message is for: the other one of a direct chat, or whoever
+// is in the room and was when it was said, by the clocks of both.
+func (c *core) audienceOf(s store.Stand) []chat.PersonID {
+	if row, ok := c.rows[s.Room]; ok && row.Person != nil {
+		return []chat.PersonID{*row.Person}
+	}
+	return c.private.InSince(s.Room, s.Sent)
+}
+
+// state sums up where a message of one's own is.
+func (w *whereabouts) state(s store.Stand) *chat.MessageState {
+	audience := w.c.audienceOf(s)
+	out := &chat.MessageState{State: chat.StateHere, Of: len(audience), Held: len(w.holders(s, audience))}
+	for _, who := range audience {
+		delivered, read := w.of(s, who)
+		if delivered {
 			out.Delivered++
 		}
-		if p.read {
+		if read {
 			out.Read++
 		}
 	}
@@ -179,64 +246,23 @@ func (c *core) stateOf(s store.Stand) *chat.MessageState {
 	return out
 }
 
-// audienceOf returns whom a message is for: the other one of a direct chat, or whoever
-// is in the room and was when it was said, by the clocks of both.
-func (c *core) audienceOf(s store.Stand) []chat.PersonID {
-	if row, ok := c.rows[s.Room]; ok && row.Person != nil {
-		return []chat.PersonID{*row.Person}
-	}
-	return c.private.InSince(s.Room, s.Sent)
-}
-
-func (c *core) progressOf(s store.Stand) (out []progress) {
-	for _, who := range c.audienceOf(s) {
-		p := progress{person: who}
-		for _, d := range c.speakers(s.Room, who) {
-			read := c.receipts.engine.HasRead(s.Room, d, s.Log) >= s.Seq
-			p.read = p.read || read
-			p.delivered = p.delivered || read || c.holdsNow(s, who, d)
-		}
-		out = append(out, p)
-	}
-	return out
-}
-
-// holdsNow reports whether a device has said that it holds an entry. Who has a revoked
-// device is not the person that it was of.
-func (c *core) holdsNow(s store.Stand, who chat.PersonID, d chat.DeviceID) bool {
-	return !c.revokedDevice(who, d) && c.receipts.holds(s.Room, d, s.Log) >= s.Seq
-}
-
-func (c *core) revokedDevice(who chat.PersonID, d chat.DeviceID) bool {
-	if who == c.n.person {
-		return c.own.registry.Standing(d) == identity.Revoked
-	}
-	return c.revokedBy(who, d)
-}
-
-// speakers returns the devices of a person that have said anything about a room.
-func (c *core) speakers(id chat.RoomID, who chat.PersonID) (out []chat.DeviceID) {
-	for _, sp := range c.receipts.engine.Devices(id) {
-		if sp.Person == who {
-			out = append(out, sp.Device)
-		}
-	}
-	return out
-}
-
-// holding returns what holds an entry for whom it is for, beside this device: devices
+// holders returns what holds an entry for whom it is for, beside this device: devices
 // that have said so, and couriers.
-func (c *core) holding(s store.Stand) (out []chat.Holder) {
-	audience := c.audienceOf(s)
-	for _, sp := range c.receipts.engine.Devices(s.Room) {
-		if sp.Device == c.n.device || slices.Contains(audience, sp.Person) || !c.holdsNow(s, sp.Person, sp.Device) {
+func (w *whereabouts) holders(s store.Stand, audience []chat.PersonID) (out []chat.Holder) {
+	c := w.c
+	recipients := make(map[chat.PersonID]bool, len(audience))
+	for _, who := range audience {
+		recipients[who] = true
+	}
+	for _, d := range w.log(s.Log).devices {
+		if d.Device == c.n.device || d.held < s.Seq || recipients[d.Person] {
 			continue
 		}
 		kind := "member"
-		if sp.Person == c.n.person {
+		if d.Person == c.n.person {
 			kind = "own"
 		}
-		out = append(out, chat.Holder{Person: sp.Person, Name: c.displayName(sp.Person), Device: sp.Device, Kind: kind})
+		out = append(out, chat.Holder{Person: d.Person, Name: c.displayName(d.Person), Device: d.Device, Kind: kind})
 	}
 	for _, h := range c.courierHolders(s.Room, s.Log, s.Seq) {
 		if !slices.ContainsFunc(out, func(other chat.Holder) bool { return other.Device == h.Device }) {
@@ -257,53 +283,47 @@ func learnt(steps []store.ReceiptStep, d chat.DeviceID, read bool) time.Time {
 	return time.Time{}
 }
 
-func (c *core) holders(s store.Stand, steps []store.ReceiptStep) []chat.Holder {
-	out := c.holding(s)
-	for i := range out {
-		if out[i].Since.IsZero() {
-			out[i].Since = learnt(steps, out[i].Device, false)
-		}
-	}
-	return out
-}
-
 // recipients tells of everybody whom a message is for, in the order of their names.
-func (c *core) recipients(s store.Stand, steps []store.ReceiptStep) []chat.Recipient {
+func (w *whereabouts) recipients(s store.Stand, audience []chat.PersonID, steps []store.ReceiptStep, held bool) []chat.Recipient {
+	c := w.c
 	out := []chat.Recipient{}
-	held := len(c.holding(s)) > 0
-	for _, p := range c.progressOf(s) {
-		r := chat.Recipient{Person: p.person, Name: c.displayName(p.person), State: chat.StateHere}
+	for _, who := range audience {
+		r := chat.Recipient{Person: who, Name: c.displayName(who), State: chat.StateHere}
 		if held {
 			r.State = chat.StateHeld
 		}
-		devices := c.private.InUse(p.person)
-		for _, d := range c.speakers(s.Room, p.person) {
-			if !slices.Contains(devices, d) && !c.revokedDevice(p.person, d) {
-				devices = append(devices, d)
+		reached := map[chat.DeviceID]reach{}
+		for _, d := range w.log(s.Log).devices {
+			if d.Person == who {
+				reached[d.Device] = d.reach
+			}
+		}
+		devices := c.private.InUse(who)
+		for _, sp := range w.said {
+			if sp.Person == who && !slices.Contains(devices, sp.Device) && !c.revokedDevice(who, sp.Device) {
+				devices = append(devices, sp.Device)
 			}
 		}
 		for _, d := range devices {
-			ds := chat.DeviceState{Device: d, Holds: c.holdsNow(s, p.person, d) || c.receipts.engine.HasRead(s.Room, d, s.Log) >= s.Seq}
+			ds := chat.DeviceState{Device: d, Holds: reached[d].held >= s.Seq}
 			if ds.Holds {
 				ds.At = earliest(learnt(steps, d, false), learnt(steps, d, true))
 			}
 			r.Devices = append(r.Devices, ds)
 		}
-		switch {
-		case p.read:
+		switch delivered, read := w.of(s, who); {
+		case read:
 			r.State = chat.StateRead
-			for _, st := range steps {
-				if st.Read && slices.Contains(c.speakers(s.Room, p.person), st.Device) {
-					r.At = earliest(r.At, st.At)
-				}
+			for d := range reached {
+				r.At = earliest(r.At, learnt(steps, d, true))
 			}
-		case p.delivered:
+		case delivered:
 			r.State = chat.StateDelivered
-			for _, ds := range r.Devices {
-				r.At = earliest(r.At, ds.At)
+			for d := range reached {
+				r.At = earliest(r.At, learnt(steps, d, false))
 			}
 		default:
-			r.Why = c.whyNot(s.Room, p.person, devices)
+			r.Why = c.whyNot(s.Room, who, devices)
 		}
 		out = append(out, r)
 	}
@@ -355,7 +375,7 @@ func (c *core) whyNot(id chat.RoomID, who chat.PersonID, devices []chat.DeviceID
 // the entry by which a message was removed: who has it has removed it.
 func (c *core) removedOn(id chat.RoomID, log chat.LogID, seq uint64) (on, of int) {
 	info, ok := c.private.Info(id)
-	if !ok {
+	if !ok || !info.Entered { // of an open room nobody says what they hold
 		return 0, 0
 	}
 	var author chat.DeviceID
@@ -367,7 +387,7 @@ func (c *core) removedOn(id chat.RoomID, log chat.LogID, seq uint64) (on, of int
 	for _, m := range info.Members {
 		for _, d := range c.private.InUse(m.Person) {
 			of++
-			if d == c.n.device || d == author || c.receipts.holds(id, d, log) >= seq {
+			if d == c.n.device || d == author || !c.revokedDevice(m.Person, d) && c.receipts.holds(id, d, log) >= seq {
 				on++
 			}
 		}

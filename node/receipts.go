@@ -213,18 +213,15 @@ func (c *core) readKind(id chat.RoomID) receipt.Kind {
 	return receipt.Read
 }
 
-// receipt hands an input to the engine and carries out what it wants.
-func (c *core) receipt(in receipt.Input) {
-	c.writeReceipt(in)
-}
-
 // writeReceipts returns what this device says of a room, to be brought to a person
 // there by somebody else.
 func (c *core) writeReceipts(id chat.RoomID, to chat.PersonID) []receipt.Statement {
-	return c.writeReceipt(receipt.Write{Room: id, To: to})
+	return c.receipt(receipt.Write{Room: id, To: to})
 }
 
-func (c *core) writeReceipt(in receipt.Input) (written []receipt.Statement) {
+// receipt hands an input to the engine and carries out what it wants. It returns what
+// was written, where that was asked for.
+func (c *core) receipt(in receipt.Input) (written []receipt.Statement) {
 	var lost []chat.DeviceID
 	for _, ef := range c.receipts.engine.Handle(c.now, in) {
 		switch ef := ef.(type) {
@@ -379,18 +376,18 @@ func (c *core) storeReceipts() {
 	r.steps, r.keptAt = nil, c.now
 }
 
-// settleReceipts returns when what was told of others is stored.
+// settleReceipts returns when what was told of others is stored, or can't be.
 func (n *Node) settleReceipts(ctx context.Context) error {
-	stored := make(chan error, 1)
+	stored := make(chan struct{})
 	if err := n.do(ctx, func(c *core) {
 		c.storeReceipts()
-		n.store.PutReceipts(nil, nil, func(err error) { stored <- err })
+		n.store.PutReceipts(nil, nil, func(error) { close(stored) })
 	}); err != nil {
 		return err
 	}
 	select {
-	case err := <-stored:
-		return err
+	case <-stored:
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}

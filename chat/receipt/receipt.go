@@ -403,10 +403,13 @@ func (e *Engine) Devices(id chat.RoomID) (out []Speaker) {
 	if r == nil {
 		return nil
 	}
+	who := make(map[chat.DeviceID]chat.PersonID, len(r.devices))
 	for k, s := range r.slots {
-		if !slices.ContainsFunc(out, func(sp Speaker) bool { return sp.Device == k.device }) {
-			out = append(out, Speaker{k.device, s.person})
-		}
+		who[k.device] = s.person
+	}
+	out = make([]Speaker, 0, len(who))
+	for d, p := range who {
+		out = append(out, Speaker{d, p})
 	}
 	slices.SortFunc(out, func(a, b Speaker) int { return bytes.Compare(a.Device[:], b.Device[:]) })
 	return out
