@@ -78,6 +78,8 @@ func (n *Node) publishFacts(facts []fact) {
 // asked in the writer's goroutine, which reads never wait for. One that is not there
 // any more is of a message that has changed again: that is told next.
 func (n *Node) publishStored(cursors []chat.Cursor) {
+	var fewer []chat.RoomID // rooms where less may be unread
+	defer func() { n.tellUnread(fewer) }()
 	for len(cursors) > 0 {
 		facts, err := n.store.Facts(n.ctx, cursors[0]-1, len(cursors))
 		if err != nil {
@@ -91,11 +93,32 @@ func (n *Node) publishStored(cursors []chat.Cursor) {
 		var last chat.Cursor
 		for _, ev := range facts {
 			last, _ = chat.Fact(ev)
-			if _, ok := slices.BinarySearch(cursors, last); ok {
-				n.feed.Publish(ev)
+			if _, ok := slices.BinarySearch(cursors, last); !ok {
+				continue
+			}
+			n.feed.Publish(ev)
+			if e, ok := ev.(chat.MessageChangedEvent); ok && e.Removed != nil && !e.Mine && !slices.Contains(fewer, e.RoomID) {
+				fewer = append(fewer, e.RoomID)
 			}
 		}
 		at, _ := slices.BinarySearch(cursors, last+1)
 		cursors = cursors[at:]
+	}
+}
+
+// tellUnread tells faces how much is unread in rooms.
+func (n *Node) tellUnread(ids []chat.RoomID) {
+	if len(ids) == 0 {
+		return
+	}
+	rows, err := n.store.Rooms(n.ctx)
+	if err != nil {
+		n.rarely("facts", slog.LevelError, "reading what is unread failed", "err", err)
+		return
+	}
+	for i := range rows {
+		if r := &rows[i]; slices.Contains(ids, r.Room) {
+			n.feed.Publish(chat.ReadEvent{Room: r.Name, RoomID: r.Room, Unread: r.Unread, ReadUpTo: r.ReadUpTo})
+		}
 	}
 }

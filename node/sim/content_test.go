@@ -160,6 +160,10 @@ func TestChangesOfMessagesAreFacts(t *testing.T) {
 	before := changed(ben, "the edit", func(m chat.Message) bool { return m.Text == "hello, all" && m.Reactions[0].Mine })
 	ann.removes(m.ID)
 	after := changed(ben, "the removal", func(m chat.Message) bool { return m.Removed != nil && m.Removed.By.Name == "Ann" })
+	ben.await("that it is not unread", func(ev chat.Event) bool {
+		e, ok := ev.(chat.ReadEvent)
+		return ok && e.RoomID == lobby && e.Unread == 0
+	})
 	if after <= before {
 		t.Errorf("the removal is %d, after %d", after, before)
 	}
