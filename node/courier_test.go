@@ -45,6 +45,33 @@ func TestFramesBeforeTheHelloAreBounded(t *testing.T) {
 	}
 }
 
+// endless is a file without end.
+type endless struct {
+	head, then []byte
+	read       int
+}
+
+func (e *endless) Read(b []byte) (int, error) {
+	for i := range b {
+		if e.read < len(e.head) {
+			b[i] = e.head[e.read]
+		} else {
+			b[i] = e.then[(e.read-len(e.head))%len(e.then)]
+		}
+		e.read++
+	}
+	return len(b), nil
+}
+
+func TestAFileWithoutEndIsNotReadForEver(t *testing.T) {
+	file := &endless{head: []byte(carryMagic), then: []byte{0, 0, 0, 1, 200}} // frames of the future
+	frames := 0
+	err := readCarried(file, func(wire.Frame) error { frames++; return nil })
+	if chat.CodeOf(err) != chat.CodeInvalid || frames != maxCarried {
+		t.Errorf("%d frames are read: %v", frames, err)
+	}
+}
+
 // What the store is given of envelopes is what comes back.
 func TestWhatIsKnownOfEnvelopesOutlivesARestart(t *testing.T) {
 	at := moment(1_767_225_600_000_000)

@@ -351,16 +351,24 @@ func (e *Engine) taken(p *peer, f wire.Taken) {
 // note remembers a proof until its depositor has it. Those that would expire first go
 // for it.
 func (e *Engine) note(pr Proof) {
-	of := slices.DeleteFunc(sortedKeys(e.proofs, compareIDs), func(id ID) bool { return e.proofs[id].Device != pr.Device })
-	if len(of) < ProofsOf && len(e.proofs) < MaxProofs {
-		of = nil
-	} else if len(of) < ProofsOf {
-		of = sortedKeys(e.proofs, compareIDs)
+	of := 0
+	for _, other := range e.proofs {
+		if other.Device == pr.Device {
+			of++
+		}
 	}
-	if len(of) > 0 {
-		first := slices.MinFunc(of, func(a, b ID) int { return e.proofs[a].Expires.Compare(e.proofs[b].Expires) })
-		delete(e.proofs, first)
-		e.do(Drop{Proof: first})
+	if of >= ProofsOf || len(e.proofs) >= MaxProofs {
+		var first *Proof
+		for _, p := range e.proofs {
+			if of >= ProofsOf && p.Device != pr.Device {
+				continue
+			}
+			if first == nil || cmp.Or(p.Expires.Compare(first.Expires), compareIDs(p.ID, first.ID)) < 0 {
+				first = p
+			}
+		}
+		delete(e.proofs, first.ID)
+		e.do(Drop{Proof: first.ID})
 	}
 	e.proofs[pr.ID] = &pr
 	e.do(Save{Proof: &pr})
