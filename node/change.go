@@ -9,6 +9,7 @@ import (
 
 	"earshot/chat"
 	"earshot/chat/catchup"
+	"earshot/chat/private"
 	"earshot/chat/room"
 	"earshot/chat/wire"
 	"earshot/node/store"
@@ -133,7 +134,12 @@ func (w *change) record(r *room.Record) {
 	switch {
 	case r.Entry.Payload == nil && r.Entry.Kind.Removable():
 		rec := &w.batch.Records[at]
-		rec.Unopened, rec.Reason, w.stripped = true, store.Stripped, true
+		if rec.Unopened = true; c.rooms.Sealed(r.Room) && c.private.Predates(r.Room, r.Entry.HLC) {
+			// Nor could why it was removed be read here.
+			rec.Reason, rec.Quiet = string(private.BeforeJoining), true
+		} else {
+			rec.Reason, w.stripped = store.Stripped, true
+		}
 	case !c.rooms.Sealed(r.Room):
 		w.show(at, r.Said)
 	case r.Mine: // by the private engine, which says what it reads

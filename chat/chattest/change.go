@@ -17,6 +17,7 @@ type change struct {
 	records  []record
 	state    []private.Persist
 	openings []private.Opened   // of entries that were stored before
+	filled   []filling          // payloads that came later
 	unopened []private.Unopened // likewise
 	letters  []private.Send
 	retries  []private.Retry
@@ -33,6 +34,8 @@ type record struct {
 	room.Record
 	said     content.Said // to people, as far as it is open
 	unopened *private.Unopened
+	stripped bool // it came without its payload
+	tries    int  // how often that was asked for
 }
 
 // postRef is what engines call the post of a change: there is but one.
@@ -76,6 +79,8 @@ func (c *change) record(r room.Record) {
 	c.records = append(c.records, record{Record: r, said: r.Said})
 	switch {
 	case r.Entry.Payload == nil && r.Entry.Kind.Removable():
+		// Of what was not for this person nothing is missing.
+		c.records[len(c.records)-1].stripped = !c.d.rooms.Sealed(r.Room) || !c.d.private.Predates(r.Room, r.Entry.HLC)
 	case !c.d.rooms.Sealed(r.Room):
 	case r.Mine:
 		c.sealed = true
@@ -99,7 +104,7 @@ func (c *change) find(id chat.EntryID) *record {
 func (c *change) end() int {
 	d := c.d
 	switch {
-	case len(c.records)+len(c.state)+len(c.openings)+len(c.unopened)+len(c.retries)+len(c.retried) > 0,
+	case len(c.records)+len(c.state)+len(c.openings)+len(c.unopened)+len(c.retries)+len(c.retried)+len(c.filled) > 0,
 		c.sealed && (len(d.disk.writes) > 0 || d.disk.failed):
 		d.write(c)
 	default:
@@ -194,5 +199,10 @@ func (c *change) tell() {
 	}
 	for _, r := range c.retries {
 		d.reopen(r)
+	}
+	for _, f := range c.filled {
+		if f.room != lobby {
+			d.reopenWaiting(f.room)
+		}
 	}
 }

@@ -92,6 +92,7 @@ func TestTheSimulationSeesWhatIsBroken(t *testing.T) {
 		"entries not verified":    {Config{Gullible: true, Liar: true}, ""},
 		"the order of arrival":    {Config{OrderOfArrival: true}, "shows another order"},
 		"removed members are fed": {Config{DeafToRemoval: true}, ""},
+		"payloads not asked for":  {Config{Incurious: true, Liar: true}, "does not read"},
 		"anybody may remove":      {Config{Obedient: true}, "for somebody who may not"},
 	} {
 		t.Run(name, func(t *testing.T) {

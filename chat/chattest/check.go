@@ -80,6 +80,14 @@ func (w *world) agreed() bool {
 	return w.unread() == nil
 }
 
+// wishing reports whether anybody asks for payloads that nobody may have: who could not
+// read why they are gone asks for a while.
+func (w *world) wishing() bool {
+	return slices.ContainsFunc(w.devices, func(d *device) bool {
+		return slices.ContainsFunc(d.rooms.Rooms(), func(id chat.RoomID) bool { return len(d.disk.wanted(id)) > 0 })
+	})
+}
+
 // why says what the devices do not agree about, as far as it can be said.
 func (w *world) why() string {
 	for _, id := range w.ids() {

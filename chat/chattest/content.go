@@ -35,7 +35,7 @@ func (d *device) act(id chat.RoomID, text string) {
 		if s := d.w.sealedRoom(id); target.Person == d.person() || s != nil && s.founder == d {
 			d.w.removable[e.ID] = true
 		}
-		d.put(id, wire.KindDelete, content.ComposeDelete([]chat.EntryID{e.ID}))
+		d.put(id, wire.KindDelete, content.ComposeDelete(append([]chat.EntryID{e.ID}, d.disk.edits[e.ID]...)))
 	default:
 		payload, err := content.ComposeReaction(content.React{Target: e.ID, Sign: []string{"👍", "🎉"}[what%2], Off: what%3 == 0})
 		if err != nil {
@@ -125,9 +125,10 @@ func (k *disk) strip(r *record) {
 	}
 }
 
-// removed reports whether a message was removed by its author or by who founded the room.
+// removed reports whether a message or an edit was removed by its author or by who
+// founded the room.
 func (k *disk) removed(r *record) bool {
-	return r.Entry.Kind == wire.KindMessage && slices.ContainsFunc(k.removals[r.Entry.ID], func(x content.Removal) bool {
+	return r.Entry.Kind.Removable() && slices.ContainsFunc(k.removals[r.Entry.ID], func(x content.Removal) bool {
 		return k.obedient || content.Counts(x, r.Person, k.tenures(r.Room))
 	})
 }

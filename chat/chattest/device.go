@@ -32,6 +32,7 @@ type device struct {
 	life    int // counts starts; what an earlier life had planned is void
 	rooms   *room.Engine
 	catchup *catchup.Engine
+	bases   *catchup.Bases
 	private *private.Engine
 	seen    map[chat.EntryID]bool // on the live path
 	tickAt  time.Time
@@ -56,7 +57,7 @@ func (w *world) newDevice(index, person int) *device {
 	}
 	d.cert = cert
 	d.disk.reset()
-	d.disk.tenures, d.disk.obedient = w.tenures, w.cfg.Obedient
+	d.disk.tenures, d.disk.obedient, d.disk.incurious = w.tenures, w.cfg.Obedient, w.cfg.Incurious
 	w.byID[d.id] = d
 	return d
 }
@@ -84,6 +85,7 @@ func (d *device) start() {
 	d.w.note("%d starts", d.index)
 	d.seen, d.tickAt = map[chat.EntryID]bool{}, time.Time{}
 	d.disk.begin()
+	d.bases = catchup.NewBases()
 	d.rooms = room.New(room.Config{
 		Key: d.key, Person: d.person(), Certificate: d.cert.Bytes(), Name: d.name(), Certifier: d.w.certify,
 		NewSalt: func() (salt [wire.SaltSize]byte) {
@@ -323,10 +325,13 @@ func (d *device) live(id chat.RoomID, e wire.Entry, from *device) {
 }
 
 // states is what the device holds of the rooms it shares with another, for a session.
-func (d *device) states(with *device) []catchup.RoomState {
+func (d *device) states(with *device, ses *session, end int) []catchup.RoomState {
 	var out []catchup.RoomState
-	for _, id := range (holdings{d.rooms, d}).Shared(with.id) {
-		s := catchup.RoomState{Room: id, Root: d.rooms.Root(id)}
+	holds := holdings{d.rooms, d}
+	ses.wishes[end] = map[chat.RoomID][]wire.LogSeq{}
+	for _, id := range holds.Shared(with.id) {
+		s := catchup.RoomState{Room: id, Root: holds.Root(id), Base: d.bases.Get(with.id, id), Wanted: d.disk.wanted(id)}
+		ses.wishes[end][id] = s.Wanted
 		for _, l := range d.rooms.Frontier(id) {
 			s.Frontier = append(s.Frontier, wire.LogSeq{Log: l.Log[:], Seq: l.Seq})
 		}

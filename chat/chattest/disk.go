@@ -20,6 +20,7 @@ type disk struct {
 	records  []record
 	at       map[chat.EntryID]int // in records, of what is there once
 	heads    map[chat.LogID]room.Log
+	stripped []int // places in records of those that came without payload
 	where    map[chat.LogID]chat.RoomID
 	state    map[string][]byte
 	before   map[string][]byte // some changes ago; of a forgetful disk only
@@ -29,8 +30,9 @@ type disk struct {
 	removals map[chat.EntryID][]content.Removal // by what they are to remove
 	edits    map[chat.EntryID][]chat.EntryID    // by what they change
 	// tenures says who may remove what others say in a room.
-	tenures  func(chat.RoomID) []content.Tenure
-	obedient bool // a defect: what anybody wants removed is removed
+	tenures func(chat.RoomID) []content.Tenure
+	// Defects: what anybody wants removed is removed; payloads are not asked for.
+	obedient, incurious bool
 
 	writes []*change
 	free   time.Time // when the last write is done
@@ -39,7 +41,8 @@ type disk struct {
 }
 
 func (k *disk) reset() {
-	k.records, k.before = nil, map[string][]byte{}
+	k.records, k.stripped = nil, nil
+	k.before = map[string][]byte{}
 	k.at, k.heads, k.where = map[chat.EntryID]int{}, map[chat.LogID]room.Log{}, map[chat.LogID]chat.RoomID{}
 	k.state, k.unopened, k.retries = map[string][]byte{}, map[chat.EntryID]private.Unopened{}, map[private.Retry]bool{}
 	k.removals, k.edits = map[chat.EntryID][]content.Removal{}, map[chat.EntryID][]chat.EntryID{}
@@ -110,6 +113,9 @@ func (k *disk) take(c *change, cfg *Config) error {
 			k.read(&k.records[at], c.d.understand(o.Kind, o.Plaintext))
 		}
 	}
+	for _, f := range c.filled {
+		k.fill(c.d, f)
+	}
 	for _, u := range c.unopened {
 		k.unopened[u.ID] = u
 	}
@@ -129,6 +135,9 @@ func (k *disk) store(r record, careless bool) error {
 		return fmt.Errorf("number %d is stored behind %d of log %s", r.Entry.Seq, head.Seq, r.Entry.Log.Short())
 	}
 	k.at[r.Entry.ID] = len(k.records)
+	if r.stripped {
+		k.stripped = append(k.stripped, len(k.records))
+	}
 	k.records = append(k.records, r)
 	k.where[r.Entry.Log] = r.Room
 	if r.Entry.Seq > head.Seq {
@@ -164,7 +173,7 @@ func (k *disk) missing(id chat.RoomID, have map[chat.LogID]uint64, at, page int)
 func (k *disk) closed(match func(*private.Unopened) bool) (out []private.Authored) {
 	for i := range k.records {
 		r := &k.records[i]
-		if u, ok := k.unopened[r.Entry.ID]; ok && match(&u) {
+		if u, ok := k.unopened[r.Entry.ID]; ok && r.Entry.Payload != nil && match(&u) {
 			out = append(out, private.Authored{Entry: r.Entry, Person: r.Person})
 		}
 	}

@@ -49,17 +49,23 @@ func (d *device) lie(f wire.Frame) (wire.Frame, bool) {
 		g.Entries = slices.Clone(g.Entries)
 		at := rng.IntN(len(g.Entries))
 		e := &g.Entries[at]
-		switch rng.IntN(8) {
+		switch rng.IntN(10) {
 		case 0, 1: // withholds one
 			g.Entries = slices.Delete(g.Entries, at, at+1)
 		case 2:
 			e.Payload = flip(e.Payload, rng.IntN(1<<16))
 		case 3:
 			e.Sig = flip(e.Sig, rng.IntN(1<<16))
+		case 5, 6: // takes away what somebody said
+			if whole, err := wire.DecodeEntry(e.Head, e.Sig, e.Payload); err == nil && whole.Kind.Removable() {
+				e.Payload = nil
+			}
 		case 4:
 			e.Head = flip(e.Head, rng.IntN(1<<16))
 		}
 		return g, len(g.Entries) > 0
+	case wire.Payloads: // has nothing of it
+		return g, rng.IntN(2) == 0
 	}
 	return f, true
 }

@@ -140,8 +140,9 @@ type session struct {
 	ends     [2]*device
 	machines [2]*catchup.Session
 	busy     [2]time.Time
-	at       [2]int // where the page of Load begins
-	received [2]int // that were new
+	at       [2]int                           // where the page of Load begins
+	received [2]int                           // that were new
+	wishes   [2]map[chat.RoomID][]wire.LogSeq // payloads that are wanted at each end
 	ended    [2]bool
 }
 
@@ -162,7 +163,7 @@ func (l *link) session(asker *device) {
 		nonce[i] = byte(l.w.rng.Uint32())
 	}
 	var effects []catchup.SessionEffect
-	s.machines[0], effects = catchup.Ask(nonce, asker.states(s.ends[1]))
+	s.machines[0], effects = catchup.Ask(nonce, asker.states(s.ends[1], s, 0))
 	s.do(0, effects)
 }
 
@@ -208,6 +209,17 @@ func (s *session) do(end int, effects []catchup.SessionEffect) {
 				batch = append(batch, room.Receive{Room: ef.Room, Entry: e, From: s.ends[1-end].id, Solicited: true})
 			}
 			s.received[end] += s.ends[end].receive(batch...)
+		case catchup.Asked:
+			s.asked(end, ef.Room)
+		case catchup.Supply:
+			s.do(end, s.supply(end, ef))
+		case catchup.Fill:
+			if err := s.fill(end, ef); err != nil {
+				s.breakOff(s.ends[end], s.ends[1-end], err)
+				return
+			}
+		case catchup.Remember:
+			s.ends[end].bases.Put(s.ends[1-end].id, ef.Room, ef.Base)
 		case catchup.Finish:
 			s.end(end, false)
 		}
@@ -220,7 +232,7 @@ func (s *session) handle(end int, b []byte) {
 		return
 	}
 	if s.machines[end] == nil {
-		s.machines[end] = catchup.Answer(d.states(s.ends[0]))
+		s.machines[end] = catchup.Answer(d.states(s.ends[0], s, end))
 		d.sync(catchup.Begun{Device: s.ends[0].id})
 	}
 	f, err := wire.DecodeFrame(b)

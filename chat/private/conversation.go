@@ -388,6 +388,13 @@ func (e *Engine) MayWrite(room chat.RoomID, who chat.PersonID) bool {
 	}
 }
 
+// Predates reports whether what was said in a room at h is not for this person, who was
+// not in then. Nothing of it is missing here.
+func (e *Engine) Predates(room chat.RoomID, h chat.HLC) bool {
+	r := e.rooms[room]
+	return r != nil && h < r.from
+}
+
 // Prekey returns this device's prekey for its Hello, nil before Start.
 func (e *Engine) Prekey() []byte { return e.seal.Prekey().Bytes() }
 
