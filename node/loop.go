@@ -37,6 +37,7 @@ type core struct {
 	viewed     chat.RoomID           // on a screen; zero for none
 	sessions   map[*session]struct{} // that run
 	bases      *catchup.Bases
+	supplies   supplies
 	missed     map[chat.RoomID][]chat.Missing // as faces were last told; none where nothing is
 	missingAt  time.Time                      // when they may be told again; zero for never
 
@@ -152,6 +153,7 @@ func (c *core) tick() {
 	c.tickCouriers()
 	c.tickReceipts()
 	c.tickMissing()
+	c.tickSupplies()
 }
 
 func (c *core) nextTick() time.Time {
@@ -172,6 +174,7 @@ func (c *core) nextTick() time.Time {
 	sooner(c.nextCourierTick())
 	sooner(c.nextReceiptTick())
 	sooner(c.nextMissingTick())
+	sooner(c.supplies.next())
 	for _, t := range c.typing {
 		sooner(t.until)
 	}

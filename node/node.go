@@ -183,7 +183,7 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 		foreign:    map[chat.LogID]struct{}{},
 		neighbours: map[chat.DeviceID]*neighbour{}, quiet: map[*stream.Stream]*quietStream{}, typing: map[typingKey]typingState{},
 		directs: map[chat.PersonID]chat.RoomID{}, rows: map[chat.RoomID]store.RoomChange{},
-		direct: newDirect(), sessions: map[*session]struct{}{}, bases: catchup.NewBases(), missed: map[chat.RoomID][]chat.Missing{},
+		direct: newDirect(), sessions: map[*session]struct{}{}, bases: catchup.NewBases(), supplies: supplies{}, missed: map[chat.RoomID][]chat.Missing{},
 		told: map[chat.RoomID]private.Info{}, invitations: map[chat.RoomID]chat.Invitation{}, keeping: map[chat.RoomID]content.Setting{},
 		book: discovery.NewBook(discovery.BookConfig{}),
 	}

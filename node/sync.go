@@ -63,6 +63,9 @@ type session struct {
 	fresh   int                   // entries that were new here; the loop counts them
 	began   time.Time             // when it was said what is held here
 	views   chan chat.RoomID      // capacity 1: what is on a screen now
+	// declined are rooms of which another session brings what this one could; the loop
+	// writes it.
+	declined map[chat.RoomID]bool
 	wanted  map[chat.RoomID][]store.StoredEntry
 }
 
@@ -154,13 +157,17 @@ func (n *Node) sessionEnded(ctx context.Context, ses *session, err error) {
 	}
 	_ = n.tell(ctx, func(c *core) {
 		delete(c.sessions, ses)
+		c.supplies.end(ses)
 		if err == nil { // what they have signed to be there they have shown, or can't
 			for _, id := range (holdings{c}).Shared(ses.device) {
+				if ses.declined[id] {
+					continue
+				}
 				c.rooms.Handle(c.now, room.Settled{Room: id, Device: ses.device, Began: ses.began})
 			}
 		}
 		if nb := c.neighbours[ses.device]; nb != nil && ses.during != nil && nb.peer == ses.during {
-			c.sync(catchup.Ended{Device: ses.device, Asked: ses.asked, Received: ses.fresh, Sent: sent, Failed: err != nil})
+			c.sync(catchup.Ended{Device: ses.device, Asked: ses.asked, Received: ses.fresh, Sent: sent, Declined: len(ses.declined) > 0, Failed: err != nil})
 		}
 		if err == nil || ses.fresh > 0 {
 			n.feed.Publish(chat.SyncEvent{Device: ses.device, Received: ses.fresh, Done: true})
@@ -250,6 +257,16 @@ func (n *Node) runSession(ctx context.Context, s *stream.Stream, ses *session, e
 			case catchup.Show:
 				if err := n.ahead(ctx, ef, ses); err != nil {
 					return err
+				}
+			case catchup.Coming:
+				mine, err := inLoop(ctx, n, func(c *core) (bool, error) { return c.supplies.take(c.now, ses, ef.Room), nil })
+				if err != nil {
+					return err
+				}
+				if !mine {
+					for _, ef := range ses.machine.Enough(ef.Room) {
+						job.frames = append(job.frames, ef.(catchup.Send).Frame)
+					}
 				}
 			case catchup.Remember:
 				if err := n.tell(ctx, func(c *core) { c.bases.Put(ses.device, ef.Room, ef.Base) }); err != nil {
@@ -424,6 +441,7 @@ func (n *Node) ingest(ctx context.Context, in catchup.Take, ses *session, credit
 		}
 		fresh := len(w.batch.Records)
 		ses.fresh += fresh
+		c.supplies.came(c.now, ses, in.Room, fresh)
 		w.then = func() { <-credits }
 		w.end()
 		if fresh > 0 {

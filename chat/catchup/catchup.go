@@ -106,6 +106,7 @@ type Ended struct {
 	Asked    bool // by this node
 	Received int  // entries that were new here
 	Sent     int  // entries that the neighbour lacked
+	Declined bool // what it had was left to another session
 	Failed   bool
 }
 
@@ -365,7 +366,7 @@ func (e *Engine) ended(now time.Time, in Ended) {
 		case in.Asked && p.asking:
 			p.asking = false
 			e.sessions--
-			if in.Failed || (in.Sent == 0 && (in.Received == 0 || e.held(e.holdings.Shared(in.Device)) == p.before)) {
+			if in.Failed || !in.Declined && (in.Sent == 0 && (in.Received == 0 || e.held(e.holdings.Shared(in.Device)) == p.before)) {
 				p.quiet = now.Add(e.jitter(retryAfter, 2*retryAfter) << min(p.barren, maxBarren-1))
 				p.barren++
 			} else {

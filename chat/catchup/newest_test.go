@@ -272,3 +272,32 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 		t.Error("one that takes all")
 	}
 }
+
+// Of what many hold one is enough: the others stop when they are told to.
+func TestWhatAnotherBringsIsNotSent(t *testing.T) {
+	a, b := holdings{lobby: {logID(1): 1}, other: {}}, holdings{lobby: {logID(1): 5000}, other: {logID(2): 3000}}
+	asker := &side{t: t, name: "asker", holds: a, page: 100, declines: map[chat.RoomID]bool{lobby: true}}
+	answerer := &side{t: t, name: "answerer", holds: b, page: 100, lazy: true}
+	talk(t, asker, answerer)
+	if got := a[lobby][logID(1)]; got > 1000 || a[other][logID(2)] != 3000 {
+		t.Errorf("got %d of what was declined, %d of the rest", got, a[other][logID(2)])
+	}
+	if asker.finished != 1 || answerer.finished != 1 || len(asker.coming) != 2 || len(answerer.coming) != 0 {
+		t.Errorf("finished %d and %d, coming %v", asker.finished, answerer.finished, asker.coming)
+	}
+	a, b = holdings{lobby: {logID(1): 1}}, holdings{lobby: {logID(1): plenty}}
+	asker = &side{t: t, name: "asker", holds: a, page: 100}
+	talk(t, asker, &side{t: t, name: "answerer", holds: b, page: 100})
+	if len(asker.coming) != 0 {
+		t.Error("little is not announced")
+	}
+	tag := lobby.SessionTag(nonce)
+	compare := wire.Compare{Nonce: nonce, Rooms: []wire.RoomRoot{{Tag: tag[:], Root: make([]byte, 32)}}}
+	enough := wire.Enough{Tag: tag[:]}
+	for name, frames := range map[string][]wire.Frame{"before anything": {enough}, "twice": {compare, enough, enough}} {
+		asker, _ := Ask(nonce, holdings{lobby: {logID(1): 1000}}.states())
+		if script(t, asker, frames...) == nil {
+			t.Errorf("%s: it goes on", name)
+		}
+	}
+}

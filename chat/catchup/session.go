@@ -57,9 +57,14 @@ type sessionRoom struct {
 	wished   bool           // the newest were asked for
 	awaits   bool           // and have not come
 	limit    int            // how many the other side has asked for; 0 for none
+	enough   bool           // the other side wants no more
 	wanted   map[place]bool // payloads that were asked for here, and have not come
 	supplied bool           // payloads were asked for there
 }
+
+// plenty is how much may come of a room, in entries, that it should not come in two
+// sessions at a time.
+const plenty = 4 * chat.MaxBatch
 
 // pageful is how much may be missing, in entries, before the newest are sent first:
 // less comes at once anyway.
@@ -108,6 +113,13 @@ type Remember struct {
 	Base *Base
 }
 
+// Coming says: so many entries of Room are about to come. If another session brings
+// them already, say Enough.
+type Coming struct {
+	Room    chat.RoomID
+	Missing uint64
+}
+
 // Finish says that both sides have everything the other had when it started.
 type Finish struct{}
 
@@ -118,6 +130,7 @@ func (Finish) isSessionEffect() {}
 func (Give) isSessionEffect()   {}
 func (Show) isSessionEffect()   {}
 
+func (Coming) isSessionEffect()   {}
 func (Remember) isSessionEffect() {}
 
 // Ask starts a session as the asker and returns what to do first. nonce is
@@ -201,6 +214,13 @@ func (s *Session) Handle(f wire.Frame) ([]SessionEffect, error) {
 		return s.supply(f)
 	case wire.Payloads:
 		return s.fill(f)
+	case wire.Enough:
+		r := s.rooms[chat.RoomTag(f.Tag)]
+		if r == nil || !r.differs || r.enough {
+			return nil, broken("a refusal out of place")
+		}
+		r.enough = true
+		return nil, nil
 	case wire.Done:
 		if !s.compared || s.gotDone {
 			return nil, broken("an end before the beginning")
@@ -324,6 +344,9 @@ func (s *Session) frontier(f wire.Frontier) ([]SessionEffect, error) {
 	if base := union(r.state.Frontier, r.theirs, r.logs); base != nil {
 		effects = append(effects, Remember{Room: r.state.Room, Base: base})
 	}
+	if n := r.missing(); n > plenty {
+		effects = append(effects, Coming{Room: r.state.Room, Missing: n})
+	}
 	return s.load(s.give(r, s.wish(effects))), nil
 }
 
@@ -339,6 +362,12 @@ func (s *Session) give(r *sessionRoom, effects []SessionEffect) []SessionEffect 
 func (s *Session) want(r *sessionRoom, tag chat.RoomTag) SessionEffect {
 	r.wished, r.awaits = true, true
 	return Send{wire.WantNewest{Tag: tag[:], Limit: wire.MaxNewest}}
+}
+
+// Enough has the other side send no more of a room that is Coming.
+func (s *Session) Enough(room chat.RoomID) []SessionEffect {
+	tag := room.SessionTag(s.nonce)
+	return []SessionEffect{Send{wire.Enough{Tag: tag[:]}}}
 }
 
 // View says which room is on a screen now: its newest messages are to come first. Zero
@@ -395,7 +424,7 @@ func (s *Session) load(effects []SessionEffect) []SessionEffect {
 		if !r.complete {
 			return effects
 		}
-		if !r.lacks() {
+		if r.enough || !r.lacks() {
 			s.sending++
 			continue
 		}
@@ -423,6 +452,9 @@ func (r *sessionRoom) lacks() bool {
 func (s *Session) Loaded(entries []wire.Entry, more bool) []SessionEffect {
 	tag := s.order[s.sending]
 	var effects []SessionEffect
+	if s.rooms[tag].enough {
+		entries, more = nil, false
+	}
 	for len(entries) > 0 {
 		batch, size := []wire.RawEntry{}, 0
 		for len(entries) > 0 && len(batch) < chat.MaxBatch {

@@ -75,6 +75,19 @@ type side struct {
 	shown  int         // entries that came ahead
 	early  bool        // and before any that came in order
 	bases  map[chat.RoomID]*Base
+
+	declines map[chat.RoomID]bool // what another session brings
+	coming   []chat.RoomID
+
+	lazy  bool  // reads a page only when the last is sent
+	reads *Load // that is to be read
+}
+
+func (s *side) read() {
+	if l := s.reads; l != nil {
+		s.reads = nil
+		s.load(*l)
+	}
 }
 
 func (s *side) states() []RoomState {
@@ -104,9 +117,16 @@ func (s *side) do(effects []SessionEffect) {
 		case Send:
 			s.out = append(s.out, ef.Frame)
 		case Load:
-			s.load(ef)
+			if s.reads = &ef; !s.lazy {
+				s.read()
+			}
 		case Give:
 			s.gives(ef)
+		case Coming:
+			s.coming = append(s.coming, ef.Room)
+			if s.declines[ef.Room] {
+				s.do(s.Enough(ef.Room))
+			}
 		case Show:
 			s.shown += len(ef.Entries)
 			s.early = s.taken == 0
@@ -164,9 +184,12 @@ func talk(t *testing.T, asker, answerer *side) (transcript []string) {
 	answerer.Session = Answer(answerer.states())
 	asker.do(append(first, asker.View(asker.screen)...))
 	answerer.do(answerer.View(answerer.screen))
-	for len(asker.out)+len(answerer.out) > 0 {
+	for len(asker.out)+len(answerer.out) > 0 || asker.reads != nil || answerer.reads != nil {
 		for _, pair := range [][2]*side{{asker, answerer}, {answerer, asker}} {
 			from, to := pair[0], pair[1]
+			if len(from.out) == 0 {
+				from.read()
+			}
 			if len(from.out) == 0 {
 				continue
 			}

@@ -282,7 +282,7 @@ func DecodeFrame(b []byte) (Frame, error) {
 		return f, err
 	case TypeNext:
 		return decodeNext(body)
-	case TypeWantNewest, TypeNewest:
+	case TypeWantNewest, TypeNewest, TypeEnough:
 		return decodeNewest(t, body)
 	case TypeReceipt, TypeReceiptHave, TypeReceiptWant:
 		return decodeReceipt(t, body)

@@ -7,6 +7,7 @@ import "earshot/chat"
 const (
 	TypeWantNewest FrameType = 28
 	TypeNewest     FrameType = 29
+	TypeEnough     FrameType = 39
 )
 
 // MaxNewest bounds the messages that are asked for at one time: several screens.
@@ -28,6 +29,13 @@ type Newest struct {
 	Entries []RawEntry `cbor:"2,keyasint"` // at most chat.MaxBatch
 }
 
+// Enough says that its sender wants no more of a room in this session: another one
+// brings it. It may come behind its sender's Done.
+type Enough struct {
+	Tag []byte `cbor:"1,keyasint"`
+}
+
+func (Enough) frameType() FrameType     { return TypeEnough }
 func (WantNewest) frameType() FrameType { return TypeWantNewest }
 func (Newest) frameType() FrameType     { return TypeNewest }
 
@@ -38,6 +46,10 @@ func decodeNewest(t FrameType, body []byte) (Frame, error) {
 		if err == nil && (f.Limit == 0 || f.Limit > MaxNewest) {
 			err = invalid("a wish for %d messages, not between 1 and %d", f.Limit, MaxNewest)
 		}
+		return f, first(err, exactly(f.Tag, len(chat.RoomTag{}), "room tag"))
+	}
+	if t == TypeEnough {
+		f, err := decodeAs[Enough](body)
 		return f, first(err, exactly(f.Tag, len(chat.RoomTag{}), "room tag"))
 	}
 	f, err := decodeAs[Newest](body)

@@ -14,6 +14,7 @@ func newestFrames(t testing.TB) map[string]Frame {
 	return map[string]Frame{
 		"want-newest":    WantNewest{Tag: tag[:], Limit: MaxNewest},
 		"newest":         Newest{Tag: tag[:], Entries: []RawEntry{raw(log[0]), raw(log[1])}},
+		"enough":         Enough{Tag: tag[:]},
 		"newest-nothing": Newest{Tag: tag[:], Entries: []RawEntry{}},
 		"compare-bases":  Compare{Nonce: goldenNonce, Rooms: rooms, Bases: [][]byte{fill(BaseSize, 0xba), {}}},
 		"frontier-delta": Frontier{Tag: tag[:], Logs: []LogSeq{{Log: fill(16, 1), Seq: 7}}, Delta: true},
@@ -37,6 +38,7 @@ func TestFramesOfTheNewestThatBreakTheRulesAreRefused(t *testing.T) {
 	rooms := []RoomRoot{{Tag: tag, Root: fill(32, 3)}}
 	refuse(t, map[string]Frame{
 		"a wish of no room":           WantNewest{Tag: []byte{}, Limit: 1},
+		"enough of no room":           Enough{Tag: []byte{}},
 		"a wish for nothing":          WantNewest{Tag: tag},
 		"a wish for too much":         WantNewest{Tag: tag, Limit: MaxNewest + 1},
 		"the newest of no room":       Newest{Tag: fill(15, 1)},
