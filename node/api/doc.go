@@ -105,6 +105,11 @@
 // because weather was missed meanwhile. A comment every 15 s shows that the stream
 // is alive.
 //
+// A message that is edited, removed or reacted to is told anew, as a message_changed
+// fact; of one message only the latest is kept, and messages that are read again are
+// as they are now. How far one's own have come stands in messages, not in events: a
+// states event says when to ask again.
+//
 // # Whom it distrusts
 //
 // Web pages: Host must be a name of this machine, an Origin must be the same, and

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -44,6 +45,7 @@ func TestStatesAreAskedForOneCallAtATime(t *testing.T) {
 	f := circle()
 	s := open(t, f, 80, 24)
 	s.to("@Bob")
+	s.send(statesDueMsg{f.idOf("@Bob")})
 	s.hold = true
 	before := f.called("messages @Bob")
 	for range 50 {
@@ -66,6 +68,43 @@ func TestStatesAreAskedForOneCallAtATime(t *testing.T) {
 	s.to("@Bob")
 	if n := f.called("messages @Bob") - before; n != 3 {
 		t.Fatalf("asked %d times: not when it was seen again", n)
+	}
+}
+
+// What comes late is unread, although what stands behind it was read: seeing it tells
+// the node so, once.
+func TestWhatCameLateIsMarkedReadWhenItIsSeen(t *testing.T) {
+	f := newFake()
+	ann := f.person("Ann", chat.Here)
+	for i := range 40 {
+		f.say(chat.Lobby, ann, fmt.Sprint("line ", i))
+	}
+	s := open(t, f, 80, 24)
+	before := f.called("read #lobby")
+	lobby := chat.OpenRoom(chat.Lobby)
+	late := f.said[lobby][37]
+	late.ID, late.Text, late.Late = chat.EntryID(f.id("msg")), "from before", true
+	late.SentAt = late.SentAt.Add(time.Millisecond)
+	f.said[lobby] = slices.Insert(f.said[lobby], 38, late)
+	s.event(chat.MessageEvent{Message: late})
+	s.want("from before", "(came late)")
+	for range 3 {
+		s.event(chat.ReadEvent{RoomID: lobby, Unread: 1, ReadUpTo: &f.said[lobby][40].ID}) // from before the mark
+	}
+	if n := f.called("read #lobby") - before; n != 1 {
+		t.Errorf("marked %d times", n)
+	}
+	early := f.said[lobby][1]
+	early.ID, early.Text, early.Late = chat.EntryID(f.id("msg")), "out of sight", true
+	early.SentAt = early.SentAt.Add(time.Millisecond)
+	f.said[lobby] = slices.Insert(f.said[lobby], 2, early)
+	s.event(chat.MessageEvent{Message: early})
+	if n := f.called("read #lobby") - before; n != 1 {
+		t.Error("marked as read before it was seen")
+	}
+	s.press("pgup", "pgup", "pgup")
+	if n := f.called("read #lobby") - before; n != 2 {
+		t.Errorf("marked %d times once it was seen", n)
 	}
 }
 

@@ -92,7 +92,10 @@ func (m *model) askStates(c *conversation) tea.Cmd {
 		c.again = true
 		return nil
 	}
-	c.asking, c.again = true, false
+	if c.again = false; !c.unsettled() {
+		return nil
+	}
+	c.asking = true
 	page := Page{Limit: pageSize}
 	if i, _ := c.tl.find(chat.Message{ID: c.anchor.id, SentAt: c.anchor.at}); !c.follow && i+pageSize < len(c.tl.msgs) {
 		page.Before = c.tl.msgs[i+pageSize].ID

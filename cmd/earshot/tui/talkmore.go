@@ -25,11 +25,13 @@ type talkMore struct {
 
 	picked chat.EntryID // the message under the cursor, while there is one
 
+	lateSeen map[chat.EntryID]bool // the node was told that they were read
+
 	asking bool // how far messages have come is being asked for
 	again  bool // and has changed meanwhile
 }
 
-func newTalkMore() talkMore { return talkMore{quotes: map[chat.EntryID]*chat.Message{}} }
+func newTalkMore() talkMore { return talkMore{quotes: map[chat.EntryID]*chat.Message{}, lateSeen: map[chat.EntryID]bool{}} }
 
 // maxQuotes bounds the messages kept for being answered (guess: several windows').
 const maxQuotes = 1024
@@ -38,6 +40,32 @@ const maxQuotes = 1024
 const maxRun = 200
 
 func (c *conversation) cameLate(m *chat.Message) bool { return m.Late || c.late[m.ID] }
+
+// seesLate reports whether what is on the screen came late and was not read before.
+func (c *conversation) seesLate(first, last int) (sees bool) {
+	for i := max(0, first); i <= last && i < len(c.tl.msgs); i++ {
+		m := &c.tl.msgs[i]
+		if !c.cameLate(m) || m.Mine || c.lateSeen[m.ID] {
+			continue
+		}
+		if len(c.lateSeen) > windowMessages {
+			clear(c.lateSeen)
+		}
+		c.lateSeen[m.ID], sees = true, true
+	}
+	return sees
+}
+
+// unsettled reports whether the window holds a message of the user's that may come
+// further.
+func (c *conversation) unsettled() bool {
+	for i := len(c.tl.msgs) - 1; i >= 0; i-- {
+		if m := &c.tl.msgs[i]; m.Mine && m.Removed == nil && (m.State == nil || m.State.State != chat.StateRead) {
+			return true
+		}
+	}
+	return false
+}
 
 // tail is what stands behind the message with this number: "edited", when it
 // disappears, and where it is.

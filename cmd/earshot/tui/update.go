@@ -160,11 +160,11 @@ func (m *model) settle() tea.Cmd {
 	if c.again && !c.asking {
 		states = m.askStates(c)
 	}
-	return tea.Batch(look, m.loadMore(c, first, last), m.noteRead(c, last), m.askQuotes(c, first, last), states)
+	return tea.Batch(look, m.loadMore(c, first, last), m.noteRead(c, first, last), m.askQuotes(c, first, last), states)
 }
 
 // noteRead sends the read mark when the user has had a newer message in sight.
-func (m *model) noteRead(c *conversation, last int) tea.Cmd {
+func (m *model) noteRead(c *conversation, first, last int) tea.Cmd {
 	if last < 0 || !m.focused || m.sheet() != nil || m.roster || !c.readKnown {
 		return nil
 	}
@@ -173,10 +173,16 @@ func (m *model) noteRead(c *conversation, last int) tea.Cmd {
 	if newest && !at.After(c.readAt) {
 		c.room.Unread = 0 // a count from before the mark arrived
 	}
-	if !at.After(c.readAt) || c.reading {
+	if c.reading {
 		return nil
 	}
 	id := c.tl.msgs[last].ID
+	if !at.After(c.readAt) {
+		if c.seesLate(first, last) { // unread as well, although the mark stands behind it
+			return m.markRead(c, id)
+		}
+		return nil
+	}
 	if c.room.Unread == 0 && c.tl.msgs[last].Mine { // nothing that the node would want to know
 		c.readAt = at
 		return nil
