@@ -37,9 +37,9 @@ type couriers struct {
 	links    map[chat.DeviceID]*courierLink
 	early    map[chat.DeviceID][]wire.Frame
 	met      map[chat.DeviceID]bool
-	surveyAt time.Time                   // zero while offline
-	rooms    []courier.Room              // as the engine was last told
-	unsaved  map[courier.ID][]byte       // own envelopes on their way to the disk
+	surveyAt time.Time             // zero while offline
+	rooms    []courier.Room        // as the engine was last told
+	unsaved  map[courier.ID][]byte // own envelopes on their way to the disk
 	judged   map[courier.ID]chan carriedIn
 	packed   []chan struct{} // closed when no envelope is being made
 	carrying bool            // all that lacks is put into envelopes
@@ -138,12 +138,10 @@ func (c *core) keepEnvelope(ef courier.Keep) {
 	}
 	n.store.PutCourier(changes, func(err error) {
 		n.soon(func(c *core) {
-			c.courier(courier.Kept{ID: ef.Held.ID, Err: err})
-			says := uint8(wire.AnswerKept)
-			if err != nil {
-				says = wire.AnswerFull
+			if err != nil { // who carries it in is told why
+				c.judged(ef.Held.ID, carriedIn{says: wire.AnswerFull, err: err})
 			}
-			c.judged(ef.Held.ID, carriedIn{says: says, err: err})
+			c.courier(courier.Kept{ID: ef.Held.ID, Err: err})
 		})
 	})
 }

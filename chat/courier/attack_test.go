@@ -391,6 +391,24 @@ func TestNothingOfABlockedPersonIsHeld(t *testing.T) {
 	cat.holds(1)
 }
 
+func TestWhoIsBlockedIsNotCountedOnAnyMore(t *testing.T) {
+	w := newWorld(t)
+	ann, ben, cat := w.node("Ann"), w.node("Ben"), w.node("Cat")
+	room := w.join("Ann and Ben", true, ann, ben)
+	w.meet(ann, cat, Contact)
+	ann.say(Key{room, ben.person}, "one")
+	w.pass(20 * time.Second)
+	log := ann.wants[0].Ranges[0].Log
+	if len(ann.e.HoldersOf(room, log, 1)) != 1 {
+		t.Fatal("nobody holds it")
+	}
+	w.part(ann, cat)
+	ann.in(Forget{Person: cat.person})
+	if at := ann.e.HoldersOf(room, log, 1); len(at) != 0 {
+		t.Errorf("Ann believes that %+v hold it", at)
+	}
+}
+
 func TestAFloodOfTagsAndLinesIsBounded(t *testing.T) {
 	w := newWorld(t)
 	ann, ben, mal := w.node("Ann"), w.node("Ben"), w.node("Mallory")

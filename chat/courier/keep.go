@@ -242,8 +242,16 @@ func (e *Engine) kept(in Kept) {
 	e.do(Changed{})
 }
 
-// forget lets go of all that somebody has left here, who has been blocked.
+// forget lets go of all that somebody has left here, who has been blocked, and does not
+// count on them any more.
 func (e *Engine) forget(who chat.PersonID) {
+	for _, id := range sortedKeys(e.parcels, compareIDs) {
+		for _, h := range slices.Clone(e.parcels[id].Holders) {
+			if h.Person == who && e.parcels[id] != nil {
+				e.release(e.parcels[id], h.Device)
+			}
+		}
+	}
 	var gone []ID
 	for _, id := range sortedKeys(e.held, compareIDs) {
 		if _, storing := e.keeping[id]; e.held[id].Person == who && !storing {
