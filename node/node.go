@@ -436,7 +436,7 @@ func (n *Node) Close(ctx context.Context) error {
 		}
 		n.wg.Wait()
 		if n.stopLoop != nil {
-			_ = n.do(ctx, (*core).storeReceipts)
+			_ = n.do(ctx, (*core).lastReceipts)
 			n.stopLoop()
 		}
 		if n.store != nil {

@@ -376,6 +376,12 @@ func (c *core) storeReceipts() {
 	r.steps, r.keptAt = nil, c.now
 }
 
+// lastReceipts has the store take everything before the node stops.
+func (c *core) lastReceipts() {
+	c.receipt(receipt.Last{})
+	c.storeReceipts()
+}
+
 // settleReceipts returns when what was told of others is stored, or can't be.
 func (n *Node) settleReceipts(ctx context.Context) error {
 	stored := make(chan struct{})

@@ -70,6 +70,9 @@ type Asked struct {
 	Lines []Line
 }
 
+// Last says that the node is about to stop: what was read is to be kept.
+type Last struct{}
+
 // Tick says that time has passed; due when NextTick says so.
 type Tick struct{}
 
@@ -83,6 +86,7 @@ func (Shared) isInput()   {}
 func (Told) isInput()     {}
 func (Compared) isInput() {}
 func (Asked) isInput()    {}
+func (Last) isInput()     {}
 func (Tick) isInput()     {}
 
 // Effect is what an engine wants done. A sealed union.

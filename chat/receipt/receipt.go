@@ -192,6 +192,8 @@ func (e *Engine) Handle(now time.Time, in Input) []Effect {
 		e.write(in)
 	case Letter:
 		e.letter(in)
+	case Last:
+		e.last()
 	case Tick:
 		e.tick()
 	}
@@ -219,9 +221,8 @@ func (r *room) sayTime() time.Time {
 }
 
 func (e *Engine) tick() {
-	ids := slices.SortedFunc(maps.Keys(e.due), func(a, b chat.RoomID) int { return bytes.Compare(a[:], b[:]) })
 	var spread []*room
-	for _, id := range ids {
+	for _, id := range e.dueRooms() {
 		r := e.due[id]
 		if t := r.sayTime(); !t.IsZero() && !e.now.Before(t) {
 			e.say(r)
@@ -234,9 +235,28 @@ func (e *Engine) tick() {
 	e.spread(spread)
 }
 
-// settle keeps due what it is to be.
+// last signs what was read and not said yet.
+func (e *Engine) last() {
+	for _, id := range e.dueRooms() {
+		r := e.due[id]
+		for _, k := range kinds {
+			if k.Reads() && r.unsaid[k] {
+				delete(r.unsaid, k)
+				e.state(r, k)
+			}
+		}
+	}
+}
+
+func (e *Engine) dueRooms() []chat.RoomID {
+	return slices.SortedFunc(maps.Keys(e.due), func(a, b chat.RoomID) int { return bytes.Compare(a[:], b[:]) })
+}
+
+// settle keeps due what it is to be: what was read is signed, and so kept, although
+// nobody hears it.
 func (e *Engine) settle(r *room) {
-	if len(r.unsaid) > 0 && e.heard(r) || !r.spreadAt.IsZero() {
+	reading := len(r.unsaid) > 1 || len(r.unsaid) == 1 && !r.unsaid[Held]
+	if reading || len(r.unsaid) > 0 && e.heard(r) || !r.spreadAt.IsZero() {
 		e.due[r.id] = r
 	} else {
 		delete(e.due, r.id)

@@ -2,6 +2,7 @@ package receipt
 
 import (
 	"crypto/ed25519"
+	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -140,6 +141,30 @@ func TestTheFirstReceiptGoesAtOnceAndLaterOnesTogether(t *testing.T) {
 	}
 	if n.tells > 6 {
 		t.Errorf("it took %d frames for a second of talk", n.tells)
+	}
+}
+
+func TestWhatIsReadWhileNobodyIsNearIsToldLater(t *testing.T) {
+	for _, stops := range []bool{false, true} {
+		n := newNet(t, "ann", "ben")
+		ann, ben := n.nodes[0], n.nodes[1]
+		ben.hold(logs[0], 9)
+		for seq := range uint64(5) { // faster than it is said
+			n.now = n.now.Add(time.Millisecond)
+			ben.reads(Read, logs[0], 1+seq)
+		}
+		if stops {
+			ben.handle(Last{})
+		} else {
+			n.settle()
+		}
+		n.now = n.now.Add(time.Hour)
+		ben.start()
+		n.link(0, 1, true)
+		n.settle()
+		if got := ann.HasRead(den, ben.device, logs[0]); got != 5 {
+			t.Errorf("Ann is told that %d are read", got)
+		}
 	}
 }
 
@@ -482,4 +507,36 @@ func FuzzMarks(f *testing.F) {
 			t.Fatalf("read %x, wrote %x", b, again)
 		}
 	})
+}
+
+func TestTheMarksOfAllRoomsAreBoundedTogether(t *testing.T) {
+	n := newNet(t, "ann", "ben")
+	n.link(0, 1, true)
+	ann, ben := n.nodes[0], n.nodes[1]
+	ben.hold(logs[0], 1)
+	n.settle()
+	var marks []Mark
+	for i := range chat.MaxReceiptMarks {
+		marks = append(marks, Mark{LogPrefix{byte(i >> 8), byte(i), 1}, wire.MaxSeq})
+	}
+	full := EncodeMarks(marks)
+	for i := range chat.MaxReceiptBytes/len(full) + 8 {
+		x := &node{net: n, at: len(n.nodes), key: keyOf(fmt.Sprint("crowd ", i)), person: personOf("crowd")}
+		copy(x.device[:], x.key[32:])
+		n.nodes = append(n.nodes, x)
+		ann.handle(Told{From: ben.device, Room: den, Statements: []Statement{Sign(x.key, den, Held, 1, full)}})
+	}
+	if ann.size > chat.MaxReceiptBytes {
+		t.Errorf("%d bytes of marks are kept", ann.size)
+	}
+	if ann.size < chat.MaxReceiptBytes-2*len(full) {
+		t.Errorf("only %d bytes of marks are kept", ann.size)
+	}
+	// What takes no more than before is heard all the same.
+	n.now = n.now.Add(time.Minute)
+	ben.hold(logs[0], 2)
+	n.deliver([2]int{1, 0})
+	if got := ann.Holds(den, ben.device, logs[0]); got != 2 {
+		t.Errorf("Ben is believed to hold %d", got)
+	}
 }
