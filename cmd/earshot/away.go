@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"earshot/chat"
 	"earshot/cmd/earshot/wording"
@@ -180,7 +181,11 @@ func carryFailed(file string, err error) error {
 	if errors.As(err, &e) || errors.Is(err, context.Canceled) {
 		return err
 	}
-	return chat.Wrap(chat.CodeUsage, err, cell(file)+" could not be written: "+err.Error()+".", "Check the stick and its space, or choose another place.")
+	code := chat.CodeUsage
+	if errors.Is(err, syscall.ENOSPC) {
+		code = chat.CodeDiskFull
+	}
+	return chat.Wrap(code, err, cell(file)+" could not be written: "+err.Error()+".", "Check the stick and its space, or choose another place.")
 }
 
 func runCarryIn(ctx context.Context, a *app, args []string) error {

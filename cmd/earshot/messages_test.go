@@ -107,7 +107,7 @@ func TestSendWaits(t *testing.T) {
 	if out := c.ok("send", "--wait", "delivered", "@Bob", "now"); !like(out, `delivered`) {
 		t.Errorf("got %q", out)
 	}
-	out, errs, code = c.run("send", "--wait", "read", "--timeout", "200ms", "@Bob", "and now")
+	out, errs, code = c.run("send", "--wait", "read", "--timeout", "1s", "@Bob", "and now")
 	if code != exitNotYet || !strings.Contains(errs, "it is delivered. Bob: delivered") {
 		t.Errorf("%d, %q, %q", code, out, errs)
 	}
