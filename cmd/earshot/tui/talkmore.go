@@ -31,7 +31,9 @@ type talkMore struct {
 	again  bool // and has changed meanwhile
 }
 
-func newTalkMore() talkMore { return talkMore{quotes: map[chat.EntryID]*chat.Message{}, lateSeen: map[chat.EntryID]bool{}} }
+func newTalkMore() talkMore {
+	return talkMore{quotes: map[chat.EntryID]*chat.Message{}, lateSeen: map[chat.EntryID]bool{}}
+}
 
 // maxQuotes bounds the messages kept for being answered (guess: several windows').
 const maxQuotes = 1024
