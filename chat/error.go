@@ -41,6 +41,8 @@ const (
 	CodeInvisible   Code = "invisible"    // this person has chosen that nobody sees them
 	CodeNoKey       Code = "no_key"       // nobody's key is known yet, so nothing can be sealed
 	CodeNotYet      Code = "not_yet"      // what was waited for has not happened in time
+	CodeCloned      Code = "cloned"       // a device's key is in use in two places
+	CodeRolledBack  Code = "rolled_back"  // this home is older than what this device has said
 )
 
 // Error is a failure as a person, a program and an operator each need it: Text

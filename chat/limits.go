@@ -153,6 +153,10 @@ const (
 	// MaxWantedTries is how many sessions ask for one payload before it is given
 	// up: who has it would have given it (guess).
 	MaxWantedTries = 32
+	// MaxForks bounds the logs of one room whose being continued in two ways is
+	// remembered, with two headers each; further ones are stopped until the next start
+	// (guess: nobody copies so many homes, and more of an attacker's are not worth it).
+	MaxForks = 32
 	// MaxReceipts bounds the statements about one sealed room, of all its devices and
 	// kinds: five of each device that MaxMembers people usually have (guess), and a
 	// list of them fits a frame.

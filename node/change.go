@@ -43,6 +43,8 @@ type change struct {
 	listed   bool          // somebody's devices are others now
 	stripped bool          // an entry came without its payload
 
+	forks []room.Fork // looked into when what is held is on its way into the store
+
 	then func() // runs in the end, whatever came of it, and not always in the loop
 }
 
@@ -111,8 +113,9 @@ func (w *change) rooms(effects []room.Effect) {
 		case room.Deny:
 			w.deny(ef.Ref, ef.Err)
 		case room.Fork:
-			c.n.rarely("fork", slog.LevelWarn, "a device has signed two different entries with one number; its log is not continued",
-				"device", ef.Device.Short(), "log", ef.Log.Short())
+			w.forks = append(w.forks, ef)
+		case room.Recheck:
+			c.recheck(ef)
 		}
 	}
 }
@@ -126,6 +129,9 @@ func (w *change) record(r *room.Record) {
 		Room: r.Room, Entry: r.Entry, Person: r.Person, ReceivedAt: r.ReceivedAt,
 		Sort: r.Sort, Mine: r.Person == c.n.person,
 	})
+	if r.Entry.Device == c.n.device && !r.Mine {
+		c.heardSelf(&r.Entry)
+	}
 	w.messages = append(w.messages, chat.Message{})
 	at := len(w.messages) - 1
 	if r.Mine {
@@ -172,6 +178,9 @@ func (w *change) end() {
 		w.batch.Records[w.said].ClientID = w.post.clientID
 	}
 	w.submit()
+	for _, f := range w.forks {
+		c.forked(f)
+	}
 	if len(w.shared) > 0 { // only now: what follows may make changes of its own
 		c.offerShared(w.shared)
 		c.shareReceipts(w.shared)

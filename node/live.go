@@ -36,6 +36,9 @@ const (
 // joinLive enters the gossip topic.
 func (n *Node) joinLive(ctx context.Context) (*gossip.Topic, error) {
 	v := newValidator(n.device, n.standings, n.refuseFrom)
+	v.echo = func(from chat.DeviceID, tag chat.RoomTag, e *wire.Entry) {
+		_ = n.tell(ctx, func(c *core) { c.echo(from, tag, e) })
+	}
 	return gossip.Join(n.host.Libp2p(), gossip.Config{
 		Topic:     liveTopic,
 		MessageID: liveID,
@@ -99,9 +102,11 @@ type validator struct {
 	self      chat.DeviceID
 	standings *standings
 	refuse    func(chat.DeviceID, error)
-	recent    map[chat.EntryID]heard
-	ring      []chat.EntryID // the keys of recent, oldest at next
-	next      int
+	// echo takes what claims to be this device's, unchecked.
+	echo   func(from chat.DeviceID, tag chat.RoomTag, e *wire.Entry)
+	recent map[chat.EntryID]heard
+	ring   []chat.EntryID // the keys of recent, oldest at next
+	next   int
 }
 
 // heard is where an entry came from when it was accepted: the first bytes of the
@@ -112,7 +117,7 @@ type heard struct {
 }
 
 func newValidator(self chat.DeviceID, s *standings, refuse func(chat.DeviceID, error)) *validator {
-	return &validator{self: self, standings: s, refuse: refuse, recent: map[chat.EntryID]heard{}}
+	return &validator{self: self, standings: s, refuse: refuse, echo: func(chat.DeviceID, chat.RoomTag, *wire.Entry) {}, recent: map[chat.EntryID]heard{}}
 }
 
 func (v *validator) validate(from peer.ID, data []byte) gossip.Verdict {
@@ -124,12 +129,13 @@ func (v *validator) validate(from peer.ID, data []byte) gossip.Verdict {
 	if v.standings.banned(now, d) || !v.standings.allow(&v.standings.relays, now, d) {
 		return gossip.Ignore
 	}
-	_, e, err := wire.DecodeLive(data)
+	tag, e, err := wire.DecodeLive(data)
 	if err != nil {
 		v.refuse(d, err)
 		return gossip.Reject
 	}
 	if e.Device == v.self {
+		v.echo(d, tag, &e)
 		return gossip.Ignore // passing it on again would look like playing it again
 	}
 	if before, again := v.recent[e.ID]; again {

@@ -38,6 +38,7 @@ type core struct {
 	sessions   map[*session]struct{} // that run
 	bases      *catchup.Bases
 	supplies   supplies
+	forks      *forks
 	missed     map[chat.RoomID][]chat.Missing // as faces were last told; none where nothing is
 	missingAt  time.Time                      // when they may be told again; zero for never
 

@@ -195,6 +195,9 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.forks, err = n.loadForks(ctx, logs, c.now); err != nil {
+		return nil, err
+	}
 	fresh := n.lock.Mark()
 	if n.lock.Unclean() {
 		fresh = lastOwn(logs, n.device, c.now)
@@ -229,7 +232,7 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 		return nil, err
 	}
 	for id, held := range byRoom(logs) {
-		c.rooms.Handle(c.now, room.Restore{Room: id, Logs: held, Early: early[id]})
+		c.rooms.Handle(c.now, room.Restore{Room: id, Logs: held, Early: early[id], Forked: c.forks.of(id)})
 		delete(early, id)
 	}
 	for id, places := range early {
@@ -306,6 +309,7 @@ func (n *Node) enterKnownRooms(ctx context.Context) error {
 		c.openChats()
 		c.startPrivate()
 		c.startOwn()
+		c.startForks()
 		c.surveyCouriers()
 	})
 	if err != nil || inLobby {

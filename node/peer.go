@@ -327,6 +327,7 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, g greeting) {
 	c.metForDevices(nb)
 	c.metCourier(d)
 	c.receipt(receipt.PeerUp{Device: d})
+	c.showEvidence(d, chat.RoomID{})
 }
 
 // leaves ends what is under way with whoever a device was of, if it shows that it is
@@ -379,6 +380,8 @@ func (c *core) heard(d chat.DeviceID, s *stream.Stream, f wire.Frame) {
 		c.heardPrivate(nb, f)
 	case wire.Receipt, wire.ReceiptHave, wire.ReceiptWant:
 		c.heardReceipt(d, f)
+	case wire.Evidence:
+		c.heardEvidence(d, f)
 	case wire.Goodbye:
 		nb.leaving = true
 		c.gone(d)

@@ -167,6 +167,9 @@ func (n *Node) sessionEnded(ctx context.Context, ses *session, err error) {
 			}
 		}
 		if nb := c.neighbours[ses.device]; nb != nil && ses.during != nil && nb.peer == ses.during {
+			if err == nil && ses.fresh+sent > 0 { // they may have the log only now
+				c.showEvidence(ses.device, chat.RoomID{})
+			}
 			c.sync(catchup.Ended{Device: ses.device, Asked: ses.asked, Received: ses.fresh, Sent: sent, Declined: len(ses.declined) > 0, Failed: err != nil})
 		}
 		if err == nil || ses.fresh > 0 {

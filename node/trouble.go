@@ -25,6 +25,16 @@ func (n *Node) warn(w chat.Error) {
 	}
 }
 
+// warnUnless warns, unless what stands there already is more important.
+func (n *Node) warnUnless(w chat.Error, important string) {
+	n.mu.Lock()
+	old := n.warnings[w.Code].Text
+	n.mu.Unlock()
+	if old != important {
+		n.warn(w)
+	}
+}
+
 // unwarn tells faces that it no longer is.
 func (n *Node) unwarn(code chat.Code) {
 	n.mu.Lock()

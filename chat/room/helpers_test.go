@@ -68,14 +68,15 @@ func configOf(name string) Config {
 // member is an engine with what it has committed, refused and so on.
 type member struct {
 	*Engine
-	t      testing.TB
-	name   string
-	stored []Record
-	refs   map[uint64]bool
-	denied []Deny
-	refuse []Refuse
-	lacks  []Lack
-	forks  []Fork
+	t        testing.TB
+	name     string
+	stored   []Record
+	refs     map[uint64]bool
+	denied   []Deny
+	refuse   []Refuse
+	lacks    []Lack
+	forks    []Fork
+	rechecks []Recheck
 }
 
 func join(t testing.TB, name string) *member {
@@ -106,6 +107,8 @@ func (m *member) do(now time.Time, in Input) []Record {
 			m.forks = append(m.forks, ef)
 		case Show:
 			m.noted(now, ef)
+		case Recheck:
+			m.rechecks = append(m.rechecks, ef)
 		}
 	}
 	m.stored = append(m.stored, out...)

@@ -151,12 +151,49 @@ func TestAForkedLogIsFrozen(t *testing.T) {
 		if name == "both before the first" {
 			bob.hears(noon, one)
 		}
-		want(t, name+": forks", bob.forks, []Fork{{Room: lobby, Device: deviceOf("alice"), Log: open.Log}})
+		if len(bob.forks) != 1 || bob.forks[0].Log != open.Log || bob.forks[0].Device != deviceOf("alice") {
+			t.Fatalf("%s: forks %+v", name, bob.forks)
+		}
+		held := bob.stored[bob.forks[0].Held-1].Entry
+		want(t, name+": what is shown contradicts what is held", wire.Contradict(&held, &bob.forks[0].Other), true)
 		want(t, name+": nothing waits", bob.Pending(lobby), 0)
 		last := bob.stored[len(bob.stored)-1].Entry
 		want(t, name+": it does not go on", len(bob.hears(noon, forge(t, "alice", after(last, wire.KindMessage), wire.Message{Text: "more"}))), 0)
 		want(t, name+": nothing more is asked for", bob.Frontier(lobby)[0].Seq, uint64(wire.MaxSeq))
 		want(t, name+": one alarm", len(bob.forks), 1)
+	}
+}
+
+func TestAForkBelowTheEndOfALogIsLookedInto(t *testing.T) {
+	open, _ := opening(t, "alice", chat.HLCOf(noon))
+	one := forge(t, "alice", after(open, wire.KindMessage), wire.Message{Text: "one"})
+	next := forge(t, "alice", after(one, wire.KindMessage), wire.Message{Text: "next"})
+	other := forge(t, "alice", after(open, wire.KindMessage), wire.Message{Text: "other"})
+	bob := join(t, "bob")
+	bob.hears(noon, open, one, next, other)
+	want(t, "asked about", bob.rechecks, []Recheck{{Room: lobby, Entry: other}})
+	want(t, "not taken for a fork before it is known", len(bob.forks), 0)
+	bob.do(noon, Forked{Room: lobby, Log: open.Log})
+	want(t, "nothing more is asked for", bob.Frontier(lobby)[0].Seq, uint64(wire.MaxSeq))
+	last := forge(t, "alice", after(next, wire.KindMessage), wire.Message{Text: "last"})
+	want(t, "it does not go on", len(bob.hears(noon, last)), 0)
+	want(t, "what was said is shown", bob.texts(), []string{"one", "next"})
+	// Nor after a restart.
+	again := join(t, "bob")
+	again.do(noon, Restore{Room: lobby, Logs: frontier(bob.stored), Forked: []chat.LogID{open.Log}})
+	want(t, "it does not go on after a restart", len(again.hears(noon, last)), 0)
+}
+
+func TestAClonedDeviceDoesNotGoOnWithAForkedLogAfterARestart(t *testing.T) {
+	alice := join(t, "alice")
+	said := alice.says(noon, "hello")
+	back := join(t, "alice")
+	back.cfg.NewSalt = salts("alice's second")
+	back.do(noon, Restore{Room: lobby, Logs: frontier(alice.stored), Forked: []chat.LogID{said[0].Log}})
+	next := back.says(noon.Add(time.Second), "again")
+	want(t, "a new log", len(next), 2)
+	if next[0].Log == said[0].Log {
+		t.Error("the forked log goes on")
 	}
 }
 

@@ -45,8 +45,10 @@ func (e *Engine) receive(now time.Time, in Receive) []Effect {
 	case l.frozen:
 		return nil
 	case en.Seq == l.Seq && en.ID != l.LastID:
-		return e.freeze(r, l)
-	case en.Seq <= l.Seq:
+		return e.fork(r, l, l.Seq, en)
+	case en.Seq < l.Seq:
+		return []Effect{Recheck{Room: r.id, Entry: *en}}
+	case en.Seq == l.Seq:
 		return nil
 	case l == r.own:
 		// Others hold more of our log than we do: what was here is lost. What
@@ -86,7 +88,7 @@ func (e *Engine) extend(now time.Time, r *state, w *waiting) []Effect {
 	if copied, ok := r.pending[en.Log][at]; ok {
 		e.drop(r, en.Log, at)
 		if copied.entry.ID != en.ID {
-			effects = e.freeze(r, r.logs[en.Log])
+			effects = e.fork(r, r.logs[en.Log], en.Seq, &copied.entry)
 		}
 	}
 	records, more := e.settle(now, r, append(r.wake(en.Log), en.Log))
@@ -176,7 +178,7 @@ func (e *Engine) accept(now time.Time, r *state, w *waiting) (rec Record, ok boo
 	case l == nil:
 		return e.begin(now, r, w, rec)
 	case en.Prev != l.LastID:
-		return rec, false, e.freeze(r, l)
+		return rec, false, e.fork(r, l, l.Seq, en)
 	case en.HLC <= l.HLC:
 		return rec, false, refuse(w.guilty(), "an entry older than the one before it")
 	}
@@ -353,22 +355,6 @@ func (r *state) wake(id chat.LogID) []chat.LogID {
 	out := sorted(r.blocked[id])
 	delete(r.blocked, id)
 	return out
-}
-
-// freeze stops a log whose device has signed two entries with one number.
-func (e *Engine) freeze(r *state, l *log) []Effect {
-	if l.frozen {
-		return nil
-	}
-	l.frozen, r.rootValid = true, false
-	if l == r.own {
-		r.own = nil
-	}
-	for at := range r.pending[l.Log.Log] {
-		e.drop(r, l.Log.Log, at)
-	}
-	r.filled(l)
-	return []Effect{Fork{Room: r.id, Device: l.Device, Log: l.Log.Log}}
 }
 
 func refuse(guilty chat.DeviceID, what string) []Effect {

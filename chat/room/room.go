@@ -67,6 +67,8 @@ type Restore struct {
 	Room  chat.RoomID
 	Logs  []Log
 	Early []Early // what is shown before its turn
+	// Forked are the logs that are not continued: see Fork.
+	Forked []chat.LogID
 }
 
 // Post is something this person says in an open room. Ref comes back in its Commit.
@@ -153,14 +155,6 @@ type Lack struct {
 	From chat.DeviceID
 }
 
-// Fork says that a device has signed two different entries with one number: its
-// key or its disk has been copied. The log is not continued.
-type Fork struct {
-	Room   chat.RoomID
-	Device chat.DeviceID
-	Log    chat.LogID
-}
-
 // Deny says that a Post or Append cannot be made.
 type Deny struct {
 	Ref uint64
@@ -170,7 +164,6 @@ type Deny struct {
 func (Commit) isEffect() {}
 func (Refuse) isEffect() {}
 func (Lack) isEffect()   {}
-func (Fork) isEffect()   {}
 func (Deny) isEffect()   {}
 
 // Log is how much of a log is held without a hole.
@@ -293,6 +286,8 @@ func (e *Engine) Handle(now time.Time, in Input) []Effect {
 		e.settled(in)
 	case Recall:
 		e.recall(now, in)
+	case Forked:
+		e.forked(in)
 	case Tick:
 		e.tickAt = time.Time{}
 		out = e.tick(now)
@@ -348,6 +343,7 @@ func (e *Engine) restore(now time.Time, in Restore) {
 		if was := old[l.Log]; was != nil {
 			held.frozen, held.closed = was.frozen, was.closed
 		}
+		held.frozen = held.frozen || slices.Contains(in.Forked, l.Log)
 		r.logs[l.Log] = held
 		r.devices[l.Device]++
 		r.people[l.Person]++

@@ -309,11 +309,11 @@ func TestARoomThatWasLeftTakesNothing(t *testing.T) {
 func TestEveryInputAndEffectIsOfThePackage(t *testing.T) {
 	// A new input must be handled: the engine panics on none and ignores none of
 	// these. The lists are the unions; the compiler keeps strangers out.
-	for _, in := range []Input{Enter{}, Exit{}, Restore{}, Post{}, Rename{}, Receive{}, Tick{}} {
+	for _, in := range []Input{Enter{}, Exit{}, Restore{}, Post{}, Rename{}, Receive{}, Forked{}, Tick{}} {
 		in.isInput()
 		join(t, "alice").Handle(noon, in)
 	}
-	for _, ef := range []Effect{Commit{}, Refuse{}, Lack{}, Fork{}, Deny{}} {
+	for _, ef := range []Effect{Commit{}, Refuse{}, Lack{}, Fork{}, Recheck{}, Deny{}} {
 		ef.isEffect()
 	}
 }

@@ -286,6 +286,8 @@ func DecodeFrame(b []byte) (Frame, error) {
 		return decodeNewest(t, body)
 	case TypeReceipt, TypeReceiptHave, TypeReceiptWant:
 		return decodeReceipt(t, body)
+	case TypeFull, TypeEvidence:
+		return decodeTrouble(t, body)
 	default:
 		return decodePeople(t, body)
 	}

@@ -32,7 +32,7 @@ var exits = []struct {
 	codes   []chat.Code
 }{
 	{exitOK, "it worked", nil},
-	{exitFailure, "it failed for another reason, or was asked about and not wanted", []chat.Code{chat.CodeInternal, chat.CodeInvalid, chat.CodeClock, chat.CodeInvisible}},
+	{exitFailure, "it failed for another reason, or was asked about and not wanted", []chat.Code{chat.CodeInternal, chat.CodeInvalid, chat.CodeClock, chat.CodeInvisible, chat.CodeCloned, chat.CodeRolledBack}},
 	{exitUsage, "the command line is wrong", []chat.Code{chat.CodeUsage, chat.CodeBadID, chat.CodeEmpty}},
 	{exitUnreachable, "the node can't be reached or started", []chat.Code{chat.CodeUnreachable, chat.CodeNoNetwork, chat.CodeNoInterface, chat.CodePortTaken, chat.CodeStopping}},
 	{exitNotFound, "there is no such room, person or message", []chat.Code{chat.CodeNotFound, chat.CodeNotJoined}},

@@ -146,7 +146,7 @@ func wantLine(t *testing.T, lines *bufio.Scanner, pattern string) string {
 // Exit codes are promised to scripts: this table does not change, it only grows.
 func TestExitCodes(t *testing.T) {
 	want := map[chat.Code]int{
-		chat.CodeInternal: 1, chat.CodeInvalid: 1, chat.CodeClock: 1, chat.CodeInvisible: 1, "from the future": 1,
+		chat.CodeInternal: 1, chat.CodeInvalid: 1, chat.CodeClock: 1, chat.CodeInvisible: 1, chat.CodeCloned: 1, chat.CodeRolledBack: 1, "from the future": 1,
 		chat.CodeUsage: 2, chat.CodeBadID: 2, chat.CodeEmpty: 2,
 		chat.CodeUnreachable: 3, chat.CodeNoNetwork: 3, chat.CodeNoInterface: 3, chat.CodePortTaken: 3, chat.CodeStopping: 3,
 		chat.CodeNotFound: 4, chat.CodeNotJoined: 4,

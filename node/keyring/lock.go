@@ -60,6 +60,11 @@ func Acquire(home string) (*Lock, error) {
 	if l.mark = mark; marked && mark == 0 {
 		l.unclean = true
 	}
+	elsewhere, err := moved(home)
+	if err != nil {
+		return nil, homeFailed(home, errors.Join(err, file.Close()))
+	}
+	l.unclean = l.unclean || elsewhere
 	b, err := json.Marshal(holder{PID: os.Getpid(), Since: time.Now().UTC().Truncate(time.Second), Boot: bootID()})
 	if err == nil && l.unclean {
 		// Holds until a node has run, whoever holds the home in between.
@@ -76,8 +81,8 @@ func Acquire(home string) (*Lock, error) {
 
 // Unclean reports whether what was last said may be missing here: the computer
 // stopped (a power failure, a reset) while a node was running on this home, or the
-// home was restored from a backup. A node that merely died has lost nothing. It
-// stays so until Begin.
+// home was restored from a backup, or copied, here or to another computer. A node that
+// merely died has lost nothing. It stays so until Begin.
 func (l *Lock) Unclean() bool { return l.unclean }
 
 // Mark returns the mark of the latest Begin of an unclean home, 0 if there was
