@@ -306,6 +306,7 @@ func (w *whereabouts) recipients(s store.Stand, audience []chat.PersonID, steps 
 		}
 		for _, d := range devices {
 			ds := chat.DeviceState{Device: d, Holds: reached[d].held >= s.Seq}
+			ds.Full = !ds.Holds && c.isFull(d)
 			if ds.Holds {
 				ds.At = earliest(learnt(steps, d, false), learnt(steps, d, true))
 			}
@@ -366,6 +367,11 @@ func (c *core) whyNot(id chat.RoomID, who chat.PersonID, devices []chat.DeviceID
 	case keyless:
 		return name + " has no device here that could be given the keys of this room yet."
 	case here:
+		for _, d := range devices {
+			if c.isFull(d) {
+				return c.fullSentence(who, d)
+			}
+		}
 		return ""
 	}
 	return name + " is not here."

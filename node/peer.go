@@ -34,6 +34,7 @@ type neighbour struct {
 	prekey []byte
 	// showsCode is since when it says that it shows a pairing code; zero if not.
 	showsCode time.Time
+	full      bool      // its disk, as it says
 	leave     func() // ends keepPeerStream; nil if it does not run
 	leaving   bool   // it has said goodbye
 	// direct is what entries are given to it on, nil for no stream; none is opened
@@ -307,7 +308,7 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, g greeting) {
 		c.n.spawn(func(context.Context) { old.Reset(stream.ReasonDone) })
 	}
 	nb.peer, nb.cert, nb.prekey = s, g.cert, g.hello.Prekey
-	nb.leaving = false
+	nb.leaving, nb.full = false, false
 	delete(c.direct.elsewhere, d)
 	c.checkClock(who, chat.HLC(g.hello.Now).Time())
 	c.trust(d)
@@ -328,6 +329,9 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, g greeting) {
 	c.metCourier(d)
 	c.receipt(receipt.PeerUp{Device: d})
 	c.showEvidence(d, chat.RoomID{})
+	if c.n.full.Load() {
+		c.tellFull(d, true)
+	}
 }
 
 // leaves ends what is under way with whoever a device was of, if it shows that it is
@@ -380,6 +384,8 @@ func (c *core) heard(d chat.DeviceID, s *stream.Stream, f wire.Frame) {
 		c.heardPrivate(nb, f)
 	case wire.Receipt, wire.ReceiptHave, wire.ReceiptWant:
 		c.heardReceipt(d, f)
+	case wire.Full:
+		c.heardFull(d, nb, f)
 	case wire.Evidence:
 		c.heardEvidence(d, f)
 	case wire.Goodbye:

@@ -64,6 +64,9 @@ func (n *Node) storeFailed(ids []chat.RoomID, err error) {
 	if code := chat.CodeOf(err); code != chat.CodeStopping {
 		n.writeFailed.Store(true)
 		n.warn(*chat.AsError(err))
+		if code == chat.CodeDiskFull {
+			n.diskFull()
+		}
 	}
 	if len(ids) == 0 {
 		ids = []chat.RoomID{{}} // the private engine's own
@@ -84,7 +87,8 @@ func (n *Node) historyFailed(err error) {
 
 // storeWorks notes that an entry was stored.
 func (n *Node) storeWorks() {
-	if n.writeFailed.Load() && n.writeFailed.CompareAndSwap(true, false) {
+	// A little may fit a disk that is full all the same.
+	if n.writeFailed.Load() && !n.full.Load() && n.writeFailed.CompareAndSwap(true, false) {
 		for _, code := range []chat.Code{chat.CodeDiskFull, chat.CodeHomeBroken, chat.CodeInternal} {
 			n.unwarn(code)
 		}

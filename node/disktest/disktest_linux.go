@@ -30,7 +30,8 @@ func Run(t *testing.T, cmd *exec.Cmd) {
 }
 
 // Mount mounts a new disk of so many bytes at dir. Only a process that Run started
-// may call it: another would mount it for the whole system.
+// may call it, or a thread in a mount namespace of its own: another would mount it for
+// the whole system.
 func Mount(dir string, size int) error {
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
 		return err

@@ -2,5 +2,6 @@
 // does not know what is kept on it.
 //
 // A disk is mounted by another process than the test's, in namespaces of its own:
-// the test runs its own binary again through Run, and that calls Mount.
+// the test runs its own binary again through Run, and that calls Mount; or a thread
+// does that has left the others' namespace.
 package disktest

@@ -28,6 +28,7 @@ var programs = map[string]func(args []string) error{
 	"orphan":    leaveOrphan,
 	"crash":     holdLab,
 	"flood":     flood,
+	"disk":      holdDisk,
 }
 
 func TestMain(m *testing.M) {

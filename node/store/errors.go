@@ -72,6 +72,14 @@ func noSpace(dir string) bool {
 	return diskFull(err)
 }
 
+// Space tries whether the disk takes a little more: nil, or CodeDiskFull.
+func (s *Store) Space() error {
+	if !noSpace(s.dir) {
+		return nil
+	}
+	return wrap(s.dir, sqlite3.FULL)
+}
+
 // noFile tries whether too many files are open for a connection, which needs three: of
 // that, too, the driver may have lost the cause.
 func noFile(dir string) bool {
