@@ -66,7 +66,7 @@ type session struct {
 	// declined are rooms of which another session brings what this one could; the loop
 	// writes it.
 	declined map[chat.RoomID]bool
-	wanted  map[chat.RoomID][]store.StoredEntry
+	wanted   map[chat.RoomID][]store.StoredEntry
 }
 
 // enrol notes a session that begins, and returns what is held here for it.

@@ -130,8 +130,13 @@ func TestWhoMayRemoveWhat(t *testing.T) {
 
 func TestReactionsAreOnePerPersonAndSign(t *testing.T) {
 	got := Fold(About{Reactions: []Reaction{
-		{person(1), "👍", false, at(5)}, {person(2), "❤️", false, at(2)}, {person(3), "👍", false, at(1)}, {person(3), "👍", true, at(6)},
-		{person(2), "👍", false, at(4)}, {person(1), "👍", false, at(7)}, {person(4), "🎉", true, at(9)},
+		{person(1), "👍", false, at(5)},
+		{person(2), "❤️", false, at(2)},
+		{person(3), "👍", false, at(1)},
+		{person(3), "👍", true, at(6)},
+		{person(2), "👍", false, at(4)},
+		{person(1), "👍", false, at(7)},
+		{person(4), "🎉", true, at(9)},
 	}}).Signs
 	want := []Sign{{"❤️", []chat.PersonID{person(2)}}, {"👍", []chat.PersonID{person(2), person(1)}}}
 	if !reflect.DeepEqual(got, want) {

@@ -44,11 +44,20 @@ func TestContentThatBreaksTheRulesIsRefused(t *testing.T) {
 	long := string(fill(chat.MaxText+1, 'x'))
 	for name, bad := range map[string][]any{
 		"message": {
-			Message{Text: long}, Message{Text: "\xff"}, Message{Reply: fill(31, 1)}, Message{Mentions: repeat(chat.MaxMentions+1, fill(20, 1))},
-			Message{Mentions: [][]byte{fill(19, 1)}}, Message{Expires: far + 1}, map[int]any{1: "x", 2: []byte{}}, map[int]any{1: "x", 3: [][]byte{}},
+			Message{Text: long},
+			Message{Text: "\xff"},
+			Message{Reply: fill(31, 1)},
+			Message{Mentions: repeat(chat.MaxMentions+1, fill(20, 1))},
+			Message{Mentions: [][]byte{fill(19, 1)}},
+			Message{Expires: far + 1},
+			map[int]any{1: "x", 2: []byte{}},
+			map[int]any{1: "x", 3: [][]byte{}},
 		},
 		"edit": {
-			Edit{Target: fill(33, 1), Text: "x"}, Edit{Text: "x"}, Edit{Target: id, Text: long}, Edit{Target: id, Text: "\xff"},
+			Edit{Target: fill(33, 1), Text: "x"},
+			Edit{Text: "x"},
+			Edit{Target: id, Text: long},
+			Edit{Target: id, Text: "\xff"},
 			Edit{Target: id, Text: "x", Mentions: repeat(chat.MaxMentions+1, fill(20, 1))},
 		},
 		"delete":   {Delete{}, Delete{Targets: [][]byte{}}, Delete{Targets: repeat(chat.MaxRemoved+1, id)}, Delete{Targets: [][]byte{id, nil}}},
@@ -80,10 +89,15 @@ func TestContentThatBreaksTheRulesIsRefused(t *testing.T) {
 func TestPayloadFramesThatBreakTheRulesAreRefused(t *testing.T) {
 	tag, place := fill(16, 1), LogSeq{Log: fill(16, 2), Seq: 3}
 	for i, f := range []Frame{
-		WantPayloads{Tag: tag}, WantPayloads{Tag: fill(15, 1), Places: []LogSeq{place}}, WantPayloads{Tag: tag, Places: repeat(chat.MaxWanted+1, place)},
-		WantPayloads{Tag: tag, Places: []LogSeq{{Log: fill(15, 2), Seq: 3}}}, WantPayloads{Tag: tag, Places: []LogSeq{{Log: place.Log}}},
-		Payloads{Tag: fill(17, 1)}, Payloads{Tag: tag, Payloads: []Payload{{Log: place.Log, Seq: MaxSeq + 1}}},
-		Payloads{Tag: tag, Payloads: []Payload{{Log: fill(1, 1), Seq: 1}}}, Payloads{Tag: tag, Payloads: []Payload{{Log: place.Log, Seq: 1, Bytes: fill(chat.MaxPayload+1, 1)}}},
+		WantPayloads{Tag: tag},
+		WantPayloads{Tag: fill(15, 1), Places: []LogSeq{place}},
+		WantPayloads{Tag: tag, Places: repeat(chat.MaxWanted+1, place)},
+		WantPayloads{Tag: tag, Places: []LogSeq{{Log: fill(15, 2), Seq: 3}}},
+		WantPayloads{Tag: tag, Places: []LogSeq{{Log: place.Log}}},
+		Payloads{Tag: fill(17, 1)},
+		Payloads{Tag: tag, Payloads: []Payload{{Log: place.Log, Seq: MaxSeq + 1}}},
+		Payloads{Tag: tag, Payloads: []Payload{{Log: fill(1, 1), Seq: 1}}},
+		Payloads{Tag: tag, Payloads: []Payload{{Log: place.Log, Seq: 1, Bytes: fill(chat.MaxPayload+1, 1)}}},
 		Payloads{Tag: tag, Payloads: repeat(chat.MaxWanted+1, Payload{Log: place.Log, Seq: 1})},
 	} {
 		if _, err := DecodeFrame(EncodeFrame(f)); chat.CodeOf(err) != chat.CodeInvalid {
