@@ -21,6 +21,7 @@
 //	opener          Node           Close                      loop; opens envelopes one by one
 //	packer (each)   Node           the envelope is made       store, then loop
 //	sync session    Node           both sides are done        loop, store; its reader and sender end with it
+//	gaps            Node           all rooms are looked at    store, loop; once, at start
 //	taken           Node           Close                      loop, of what the store has taken
 //	restorer        Node           Close                      store, loop
 //	setting (each)  Node           the loop has it            store, loop; one for each that was heard
