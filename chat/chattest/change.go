@@ -187,7 +187,6 @@ func (c *change) tell() {
 	}
 	if r := c.removed; r != nil {
 		r.at = d.w.now
-		d.w.removals = append(d.w.removals, r)
 	}
 	for i := range c.records {
 		if r := &c.records[i]; r.Mine {

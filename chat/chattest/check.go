@@ -261,7 +261,7 @@ func (w *world) overread() error {
 	}
 	for _, r := range w.removals {
 		for _, s := range w.said {
-			if !r.over && s.by == r.by && s.room == r.room && s.at.After(r.at) && r.who.disk.text(s.id) != "" {
+			if !r.over && !r.at.IsZero() && s.by == r.by && s.room == r.room && s.at.After(r.at) && r.who.disk.text(s.id) != "" {
 				return fmt.Errorf("device %d reads %s of %d, who had thrown it out", r.who.index, s.name, s.by.index)
 			}
 		}

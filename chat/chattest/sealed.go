@@ -270,6 +270,7 @@ func (d *device) invite(s *sealedRoom, who chat.PersonID) {
 		return
 	}
 	s.asked[who] = true // before the frame that tells
+	d.w.note("%d asks %s in", d.index, who.Short())
 	for _, r := range d.w.removals {
 		if r.room == s.id && r.who.person() == who {
 			r.over = true
@@ -291,8 +292,8 @@ type removal struct {
 	room chat.RoomID
 	by   *device
 	who  *device
-	at   time.Time
-	over bool // they were asked in again
+	at   time.Time // zero until it is stored
+	over bool      // they were asked in again
 }
 
 // remove throws somebody out, or has them go by themselves.
@@ -310,6 +311,7 @@ func (d *device) remove(s *sealedRoom, other *device) {
 	c := by.begin()
 	if by != other {
 		c.removed = &removal{room: s.id, by: by, who: other}
+		d.w.removals = append(d.w.removals, c.removed)
 	}
 	if by == other || !d.w.cfg.DeafToRemoval {
 		c.seal(private.Change{Room: s.id, Body: body, Ref: postRef})
