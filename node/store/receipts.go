@@ -8,6 +8,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 
 	"earshot/chat"
+	"earshot/chat/wire"
 )
 
 // schemaReceipts is how far devices have said that they hold and have read, and when
@@ -228,9 +229,12 @@ func (s *Store) HeldIn(ctx context.Context, room chat.RoomID) (out []HeldLog, la
 			}
 			out = append(out, h)
 			return nil
-		}, `SELECT l.log, d.device, d.person, l.last_seq, (SELECT min(e.seq) FROM unopened u INDEXED BY unopened_stripped
-				CROSS JOIN entry e ON e.id = u.entry WHERE u.room = r.id AND u.reason = 'stripped' AND e.log = l.id)
-			FROM room r CROSS JOIN log l ON l.room = r.id CROSS JOIN device d ON d.id = l.device WHERE r.room = ? ORDER BY l.id`, room[:])
+		}, `WITH gap AS MATERIALIZED (SELECT e.log, min(e.seq) AS first FROM unopened u INDEXED BY unopened_stripped
+				CROSS JOIN entry e ON e.id = u.entry
+				WHERE u.room = (SELECT id FROM room WHERE room = ?1) AND u.reason = 'stripped' GROUP BY e.log)
+			SELECT l.log, d.device, d.person, l.last_seq, gap.first
+			FROM room r CROSS JOIN log l ON l.room = r.id CROSS JOIN device d ON d.id = l.device LEFT JOIN gap ON gap.log = l.id
+			WHERE r.room = ?1 ORDER BY l.id`, room[:])
 	})
 	return out, lacking && err == nil, err
 }
@@ -263,6 +267,12 @@ func (w *writer) readLogs(room *roomState, from, to place) ([]LogMark, error) {
 		AND (sort, log, seq) <= (?, ?, ?) GROUP BY log`, room.key, uint64(to.sort), to.log[:], to.seq); err != nil {
 		return nil, err
 	}
+	if err := w.readBehind(room, to, add); err != nil {
+		return nil, err
+	}
+	if err := w.readUpToGaps(room, &marks); err != nil {
+		return nil, err
+	}
 	for _, m := range marks {
 		log, err := w.log(room.key, m.Log)
 		if err != nil {
@@ -274,6 +284,49 @@ func (w *writer) readLogs(room *roomState, from, to place) ([]LogMark, error) {
 		}
 	}
 	return marks, nil
+}
+
+// readBehind adds what follows in its log on messages that came late and are read now,
+// up to a place: it may have been read while they were missing, and was not counted.
+func (w *writer) readBehind(room *roomState, to place, add func(*sqlite3.Stmt) error) error {
+	const late = `FROM message WHERE room = ? AND late = 1 AND mine = 0 AND early = 0 AND (sort, log, seq) <= (?, ?, ?)`
+	upTo := []any{room.key, uint64(to.sort), to.log[:], to.seq}
+	var first place
+	found, err := w.queryRow(func(s *sqlite3.Stmt) error {
+		first.sort, first.seq = chat.HLC(s.ColumnInt64(0)), uint64(s.ColumnInt64(2))
+		return fixed(first.log[:], s.ColumnRawBlob(1))
+	}, `SELECT sort, log, seq `+late+` ORDER BY sort, log, seq LIMIT 1`, upTo...)
+	if err != nil || !found {
+		return err
+	}
+	return w.query(add, `SELECT log, max(seq) FROM message WHERE room = ? AND mine = 0 AND early = 0 AND expired = 0
+		AND (sort, log, seq) >= (?, ?, ?) AND (sort, log, seq) <= (?, ?, ?) AND log IN (SELECT log `+late+`) GROUP BY log`,
+		append([]any{room.key, uint64(first.sort), first.log[:], first.seq, uint64(to.sort), to.log[:], to.seq}, upTo...)...)
+}
+
+// readUpToGaps has marks end before the first message of their log that came without
+// what it says: nobody has read that, whatever follows it.
+func (w *writer) readUpToGaps(room *roomState, marks *[]LogMark) error {
+	if len(*marks) == 0 {
+		return nil
+	}
+	gaps := map[chat.LogID]uint64{}
+	if err := w.query(func(s *sqlite3.Stmt) error {
+		var log chat.LogID
+		err := fixed(log[:], s.ColumnRawBlob(0))
+		gaps[log] = uint64(s.ColumnInt64(1))
+		return err
+	}, `SELECT l.log, min(e.seq) FROM unopened u INDEXED BY unopened_stripped CROSS JOIN entry e ON e.id = u.entry CROSS JOIN log l ON l.id = e.log
+		WHERE u.room = ? AND u.reason = 'stripped' AND u.kind = ? GROUP BY l.id`, room.key, int(wire.KindMessage)); err != nil {
+		return err
+	}
+	*marks = slices.DeleteFunc(*marks, func(m LogMark) bool { return gaps[m.Log] == 1 })
+	for i := range *marks {
+		if m := &(*marks)[i]; gaps[m.Log] > 0 {
+			m.Seq = min(m.Seq, gaps[m.Log]-1)
+		}
+	}
+	return nil
 }
 
 // MarkReadElsewhere takes what this person has read on another device: messages up to

@@ -225,3 +225,40 @@ func TestAnEntryWithoutItsPayloadIsNotHeld(t *testing.T) {
 		t.Errorf("held are %d (%v)", seq, lacking)
 	}
 }
+
+// Who passes on messages and leaves out what one says does not have it called read.
+func TestAMessageWithoutItsTextMustNotBeCalledRead(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	lobby, _ := putRoom(t, s, "#lobby", true)
+	ann, open := opened(lobby, "ann", noon)
+	one, two, three := ann.say(noon+10, "one"), ann.say(noon+20, "two"), ann.say(noon+30, "three")
+	mustStore(t, s, open, one, stripped(two), three)
+	if got := s.mustRead(t, lobby, three.Entry.ID).Logs; !slices.Equal(got, []LogMark{{ann.log, 2}}) {
+		t.Errorf("read are %v", got)
+	}
+	mustCommit(t, s, Batch{
+		Payloads: []Payload{{Room: lobby, Entry: two.Entry}},
+		Openings: []Opening{{ID: two.Entry.ID, Room: lobby, Text: two.Text}},
+	})
+	// Now that it is read, so is what had been read behind it.
+	if got := s.mustRead(t, lobby, three.Entry.ID).Logs; !slices.Equal(got, []LogMark{{ann.log, 4}}) {
+		t.Errorf("read are %v", got)
+	}
+}
+
+// What was read before those came that it follows counts once they are read, too.
+func TestWhatWasReadEarlyCountsInItsTurn(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	lobby, _ := putRoom(t, s, "#lobby", true)
+	ann, open := opened(lobby, "ann", noon)
+	one, two, three := ann.say(noon+10, "one"), ann.say(noon+20, "two"), ann.say(noon+30, "three")
+	mustStore(t, s, open, one)
+	mustPutEarly(t, s, three)
+	if got := s.mustRead(t, lobby, three.Entry.ID).Logs; !slices.Equal(got, []LogMark{{ann.log, 2}}) {
+		t.Errorf("read are %v", got)
+	}
+	mustStore(t, s, two, three)
+	if got := s.mustRead(t, lobby, three.Entry.ID).Logs; !slices.Equal(got, []LogMark{{ann.log, 4}}) {
+		t.Errorf("read are %v", got)
+	}
+}
