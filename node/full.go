@@ -37,7 +37,12 @@ func (n *Node) diskFull() {
 		n.log.Info("the disk has space again")
 		_ = n.tell(ctx, func(c *core) {
 			c.showFull(false)
-			c.sync(catchup.Joined{}) // what was not taken is fetched
+			for d, nb := range c.neighbours { // what was not taken is fetched, with new patience
+				if nb.hears() {
+					c.sync(catchup.PeerDown{Device: d})
+					c.sync(catchup.PeerUp{Device: d})
+				}
+			}
 		})
 	})
 }
@@ -62,6 +67,11 @@ func (c *core) heardFull(d chat.DeviceID, nb *neighbour, f wire.Full) {
 		return
 	}
 	nb.full = f.Full
+	if !f.Full && c.now.Sub(nb.fetched) >= spaceEvery { // sessions were in vain, and are held ever less often
+		nb.fetched = c.now
+		c.sync(catchup.PeerDown{Device: d})
+		c.sync(catchup.PeerUp{Device: d})
+	}
 	c.n.log.LogAttrs(c.n.ctx, slog.LevelDebug, "a neighbour's disk", slog.String("device", d.Short()), slog.Bool("full", f.Full))
 	for _, id := range c.rooms.Rooms() {
 		if c.rooms.Sealed(id) && c.private.Shares(id, d) {
@@ -79,8 +89,8 @@ func (c *core) isFull(d chat.DeviceID) bool {
 // fullSentence says whose disk is full.
 func (c *core) fullSentence(who chat.PersonID, d chat.DeviceID) string {
 	device := "device"
-	if label := chat.CleanName(c.neighbours[d].cert.Label); label != "" {
-		device = label
+	if label := c.neighbours[d].cert.Label; label != "" {
+		device = chat.CleanName(label)
 	}
 	return "The disk of " + c.displayName(who) + "'s " + device + " is full: it takes nothing until there is space."
 }

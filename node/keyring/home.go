@@ -121,6 +121,10 @@ func homeFailed(home string, err error) error {
 	if diskFull(err) {
 		return chat.Wrap(chat.CodeDiskFull, err, "The disk that holds "+home+" is full.", "Free some space, then start Earshot again.")
 	}
+	if readOnly(err) {
+		return chat.Wrap(chat.CodeHomeBroken, err, "The disk that holds "+home+" takes no writes: it is read-only.",
+			"Mount it for writing, or choose another home with --home.")
+	}
 	if errors.Is(err, fs.ErrPermission) {
 		return chat.Wrap(chat.CodeHomeBroken, err, "Earshot may not write in its home "+home+".",
 			"Make that directory writable for you, or choose another one with --home.")

@@ -20,3 +20,6 @@ func syncDir(dir string) error {
 func diskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
+
+// readOnly reports whether the file system takes no writes at all.
+func readOnly(err error) bool { return errors.Is(err, syscall.EROFS) }

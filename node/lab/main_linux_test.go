@@ -29,6 +29,7 @@ var programs = map[string]func(args []string) error{
 	"crash":     holdLab,
 	"flood":     flood,
 	"disk":      holdDisk,
+	"inside":    runInside,
 }
 
 func TestMain(m *testing.M) {

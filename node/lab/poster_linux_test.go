@@ -26,12 +26,15 @@ type poster struct {
 func (s *station) poster() *poster {
 	s.t.Helper()
 	var at struct{ Network, Address, Token string }
-	data, err := os.ReadFile(filepath.Join(s.home, "api.json"))
+	data, err := os.ReadFile(filepath.Join(s.visible(), "api.json"))
 	if err == nil {
 		err = json.Unmarshal(data, &at)
 	}
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	if at.Network == "unix" && s.disk != "" {
+		at.Address = filepath.Join(s.disk, "root", at.Address)
 	}
 	var d net.Dialer
 	transport := &http.Transport{

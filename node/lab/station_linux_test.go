@@ -94,6 +94,7 @@ type station struct {
 	host *lab.Host
 	nic  *lab.NIC // nil if it was made otherwise
 	home string
+	disk string // the thread that sees the disk of the home, in /proc; "" if all do
 
 	daemon *lab.Process
 	follow *lab.Process
@@ -129,7 +130,11 @@ func (s *station) command(args ...string) lab.Command {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return lab.Command{Path: program, Args: args, Env: []string{"EARSHOT_HOME=" + s.home}}
+	c := lab.Command{Path: program, Args: args, Env: []string{"EARSHOT_HOME=" + s.home}}
+	if s.disk != "" {
+		c = inside(s.disk, c)
+	}
+	return c
 }
 
 // start runs the daemon and a follower, and returns how long the daemon took to
