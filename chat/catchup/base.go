@@ -23,6 +23,9 @@ const (
 	minBase = 4
 	// maxBaseLines bounds the lines of all bases: about 6 MiB.
 	maxBaseLines = 1 << 17
+	// maxBases bounds how many are remembered, shared ones too: anybody can come back
+	// as another device and compare the same (guess: the rooms of 512 neighbours).
+	maxBases = 8192
 )
 
 // union returns the base that two frontiers make, nil if it is too small to be of use.
@@ -121,6 +124,9 @@ func (b *Bases) Put(d chat.DeviceID, room chat.RoomID, base *Base) {
 	b.remove(key)
 	if base == nil || len(base.Frontier) > maxBaseLines/4 {
 		return
+	}
+	if len(b.of) == maxBases {
+		b.remove(b.oldest())
 	}
 	shared := false
 	for k, u := range b.of {

@@ -271,6 +271,13 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 	if b.lines != 0 {
 		t.Error("one that takes all")
 	}
+	// Who comes as one device after the other takes no more either.
+	for i := range maxBases + 10 {
+		b.Put(chat.DeviceID{byte(i), byte(i >> 8)}, lobby, of(minBase, 4))
+	}
+	if len(b.of) != maxBases || b.lines != minBase {
+		t.Errorf("%d bases are remembered, %d lines", len(b.of), b.lines)
+	}
 }
 
 // Of what many hold one is enough: the others stop when they are told to.
