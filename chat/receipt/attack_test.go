@@ -155,6 +155,24 @@ func TestAFloodOfReceiptsIsBounded(t *testing.T) {
 	}
 }
 
+// What is cheap to send must not be dear to hear.
+func TestAFrameOfRepetitionsIsNotWorkedThrough(t *testing.T) {
+	n, ann, _, eve := hostile(t)
+	var list []Statement
+	for v := range 300 {
+		list = append(list, Sign(eve.key, den, Held, uint64(1<<40+v), EncodeMarks([]Mark{{PrefixOf(logs[0]), 1}})))
+	}
+	ann.handle(Told{From: eve.device, Room: den, Statements: list})
+	if got := ann.rooms[den].version(key{eve.device, Held}); got != 1<<40 || len(ann.blamed) != 1 {
+		t.Errorf("of 300 statements of one kind, number %d counts; blamed are %v", got-1<<40, ann.blamed)
+	}
+	n.settle()
+	ann.handle(Compared{From: eve.device, Sums: []Sum{{Room: den}, {Room: den}, {Room: den}}})
+	if next := ann.NextTick(); !next.IsZero() {
+		t.Errorf("a room that is named three times is compared again at %v", next)
+	}
+}
+
 func TestTheStatementsOfARoomAreBounded(t *testing.T) {
 	n := newNet(t, "ann", "ben")
 	ann := n.nodes[0]

@@ -119,10 +119,13 @@ func (e *Engine) compared(in Compared) {
 	if nb == nil {
 		return
 	}
+	done := make(map[chat.RoomID]struct{}, len(in.Sums))
 	for _, theirs := range in.Sums {
-		if !e.cfg.World.Shares(theirs.Room, in.From) {
+		// A sum costs more to make than to name: each room has one.
+		if _, again := done[theirs.Room]; again || !e.cfg.World.Shares(theirs.Room, in.From) {
 			continue
 		}
+		done[theirs.Room] = struct{}{}
 		r := e.room(theirs.Room)
 		if mine, _ := e.sum(r, nb); mine == theirs {
 			nb.in(r.id).stale = false
@@ -200,7 +203,15 @@ func (e *Engine) told(in Told) {
 	r := e.room(in.Room)
 	var fresh []*slot
 	own := in.Covered // of the neighbour's own statements only it knows who has been given them
+	named := make(map[key]struct{}, len(in.Statements))
 	for i := range in.Statements {
+		// A signature costs more to check than to make up: of each key there is one.
+		k := key{in.Statements[i].Device, in.Statements[i].Kind}
+		if _, again := named[k]; again {
+			e.emit(Refuse{From: in.From, Err: chat.Errorf(chat.CodeInvalid, "A device told the same thing twice at once. It was refused; nothing needs to be done.")})
+			break
+		}
+		named[k] = struct{}{}
 		own = own && in.Statements[i].Device == in.From
 		s, err := e.take(r, nb, &in.Statements[i])
 		if err != nil {
