@@ -219,6 +219,7 @@ func TestOthersMustNotChangeWhatSomebodySaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := cleo.tells(room, "once more")
+	ann.reads(room, "once more")
 	ben.reads(room, "once more")
 	ben.until("is an admin", func() bool { _, err := ben.Delete(ben.ctx, second.ID); return err == nil })
 	for _, d := range []*desk{ann, cleo} {
