@@ -36,8 +36,8 @@ type neighbour struct {
 	showsCode time.Time
 	full      bool      // its disk, as it says
 	fetched   time.Time // when it last had space again
-	leave     func() // ends keepPeerStream; nil if it does not run
-	leaving   bool   // it has said goodbye
+	leave     func()    // ends keepPeerStream; nil if it does not run
+	leaving   bool      // it has said goodbye
 	// direct is what entries are given to it on, nil for no stream; none is opened
 	// before directAfter.
 	direct      *directLink

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -76,23 +77,41 @@ func TestWhatAnEntryNamesAsSeenIsMissing(t *testing.T) {
 	want(t, "not believed", len(bob.Gaps(lobby)), 0)
 }
 
+func TestWhatIsMissingOfARoomIsBoundedWhoeverSaysSo(t *testing.T) {
+	bob := join(t, "bob")
+	for i := range chat.MaxClaims/chat.MaxClaimsOf + 3 {
+		liar := join(t, fmt.Sprint("liar ", i))
+		bob.fetches(noon, liar.says(noon, "hi")...)
+		for j := range chat.MaxClaimsOf {
+			bob.fetches(noon, liar.lies(noon, wire.Dep{Log: chat.LogID{byte(i), byte(j), 1}, Seq: 1 << 40}))
+		}
+	}
+	want(t, "bounded", len(bob.Gaps(lobby)), chat.MaxClaims)
+}
+
+// lies says something that names entries as seen which are nowhere.
+func (m *member) lies(now time.Time, deps ...wire.Dep) wire.Entry {
+	m.t.Helper()
+	r := m.rooms[lobby]
+	en, err := wire.Sign(keyOf(m.name), wire.Header{
+		Log: r.own.Log.Log, Ref: r.own.ref, Seq: r.own.Seq + 1, Prev: r.own.LastID, HLC: r.own.HLC + 1, Kind: wire.KindMessage, Deps: deps,
+	}, wire.Marshal(wire.Message{Text: "lies"}))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	r.advance(r.own, &en, en.HLC, now)
+	return en
+}
+
 func TestWhoInventsEntriesMustNotHideWhatOthersMiss(t *testing.T) {
 	bob, alice, mallory := join(t, "bob"), join(t, "alice"), join(t, "mallory")
 	bob.fetches(noon, mallory.says(noon, "hi")...)
-	r := mallory.rooms[lobby]
 	for i := range 200 {
 		var deps []wire.Dep
 		for j := range chat.MaxDeps {
 			deps = append(deps, wire.Dep{Log: chat.LogID{byte(i), byte(j + 1)}, Seq: 1 << 40})
 		}
-		en, err := wire.Sign(keyOf("mallory"), wire.Header{
-			Log: r.own.Log.Log, Ref: r.own.ref, Seq: r.own.Seq + 1, Prev: r.own.LastID, HLC: r.own.HLC + 1, Kind: wire.KindMessage, Deps: deps,
-		}, wire.Marshal(wire.Message{Text: "lies"}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.advance(r.own, &en, en.HLC, noon)
-		bob.fetches(noon, en)
+		bob.fetches(noon, mallory.lies(noon, deps...))
 	}
 	want(t, "bounded", len(bob.Gaps(lobby)), chat.MaxClaimsOf)
 	said := append(alice.says(noon, "one"), alice.says(noon, "two")...)
