@@ -45,7 +45,8 @@ type change struct {
 
 	forks []room.Fork // looked into when what is held is on its way into the store
 
-	then func() // runs in the end, whatever came of it, and not always in the loop
+	then   func() // runs in the end, whatever came of it, and not always in the loop
+	failed bool   // it was not stored; known when then runs
 }
 
 // letter is a frame for a neighbour.
@@ -223,6 +224,7 @@ func (w *change) submit() {
 
 // refused ends a change of an engine that is about to be made anew.
 func (w *change) refused(err error) {
+	w.failed = true
 	if w.post != nil {
 		w.c.n.posted(w.post, chat.Message{}, err)
 	}
@@ -246,6 +248,7 @@ func (w *change) stored(cursors []chat.Cursor, err error) {
 		n.took(&w.batch)
 		return
 	}
+	w.failed = true
 	n.rarely("store", slog.LevelError, "storing failed", "err", err)
 	if w.life != nil {
 		w.life.failure.CompareAndSwap(nil, &err)

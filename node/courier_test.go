@@ -1,10 +1,13 @@
 package node
 
 import (
+	"bytes"
 	"testing"
+	"time"
 
 	"earshot/chat"
 	"earshot/chat/courier"
+	"earshot/chat/identity"
 	"earshot/chat/wire"
 	"earshot/node/store"
 )
@@ -107,5 +110,54 @@ func TestWhatIsKnownOfEnvelopesOutlivesARestart(t *testing.T) {
 		if c := courierDrop(ef); c.Kind != want || c.ID != (store.CourierID{1}) || c.Meta != nil {
 			t.Errorf("kind %d: %+v", want, c)
 		}
+	}
+}
+
+// What a relay has left out of an entry is taken from an envelope that brings the entry
+// again: nobody else may have it.
+func TestAnEnvelopeBringsTheTextOfWhatIsHeldWithout(t *testing.T) {
+	n := alone(t, t.TempDir())
+	cert, err := identity.Sign(key(8), deviceOf(9), time.Now(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	salt := make([]byte, wire.SaltSize)
+	log := chat.NewLogID(deviceOf(9), salt)
+	sign := func(seq uint64, before chat.EntryID, kind wire.Kind, payload []byte) wire.Entry {
+		e, err := wire.Sign(key(9), wire.Header{
+			Log: log, Ref: lobby.Ref(log), Seq: seq, Prev: before, HLC: chat.HLCOf(time.Now()) + chat.HLC(seq), Kind: kind,
+		}, payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	open := sign(1, chat.EntryID{}, wire.KindOpen, wire.Marshal(wire.Open{Certificate: cert.Bytes(), Name: "Ben", Salt: salt}))
+	hello := sign(2, open.ID, wire.KindMessage, wire.Marshal(wire.Message{Text: "hello"}))
+	bring := func(payload []byte) {
+		n.openOne(t.Context(), courier.Open{Room: lobby, Entries: []wire.RawEntry{
+			{Head: open.Head, Sig: open.Sig[:], Payload: open.Payload}, {Head: hello.Head, Sig: hello.Sig[:], Payload: payload},
+		}})
+	}
+	payload := func() []byte {
+		t.Helper()
+		for _, e := range entriesIn(t, n, lobby) {
+			if e.ID == hello.ID {
+				return e.Payload
+			}
+		}
+		t.Fatal("the entry is not stored")
+		return nil
+	}
+	bring(nil)
+	if payload() != nil || !n.wanted.has(lobby) {
+		t.Fatal("nothing is missing")
+	}
+	bring(hello.Payload)
+	if !bytes.Equal(payload(), hello.Payload) {
+		t.Error("what the envelope says is thrown away")
+	}
+	if n.wanted.has(lobby) {
+		t.Error("it is missing all the same")
 	}
 }

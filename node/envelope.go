@@ -136,8 +136,15 @@ func (n *Node) openOne(ctx context.Context, ef courier.Open) {
 		entries = append(entries, e)
 	}
 	all := slices.Clone(entries)
+	var held []wire.Entry
 	if n.do(ctx, func(c *core) { // a signature costs more than all else about an entry
-		entries = slices.DeleteFunc(entries, func(e wire.Entry) bool { return c.rooms.Held(ef.Room, &e) })
+		entries = slices.DeleteFunc(entries, func(e wire.Entry) bool {
+			has := c.rooms.Held(ef.Room, &e)
+			if has {
+				held = append(held, e)
+			}
+			return has
+		})
 	}) != nil {
 		return
 	}
@@ -154,8 +161,9 @@ func (n *Node) openOne(ctx context.Context, ef courier.Open) {
 	}
 	var out carriedIn
 	stored := make(chan struct{})
+	var w *change
 	err := n.do(ctx, func(c *core) {
-		w := c.begin(nil)
+		w = c.begin(nil)
 		for i := range entries {
 			// Nobody is blamed: the courier has only carried it.
 			w.rooms(c.rooms.Handle(c.now, room.Receive{Room: ef.Room, Entry: entries[i], Solicited: true}))
@@ -166,21 +174,28 @@ func (n *Node) openOne(ctx context.Context, ef courier.Open) {
 				out.messages++
 			}
 		}
+		if n.wanted.has(ef.Room) {
+			w.fillSealed(ef.Room, held)
+		}
 		w.then = func() { close(stored) }
 		w.end()
 	})
 	if err != nil {
 		return // the node ends
 	}
-	select {
-	case <-stored:
-	case <-ctx.Done():
-		return
+	settled := make(chan struct{}) // what came another way just before is on the disk, too
+	n.store.PutCourier(nil, func(error) { close(settled) })
+	for _, bell := range []chan struct{}{stored, settled} {
+		select {
+		case <-bell:
+		case <-ctx.Done():
+			return
+		}
 	}
 	// If the store has failed, the room engine has gone back by the time that this runs,
 	// or will; then what is held is not what came.
 	_ = n.tell(ctx, func(c *core) {
-		whole := !n.writeFailed.Load()
+		whole := !w.failed && !n.writeFailed.Load()
 		for i := range all {
 			whole = whole && c.rooms.Held(ef.Room, &all[i])
 		}

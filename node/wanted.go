@@ -36,6 +36,14 @@ func (w *wanted) in(id chat.RoomID) bool {
 	return w.rooms[id].asked
 }
 
+// has reports whether payloads of a room are missing, asked for or not.
+func (w *wanted) has(id chat.RoomID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, has := w.rooms[id]
+	return has
+}
+
 // lacks returns whose messages came without their content.
 func (w *wanted) lacks(id chat.RoomID) []store.Lack {
 	w.mu.Lock()
@@ -186,4 +194,17 @@ func (n *Node) fill(ctx context.Context, in catchup.Fill, ses *session) error {
 		ses.fresh += len(list)
 		w.end()
 	})
+}
+
+// fillSealed stores the payloads of entries of a sealed room that are held, where they
+// came without, and has them read again.
+func (w *change) fillSealed(id chat.RoomID, held []wire.Entry) {
+	for _, e := range held {
+		if e.Payload != nil {
+			w.batch.Payloads = append(w.batch.Payloads, store.Payload{Room: id, Entry: e})
+		}
+	}
+	if len(w.batch.Payloads) > 0 {
+		w.again = append(w.again, reopening{room: id, waiting: true})
+	}
 }
