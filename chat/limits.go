@@ -150,8 +150,9 @@ const (
 	// MaxWanted bounds the entries whose payloads are asked for in one session and
 	// room: with 16 KiB each they are 4 MiB at the most.
 	MaxWanted = 256
-	// MaxWantedTries is how many sessions ask for one payload before it is given
-	// up: who has it would have given it (guess).
+	// MaxWantedTries is how many times a payload is asked for before no session is
+	// begun for it any more: who has it would have given it (guess). It is asked for
+	// in those that are begun for something else.
 	MaxWantedTries = 32
 	// MaxForks bounds the logs of one room whose being continued in two ways is
 	// remembered, with two headers each; further ones are stopped until the next start

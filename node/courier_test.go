@@ -153,6 +153,19 @@ func TestAnEnvelopeBringsTheTextOfWhatIsHeldWithout(t *testing.T) {
 	if payload() != nil || !n.wanted.has(lobby) {
 		t.Fatal("nothing is missing")
 	}
+	// Who opens one session after the other does not have it given up.
+	list, err := n.store.Wanted(t.Context(), lobby, chat.MaxWanted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 * chat.MaxWantedTries {
+		n.asked(lobby, &session{wanted: map[chat.RoomID][]store.StoredEntry{lobby: list}})
+	}
+	settled := make(chan error)
+	n.store.Asked(lobby, nil, func(err error) { settled <- err })
+	if err := <-settled; err != nil || !n.wanted.in(lobby) {
+		t.Errorf("it was given up (%v)", err)
+	}
 	bring(hello.Payload)
 	if !bytes.Equal(payload(), hello.Payload) {
 		t.Error("what the envelope says is thrown away")

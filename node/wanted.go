@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"earshot/chat"
 	"earshot/chat/catchup"
@@ -25,8 +26,26 @@ type wanted struct {
 }
 
 type lacking struct {
-	asked bool // they are still asked for
+	asked bool // they are still asked for, whatever else is to be compared
 	lacks []store.Lack
+	tried time.Time // when asking for them last counted as a try
+}
+
+// tryEach is how often asking for payloads counts: who opens one session after the
+// other must not have them given up before anybody else was asked.
+const tryEach = 30 * time.Second
+
+// try reports whether asking for the payloads of a room counts now.
+func (w *wanted) try(now time.Time, id chat.RoomID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l, ok := w.rooms[id]
+	if !ok || now.Sub(l.tried) < tryEach {
+		return false
+	}
+	l.tried = now
+	w.rooms[id] = l
+	return true
 }
 
 // in reports whether payloads of a room are asked for.
@@ -74,6 +93,7 @@ func (w *wanted) put(id chat.RoomID, l lacking) {
 	if w.rooms == nil {
 		w.rooms = map[chat.RoomID]lacking{}
 	}
+	l.tried = w.rooms[id].tried
 	w.rooms[id] = l
 }
 
@@ -87,15 +107,16 @@ func (n *Node) weighWanted(id chat.RoomID) {
 		}
 		return
 	}
-	n.wanted.put(id, lacking{asked, lacks})
+	n.wanted.put(id, lacking{asked: asked, lacks: lacks})
 }
 
-// wish adds to what is said of rooms in a session which payloads are wanted in them.
+// wish adds to what is said of rooms in a session which payloads are wanted in them,
+// also those for which no session would be begun any more.
 func (n *Node) wish(ctx context.Context, ses *session, states []catchup.RoomState) {
 	ses.wanted = map[chat.RoomID][]store.StoredEntry{}
 	for i := range states {
 		s := &states[i]
-		if !n.wanted.in(s.Room) {
+		if !n.wanted.has(s.Room) {
 			continue
 		}
 		list, err := n.store.Wanted(ctx, s.Room, chat.MaxWanted)
@@ -113,6 +134,9 @@ func (n *Node) wish(ctx context.Context, ses *session, states []catchup.RoomStat
 
 // asked notes that the payloads that a room wants were asked for.
 func (n *Node) asked(id chat.RoomID, ses *session) {
+	if !n.wanted.try(time.Now(), id) {
+		return
+	}
 	var ids []chat.EntryID
 	for i := range ses.wanted[id] {
 		ids = append(ids, ses.wanted[id][i].Entry.ID)

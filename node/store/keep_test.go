@@ -130,8 +130,11 @@ func TestAStrippedPayloadIsWanted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if lacks, wanted, _ := s.Lacking(t.Context(), lobby); len(lacks) != 1 || wanted { // it counts, and is not asked for
+	if lacks, wanted, _ := s.Lacking(t.Context(), lobby); len(lacks) != 1 || wanted { // it counts, and nobody is asked for it alone
 		t.Errorf("lacking are %+v, %v", lacks, wanted)
+	}
+	if list := must(s.Wanted(t.Context(), lobby, 10))(t); len(list) != 1 { // but whoever is spoken to may come with it
+		t.Errorf("wanted are %+v", list)
 	}
 	bob, bobOpen := opened(lobby, "bob", noon+6)
 	gone := bob.draft(noon+7, chat.Draft{Text: "gone"}, 0)

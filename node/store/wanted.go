@@ -143,7 +143,7 @@ func (s *Store) Wanted(ctx context.Context, room chat.RoomID, limit int) ([]Stor
 			return err
 		}, `SELECT u.received, u.sort, d.person, e.head, e.sig, e.payload
 			FROM unopened u INDEXED BY unopened_stripped CROSS JOIN device d ON d.id = u.device CROSS JOIN entry e ON e.id = u.entry
-			WHERE u.room = ? AND u.reason = 'stripped' AND u.tries < ? ORDER BY u.tries, u.entry LIMIT ?`, key, chat.MaxWantedTries, limit)
+			WHERE u.room = ? AND u.reason = 'stripped' ORDER BY u.tries, u.entry LIMIT ?`, key, limit)
 	})
 	if err != nil {
 		return nil, err
@@ -151,8 +151,8 @@ func (s *Store) Wanted(ctx context.Context, room chat.RoomID, limit int) ([]Stor
 	return out, nil
 }
 
-// Asked notes that payloads were asked for: each is given up after
-// chat.MaxWantedTries times.
+// Asked notes that payloads were asked for: after chat.MaxWantedTries times each is
+// worth no session of its own any more.
 func (s *Store) Asked(room chat.RoomID, ids []chat.EntryID, done func(error)) {
 	s.submit(len(ids), func(w *writer) error {
 		state, err := w.room(room)
