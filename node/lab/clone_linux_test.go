@@ -75,20 +75,24 @@ func TestAHomeThatWasCopiedAndRunsTwiceIsSaidAndLosesNothing(t *testing.T) {
 	ann.stop()
 	twin := w.copyHome(ann, "twin")
 	ann.start()
-	twin.nic = w.attach(twin.host, w.lan, "eth0", lab.Dual)
+	twin.nic = w.attach(twin.host, w.newLAN(), "eth0", lab.Dual)
 	twin.start()
 	ann.says(id, "ann after")
+	bob.comesToRead(id, "ann after", 60*time.Second)
 	twin.says(id, "twin after")
-	// On one network others take them for one device and hear now the one, now the
-	// other. What both have said is there when one of them is gone.
+	// On one network others take the two for one device, and hear now the one, now the
+	// other; certainly when one of them is gone.
+	w.attach(twin.host, w.lan, "eth1", lab.Dual)
+	ann.says(id, "ann beside the twin")
 	ann.stop()
-	for _, text := range []string{"ann after", "twin after"} {
-		bob.comesToRead(id, text, 60*time.Second)
-	}
+	bob.comesToRead(id, "twin after", 60*time.Second)
 	twin.comesToWarn("cloned", 60*time.Second)
 	twin.says(id, "twin again")
 	bob.comesToRead(id, "twin again", 60*time.Second)
-	if got := bob.reads(id); len(got) != 4 {
+	twin.stop()
+	ann.start()
+	bob.comesToRead(id, "ann beside the twin", 60*time.Second)
+	if got := bob.reads(id); len(got) != 5 {
 		t.Errorf("bob reads %q", got)
 	}
 	if slices.Contains(bob.warned(), "cloned") {
