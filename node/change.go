@@ -41,7 +41,7 @@ type change struct {
 	settings []chat.RoomID // direct chats for which it was said how long things are kept
 	shared   []chat.RoomID // whom these may be named to may have changed
 	listed   bool          // somebody's devices are others now
-	stripped bool          // an entry came without its payload
+	bare     []chat.RoomID // sealed rooms in which an entry came without its payload
 
 	forks []room.Fork // looked into when what is held is on its way into the store
 
@@ -145,7 +145,9 @@ func (w *change) record(r *room.Record) {
 			// Nor could why it was removed be read here.
 			rec.Reason, rec.Quiet = string(private.BeforeJoining), true
 		} else {
-			rec.Reason, w.stripped = store.Stripped, true
+			if rec.Reason = store.Stripped; c.rooms.Sealed(r.Room) {
+				w.bare = append(w.bare, r.Room)
+			}
 		}
 	case !c.rooms.Sealed(r.Room):
 		w.show(at, r.Said)
@@ -245,7 +247,7 @@ func (w *change) stored(cursors []chat.Cursor, err error) {
 	if err == nil {
 		n.storeWorks()
 		w.tell(cursors)
-		n.took(&w.batch)
+		n.took(&w.batch, w.bare)
 		return
 	}
 	w.failed = true
@@ -310,14 +312,36 @@ func (w *change) tell(cursors []chat.Cursor) {
 			})
 		}
 	}
-	for _, id := range w.concerned() {
-		if w.stripped || n.wanted.in(id) {
-			n.weighWanted(id)
+	for _, id := range w.unsettled() {
+		n.weighWanted(id)
+	}
+}
+
+// unsettled returns the rooms in which other payloads may be missing now than before.
+func (w *change) unsettled() (out []chat.RoomID) {
+	b := &w.batch
+	add := func(id chat.RoomID, yes bool) {
+		if yes && !slices.Contains(out, id) {
+			out = append(out, id)
 		}
 	}
-	for i := range w.batch.Payloads {
-		n.weighWanted(w.batch.Payloads[i].Room)
+	excuses := func(id chat.RoomID, s *store.Content) bool {
+		return s != nil && (len(s.Remove) > 0 || s.Setting != nil) && w.c.n.wanted.has(id)
 	}
+	for i := range b.Records {
+		r := &b.Records[i]
+		add(r.Room, r.Unopened && r.Reason == store.Stripped || excuses(r.Room, r.Content))
+	}
+	for i := range b.Openings {
+		add(b.Openings[i].Room, excuses(b.Openings[i].Room, b.Openings[i].Content))
+	}
+	for i := range b.Rules {
+		add(b.Rules[i].Room, w.c.n.wanted.has(b.Rules[i].Room))
+	}
+	for i := range b.Payloads {
+		add(b.Payloads[i].Room, true)
+	}
+	return out
 }
 
 // tellWeather publishes the rest, and has faces told of what can be read now, or not.

@@ -153,6 +153,9 @@ func TestAnEnvelopeBringsTheTextOfWhatIsHeldWithout(t *testing.T) {
 	if payload() != nil || !n.wanted.has(lobby) {
 		t.Fatal("nothing is missing")
 	}
+	if n.taken.mayLack(lobby) {
+		t.Error("it is weighed what is held of an open room, of which nobody is told")
+	}
 	// Who opens one session after the other does not have it given up.
 	list, err := n.store.Wanted(t.Context(), lobby, chat.MaxWanted)
 	if err != nil {

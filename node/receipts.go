@@ -103,7 +103,7 @@ func (c *core) loadReceipts(ctx context.Context) error {
 			}
 		}
 		if lacking {
-			n.taken.lacking[id] = struct{}{}
+			n.taken.lacks(id, true)
 		}
 	}
 	for _, row := range rows {

@@ -16,8 +16,8 @@ import (
 // writer fills it, which must not wait.
 type taken struct {
 	mu    sync.Mutex
-	rooms map[chat.RoomID]map[chat.LogID]takenLog
-	// lacking are the rooms in which an entry has come without what it says.
+	rooms heldIn
+	// lacking are the sealed rooms in which an entry has come without what it says.
 	lacking map[chat.RoomID]struct{}
 	rung    chan struct{} // capacity 1
 }
@@ -30,34 +30,42 @@ type takenLog struct {
 
 func newTaken() *taken {
 	return &taken{
-		rooms: map[chat.RoomID]map[chat.LogID]takenLog{}, lacking: map[chat.RoomID]struct{}{}, rung: make(chan struct{}, 1),
+		rooms: heldIn{}, lacking: map[chat.RoomID]struct{}{}, rung: make(chan struct{}, 1),
 	}
 }
 
-// took notes that a batch is on disk. The store's writer calls it.
-func (n *Node) took(b *store.Batch) {
+// took notes that a batch is on disk, with entries of these sealed rooms that came
+// without what they say. The store's writer calls it.
+func (n *Node) took(b *store.Batch, bare []chat.RoomID) {
 	if len(b.Records)+len(b.Openings)+len(b.Payloads) == 0 {
 		return
 	}
-	t := n.taken
-	t.mu.Lock()
+	t, fresh := n.taken, heldIn{}
 	for i := range b.Records {
 		r := &b.Records[i]
-		logs := t.room(r.Room)
+		logs := fresh.room(r.Room)
 		logs[r.Entry.Log] = takenLog{max(r.Entry.Seq, logs[r.Entry.Log].seq), r.Entry.Device == n.device, r.Mine}
-		if r.Unopened && r.Reason == store.Stripped {
-			t.lacking[r.Room] = struct{}{}
-		}
 	}
 	for i := range b.Openings {
-		t.room(b.Openings[i].Room) // it may have been read elsewhere before it could be read here
+		fresh.room(b.Openings[i].Room) // it may have been read elsewhere before it could be read here
 	}
 	for i := range b.Payloads {
-		t.room(b.Payloads[i].Room)
+		fresh.room(b.Payloads[i].Room)
 	}
-	for id, logs := range t.rooms {
-		if _, lacks := t.lacking[id]; lacks {
+	for _, id := range bare {
+		t.lacks(id, true)
+	}
+	for id, logs := range fresh { // before the loop can see it, which must not wait for a read
+		if t.mayLack(id) {
 			n.weighHeld(id, logs)
+		}
+	}
+	t.mu.Lock()
+	for id, logs := range fresh {
+		all := t.rooms.room(id)
+		for log, l := range logs {
+			l.seq = max(l.seq, all[log].seq)
+			all[log] = l
 		}
 	}
 	t.mu.Unlock()
@@ -71,33 +79,51 @@ func (n *Node) took(b *store.Batch) {
 // without what it says is not held yet, whoever took that away. Reads never wait for
 // the store's writer.
 func (n *Node) weighHeld(id chat.RoomID, logs map[chat.LogID]takenLog) {
+	clear(logs)
 	held, lacking, err := n.store.HeldIn(n.ctx, id)
 	if err != nil {
-		clear(logs) // the next entry tries again
-		return
+		return // the next entry tries again
 	}
 	if !lacking {
-		delete(n.taken.lacking, id)
+		n.taken.lacks(id, false)
 	}
 	for _, h := range held {
 		logs[h.Log] = takenLog{h.Seq, h.Device == n.device, h.Person == n.person}
 	}
 }
 
-func (t *taken) room(id chat.RoomID) map[chat.LogID]takenLog {
-	m := t.rooms[id]
+// heldIn is up to where logs are on disk, by room.
+type heldIn map[chat.RoomID]map[chat.LogID]takenLog
+
+func (h heldIn) room(id chat.RoomID) map[chat.LogID]takenLog {
+	m := h[id]
 	if m == nil {
 		m = map[chat.LogID]takenLog{}
-		t.rooms[id] = m
+		h[id] = m
 	}
 	return m
 }
 
-func (t *taken) take() map[chat.RoomID]map[chat.LogID]takenLog {
+func (t *taken) lacks(id chat.RoomID, yes bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if delete(t.lacking, id); yes {
+		t.lacking[id] = struct{}{}
+	}
+}
+
+func (t *taken) mayLack(id chat.RoomID) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, lacks := t.lacking[id]
+	return lacks
+}
+
+func (t *taken) take() heldIn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	rooms := t.rooms
-	t.rooms = map[chat.RoomID]map[chat.LogID]takenLog{}
+	t.rooms = heldIn{}
 	return rooms
 }
 
