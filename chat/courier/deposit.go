@@ -211,6 +211,10 @@ func (e *Engine) mayHold(p *peer, w Want) bool {
 
 // giveAll leaves with others what they may hold, as far as it is with too few.
 func (e *Engine) giveAll() {
+	if len(e.peers) == 0 || len(e.parcels) == 0 {
+		return
+	}
+	peers := e.sortedPeers()
 	for _, k := range sortedKeys(e.wants, compareKeys) {
 		w := e.wants[k]
 		if w.Reachable {
@@ -218,22 +222,25 @@ func (e *Engine) giveAll() {
 		}
 		for _, p := range e.live(k) {
 			if p.Proven.IsZero() {
-				e.give(p, w)
+				e.give(p, w, peers)
 			}
 		}
 	}
 }
 
 // give leaves a parcel with as many as are to hold it, one device of each person.
-func (e *Engine) give(parcel *Parcel, w Want) {
+func (e *Engine) give(parcel *Parcel, w Want, peers []*peer) {
 	with := map[chat.PersonID]bool{}
 	keeper := false
 	for _, h := range parcel.Holders {
 		with[h.Person] = true
 		keeper = keeper || h.Keeper
 	}
+	if len(with) >= CouriersAlone {
+		return
+	}
 	var candidates []*peer
-	for _, p := range e.sortedPeers() {
+	for _, p := range peers {
 		if _, under := p.giving[parcel.ID]; under {
 			with[p.person] = true
 			keeper = keeper || p.keeper
