@@ -9,9 +9,7 @@ import (
 
 // untested are the limits that no test names, and why that does: each is to be as short
 // a list as can be.
-var untested = map[string]string{
-	"MaxHistoryAnswers": "it ends a search among members; what they give is bounded by the epochs that are kept",
-}
+var untested = map[string]string{}
 
 // Every bound on what others can fill is enforced somewhere, and a test knows it by its
 // name: it goes to the limit, whatever that is by then.
