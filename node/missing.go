@@ -109,6 +109,9 @@ func (n *Node) recallMissing(ctx context.Context) {
 	}
 	for _, id := range ids {
 		unmet, err := n.store.Unmet(ctx, id)
+		if ctx.Err() != nil {
+			return // the node is closing: the next start looks again
+		}
 		if err != nil {
 			n.rarely("missing", slog.LevelError, "looking for what is missing failed", "err", err)
 			return
