@@ -154,6 +154,23 @@ func (c *core) provedEnvelope(ef courier.Proved) {
 	c.couriers.surveyAt = c.now // nothing may be lacking any more
 }
 
+// takeBack has no envelope say any longer what was removed.
+func (n *Node) takeBack(gone []chat.EntryID) {
+	if len(gone) == 0 {
+		return
+	}
+	stands, err := n.store.Stands(n.ctx, gone)
+	if err != nil {
+		n.rarely("couriers", slog.LevelError, "looking for envelopes with what was removed failed", "err", err)
+		return
+	}
+	n.soon(func(c *core) {
+		for _, s := range stands {
+			c.courier(courier.Gone{Room: s.Room, Log: s.Log, Seq: s.Seq})
+		}
+	})
+}
+
 // nextCourierTick returns when tickCouriers has something to do, zero for never.
 func (c *core) nextCourierTick() time.Time {
 	next := c.couriers.engine.NextTick()

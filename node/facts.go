@@ -79,7 +79,11 @@ func (n *Node) publishFacts(facts []fact) {
 // any more is of a message that has changed again: that is told next.
 func (n *Node) publishStored(cursors []chat.Cursor) {
 	var fewer []chat.RoomID // rooms where less may be unread
-	defer func() { n.tellUnread(fewer) }()
+	var gone []chat.EntryID // of this person's, that say nothing any more
+	defer func() {
+		n.tellUnread(fewer)
+		n.takeBack(gone)
+	}()
 	for len(cursors) > 0 {
 		facts, err := n.store.Facts(n.ctx, cursors[0]-1, len(cursors))
 		if err != nil {
@@ -97,7 +101,12 @@ func (n *Node) publishStored(cursors []chat.Cursor) {
 				continue
 			}
 			n.feed.Publish(ev)
-			if e, ok := ev.(chat.MessageChangedEvent); ok && e.Removed != nil && !e.Mine && !slices.Contains(fewer, e.RoomID) {
+			e, ok := ev.(chat.MessageChangedEvent)
+			switch {
+			case !ok || e.Removed == nil:
+			case e.Mine:
+				gone = append(gone, e.ID)
+			case !slices.Contains(fewer, e.RoomID):
 				fewer = append(fewer, e.RoomID)
 			}
 		}

@@ -135,6 +135,14 @@ type CarriedProof struct {
 	Taken wire.Taken
 }
 
+// Gone says that what an entry of this person's said was removed, or is over. An
+// envelope that says it is taken back, and made anew.
+type Gone struct {
+	Room chat.RoomID
+	Log  chat.LogID
+	Seq  uint64
+}
+
 // Carried says that envelopes were written to be carried.
 type Carried struct {
 	IDs []ID
@@ -160,6 +168,7 @@ func (Kept) isInput()         {}
 func (Opened) isInput()       {}
 func (CarriedIn) isInput()    {}
 func (CarriedProof) isInput() {}
+func (Gone) isInput()         {}
 func (Carried) isInput()      {}
 func (Forget) isInput()       {}
 func (Tick) isInput()         {}

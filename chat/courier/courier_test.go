@@ -228,6 +228,32 @@ func TestWhatHasArrivedIsTakenBack(t *testing.T) {
 	}
 }
 
+// What was removed is in no envelope any more, here or with others.
+func TestWhatWasRemovedIsTakenBack(t *testing.T) {
+	w := newWorld(t)
+	ann, ben, cat := w.node("Ann"), w.node("Ben"), w.node("Cat")
+	room := w.join("Ann and Ben", true, ann, ben)
+	k := Key{room, ben.person}
+	w.meet(ann, cat, Contact)
+	ann.say(k, "one", "two")
+	w.pass(20 * time.Second)
+	cat.holds(1)
+	said := cat.e.HeldIDs()[0]
+	log := ann.wants[0].Ranges[0].Log
+	ann.in(Gone{Room: room, Log: log, Seq: 9}) // not in it
+	w.run()
+	if cat.e.held[said] == nil || ann.e.parcels[said] == nil {
+		t.Fatal("an envelope is taken back that says nothing of it")
+	}
+	ann.in(Gone{Room: room, Log: log, Seq: 1})
+	w.run()
+	if cat.e.held[said] != nil || ann.e.parcels[said] != nil {
+		t.Fatal("what says it is held still")
+	}
+	w.pass(20 * time.Second) // and the rest is left with her anew
+	cat.holds(1)
+}
+
 func TestWhoIsMindedIsWhoMayBeServed(t *testing.T) {
 	w := newWorld(t)
 	ann, ben, cat, kim := w.node("Ann"), w.node("Ben"), w.node("Cat"), w.node("Kim")

@@ -45,12 +45,30 @@ func (e *Engine) withdraw(k Key) {
 		if needed && (p.Proven.IsZero() || e.now.Sub(p.Proven) < askAgain) {
 			continue
 		}
-		for _, h := range p.Holders {
-			if at := e.peers[h.Device]; at != nil {
-				e.send(at, wire.Deposit{Dropped: id[:]})
+		e.takeBack(p)
+	}
+}
+
+// takeBack has those who hold a parcel and are here let go of it, and forgets it.
+func (e *Engine) takeBack(p *Parcel) {
+	for _, at := range e.sortedPeers() {
+		_, giving := at.giving[p.ID]
+		if giving || slices.ContainsFunc(p.Holders, func(h Holder) bool { return h.Device == at.device }) {
+			e.send(at, wire.Deposit{Dropped: p.ID[:]})
+		}
+	}
+	e.dropParcel(p.ID)
+}
+
+// gone takes back what says something that was removed.
+func (e *Engine) gone(in Gone) {
+	for _, k := range []Key{{Room: in.Room, Person: e.rooms[in.Room].With}, {Room: in.Room}} {
+		for _, id := range slices.Clone(e.byKey[k]) {
+			p := e.parcels[id]
+			if slices.ContainsFunc(p.Ranges, func(r Range) bool { return r.Log == in.Log && r.From <= in.Seq && in.Seq <= r.To }) {
+				e.takeBack(p)
 			}
 		}
-		e.dropParcel(id)
 	}
 }
 

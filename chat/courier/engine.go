@@ -137,6 +137,8 @@ func (e *Engine) Handle(now time.Time, in Input) []Effect {
 		e.carriedIn(in)
 	case CarriedProof:
 		e.taken(nil, in.Taken)
+	case Gone:
+		e.gone(in)
 	case Carried:
 		e.carried(in)
 	case Forget:

@@ -61,6 +61,24 @@ func TestAThirdBringsWhatItsAuthorLeftBehind(t *testing.T) {
 	ann.reaches(m, chat.MessageState{State: chat.StateDelivered, Of: 1, Delivered: 1})
 }
 
+func TestWhatWasRemovedIsNotLeftWithOthers(t *testing.T) {
+	t.Parallel()
+	o, enter := newOffice(t)
+	ann, ben, cat := enter("Ann"), enter("Ben"), enter("Cat")
+	befriend(ann, ben)
+	befriend(ann, cat)
+	room := ann.chatWith(ben.id()).RoomID
+	ann.tells(room, "Before")
+	ben.reads(room, "Before")
+	o.leave(ben)
+	m := ann.tells(room, "not for you")
+	cat.holdsEnvelopes(1)
+	if _, err := ann.Delete(ann.ctx, m.ID); err != nil {
+		t.Fatal(err)
+	}
+	cat.holdsEnvelopes(0)
+}
+
 func TestAKeeperAndAnotherBringItOnce(t *testing.T) {
 	t.Parallel()
 	o, enter := newOffice(t)
