@@ -235,8 +235,7 @@ func TestTwoWhoShowThemselvesToContactsOnlyMustNotSeeEachOther(t *testing.T) {
 	ann.sees("Ben", chat.Here)
 }
 
-func TestWhoIsInvisibleMustBeSeenByNobodyAndSendNothing(t *testing.T) {
-	t.Parallel()
+func TestWhoIsInvisibleMustBeSeenByNobodyAndSendNothing(t *testing.T) { // alone: time is measured
 	o, enter := newOffice(t)
 	ann, ben := enter("Ann"), enter("Ben")
 	befriend(ann, ben)
