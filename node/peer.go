@@ -111,9 +111,11 @@ func (n *Node) hearPeer(ctx context.Context, s *stream.Stream) {
 		s.Reset(stream.ReasonDenied)
 		return
 	}
-	if ok, _ := n.peerStreams.take(d); !ok {
+	if ok, own := n.peerStreams.take(d); !ok {
 		s.Reset(stream.ReasonBusy)
-		n.refuseFrom(d, chat.Errorf(chat.CodeInvalid, "A device opened too many streams at once. They were refused; nothing needs to be done."))
+		if own {
+			n.refuseFrom(d, chat.Errorf(chat.CodeInvalid, "A device opened too many streams at once. They were refused; nothing needs to be done."))
+		}
 		return
 	}
 	defer n.peerStreams.free(d)
