@@ -94,6 +94,11 @@ const (
 	// person, that are remembered, in memory (guess: who becomes a contact has been
 	// met lately).
 	MaxStrangers = 512
+	// MaxRememberedDevices bounds the devices that are remembered on the disk and have
+	// written nothing that is held here, since identities are free: past it a quarter
+	// goes, strangers first, and of them those that were last seen longest ago (guess:
+	// at 200 bytes each 3 MiB, and 16 times what one network holds).
+	MaxRememberedDevices = 16384
 	// MaxHistoryAnswers is from how many devices of others a newcomer takes the keys
 	// of a room's past: one may withhold, or not have all, so the first is not
 	// enough (guess).

@@ -27,6 +27,8 @@ type core struct {
 	tagDay  int64
 	foreign map[chat.LogID]struct{} // logs of rooms that this node is not in
 
+	remembered int // devices that the store remembers, or more
+
 	neighbours map[chat.DeviceID]*neighbour
 	quiet      map[*stream.Stream]*quietStream
 	circle     *circle

@@ -177,7 +177,7 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 		return nil, err
 	}
 	c := &core{
-		n: n, now: time.Now(), people: newPeople(n.person, devices),
+		n: n, now: time.Now(), people: newPeople(n.person, devices), remembered: len(devices),
 		names: map[chat.RoomID]string{}, tags: map[chat.RoomTag]chat.RoomID{},
 		foreign:    map[chat.LogID]struct{}{},
 		neighbours: map[chat.DeviceID]*neighbour{}, quiet: map[*stream.Stream]*quietStream{}, typing: map[typingKey]typingState{},

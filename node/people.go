@@ -275,8 +275,29 @@ func (p *people) all() []chat.Person {
 
 // keepDevice has the store remember a device, its person and their name.
 func (c *core) keepDevice(d chat.DeviceID) {
+	if c.remembered >= chat.MaxRememberedDevices {
+		c.remembered = chat.MaxRememberedDevices / 4 * 3
+		c.n.store.ForgetDevices(c.n.person, c.acquainted(), c.remembered, nil)
+	}
+	c.remembered++
 	dev := c.people.devices[d]
 	c.n.store.PutDevice(store.DeviceRow{Device: d, Person: dev.person.id, Name: dev.person.name, LastSeen: dev.lastSeen}, nil)
+}
+
+// acquainted returns who is more than a stranger, or in a private room with this person.
+func (c *core) acquainted() map[chat.PersonID]struct{} {
+	out := map[chat.PersonID]struct{}{}
+	for _, r := range c.circle.engine.Records() {
+		if r.Relation != contacts.Stranger {
+			out[r.Person] = struct{}{}
+		}
+	}
+	for _, info := range c.private.Infos() {
+		for _, m := range info.Members {
+			out[m.Person] = struct{}{}
+		}
+	}
+	return out
 }
 
 // showPerson tells faces how a person is now.

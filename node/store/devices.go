@@ -49,6 +49,44 @@ func (s *Store) TouchDevices(seen map[chat.DeviceID]time.Time, done func(error))
 	}, done)
 }
 
+// ForgetDevices forgets devices that nothing else which is stored names, until keep of
+// them are left: those of strangers before those of the known, and of each those that
+// were last seen longest ago. Nothing of self goes. It keeps known. done may be nil; see
+// Append for when it is called.
+func (s *Store) ForgetDevices(self chat.PersonID, known map[chat.PersonID]struct{}, keep int, done func(error)) {
+	s.submit(1, func(w *writer) error {
+		var strangers, others []int64
+		if err := w.query(func(stmt *sqlite3.Stmt) error {
+			var who chat.PersonID
+			if err := fixed(who[:], stmt.ColumnRawBlob(1)); err != nil {
+				return err
+			}
+			if _, ok := known[who]; ok {
+				others = append(others, stmt.ColumnInt64(0))
+			} else {
+				strangers = append(strangers, stmt.ColumnInt64(0))
+			}
+			return nil
+		}, selectUnnamed, self[:]); err != nil {
+			return err
+		}
+		all := append(strangers, others...)
+		for _, key := range all[:max(0, len(all)-keep)] {
+			if err := w.exec(`DELETE FROM device WHERE id = ?`, key); err != nil {
+				return err
+			}
+		}
+		clear(w.devices)
+		return nil
+	}, done)
+}
+
+// selectUnnamed finds the devices of others that no other row names. Whoever wrote an
+// entry has a log, unless its message came before its turn.
+const selectUnnamed = `SELECT id, person FROM device WHERE person <> ?
+	AND id NOT IN (SELECT device FROM log UNION SELECT device FROM message INDEXED BY message_early WHERE early = 1
+		UNION SELECT device FROM receipt UNION SELECT device FROM receipt_step) ORDER BY last_seen, id`
+
 // Devices returns every device, in the order in which they became known.
 func (s *Store) Devices(ctx context.Context) ([]DeviceRow, error) {
 	var rows []DeviceRow
