@@ -391,6 +391,27 @@ func TestNothingOfABlockedPersonIsHeld(t *testing.T) {
 	cat.holds(1)
 }
 
+func TestNothingOfABlockedPersonStaysThatWasOnItsWayToTheDisk(t *testing.T) {
+	for _, full := range []bool{false, true} {
+		w := newWorld(t)
+		ann, ben, cat := w.node("Ann"), w.node("Ben"), w.node("Cat")
+		w.meet(cat, ann, Contact)
+		r := Room{ID: chat.RoomID{1}, With: ben.person}
+		old, fresh := ann.envelope(r, ben.person, "old"), ann.envelope(r, ben.person, "new")
+		w.offer(cat, ann, old)
+		cat.holds(1)
+		cat.full = full
+		cat.in(Heard{Device: ann.device, Frame: wire.Deposit{Envelope: fresh.Bytes(), Dropped: old.ID[:]}})
+		cat.holds(0) // neither: one has gone for the other, which the disk is yet to take
+		cat.in(Forget{Person: ann.person})
+		w.run()
+		cat.holds(0)
+		if len(cat.e.held) != 0 || cat.disk["held"+string(old.ID[:])] != nil || cat.disk["held"+string(fresh.ID[:])] != nil {
+			t.Errorf("with a full disk (%v), something of Ann's is left", full)
+		}
+	}
+}
+
 func TestWhoIsBlockedIsNotCountedOnAnyMore(t *testing.T) {
 	w := newWorld(t)
 	ann, ben, cat := w.node("Ann"), w.node("Ben"), w.node("Cat")

@@ -76,6 +76,8 @@ type peer struct {
 type keeping struct {
 	from    chat.DeviceID // zero if it was carried
 	evicted []*Held
+	// forgotten are those who have been blocked meanwhile: nothing of theirs stays.
+	forgotten []chat.PersonID
 }
 
 // opening is an envelope for this person on its way to the disk.

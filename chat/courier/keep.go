@@ -11,9 +11,9 @@ import (
 
 // This file is what is held here for others.
 
-// Keeper says what is held for others.
+// Keeper says what is held for others and on the disk; the space counts as used before.
 func (e *Engine) Keeper() chat.Keeper {
-	return chat.Keeper{On: e.keeper, Space: e.space, Used: e.used, Held: len(e.held)}
+	return chat.Keeper{On: e.keeper, Space: e.space, Used: e.used, Held: len(e.held) - len(e.keeping)}
 }
 
 // HeldIDs returns what is held for others and on the disk, in ascending order.
@@ -223,10 +223,20 @@ func (e *Engine) kept(in Kept) {
 	h := e.held[in.ID]
 	if in.Err != nil {
 		e.remove(in.ID)
-		for _, old := range k.evicted {
+		var gone []ID
+		for _, old := range k.evicted { // the disk still has them
 			e.add(old)
+			if slices.Contains(k.forgotten, old.Person) {
+				gone = append(gone, old.ID)
+			}
 		}
+		e.letGo(gone)
 		e.answer(k.from, in.ID, wire.AnswerFull)
+		return
+	}
+	if slices.Contains(k.forgotten, h.Person) {
+		e.letGo([]ID{in.ID})
+		e.answer(k.from, in.ID, wire.AnswerRefused)
 		return
 	}
 	e.answer(k.from, in.ID, wire.AnswerKept)
@@ -259,6 +269,10 @@ func (e *Engine) forget(who chat.PersonID) {
 		}
 	}
 	e.letGo(gone)
+	for id, k := range e.keeping { // what the disk is about to have goes once it has it
+		k.forgotten = append(k.forgotten, who)
+		e.keeping[id] = k
+	}
 }
 
 // announceAll tells a device under which tags there is something here.
