@@ -1,11 +1,15 @@
 package node
 
 import (
+	"encoding/binary"
 	"slices"
 	"testing"
 	"time"
 
 	"earshot/chat"
+	"earshot/chat/catchup"
+	"earshot/chat/courier"
+	"earshot/chat/wire"
 	"earshot/node/store"
 )
 
@@ -62,5 +66,146 @@ func settle(t *testing.T, n *Node) {
 	n.store.TouchDevices(nil, func(err error) { stored <- err })
 	if err := <-stored; err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestStreamsThatOthersOpenAreBounded(t *testing.T) {
+	n := alone(t, t.TempDir())
+	for name, x := range map[string]struct {
+		*places
+		each, all int
+	}{
+		"peers": {n.peerStreams, streamsEach, maxPeerStreams}, "own devices": {n.ownStreams, streamsEach, maxOwnStreams},
+		"direct": {n.directStreams, streamsEach, maxDirectStreams}, "couriers": {n.courierStreams, streamsEach, maxCourierStreams},
+		"sessions": {n.answering, answeredEach, maxAnswered},
+	} {
+		for i := range x.all {
+			if ok, _ := x.take(numbered(i / x.each)); !ok {
+				t.Fatalf("%s: the place after %d is refused", name, i)
+			}
+		}
+		if ok, own := x.take(numbered(x.all)); ok || own {
+			t.Errorf("%s: one more is taken (%v), or its device blamed (%v)", name, ok, own)
+		}
+		if ok, own := x.take(numbered(0)); ok || !own {
+			t.Errorf("%s: a device with its share is given more (%v), or not blamed (%v)", name, ok, own)
+		}
+	}
+}
+
+func TestWhatIsToBePassedOnIsBounded(t *testing.T) {
+	c := &core{now: time.Now(), direct: newDirect()}
+	room := chat.RoomID{1}
+	for i := range maxRelays + 1 {
+		if len(c.direct.missed) != 0 {
+			t.Fatalf("after %d the rest is left to catch-up", i)
+		}
+		c.relayLater(room, chat.RoomTag{1}, &wire.Entry{ID: chat.EntryID{byte(i), byte(i >> 8)}})
+	}
+	if _, missed := c.direct.missed[room]; len(c.direct.relays) != maxRelays || !missed || c.direct.missedAt.IsZero() {
+		t.Errorf("%d wait, the rest is left to catch-up: %v", len(c.direct.relays), missed)
+	}
+}
+
+func TestDevicesThatOnlyGossipReachesAreBounded(t *testing.T) {
+	c := &core{now: time.Now(), direct: newDirect()}
+	for i := range 2 * maxElsewhere {
+		c.elsewhere(numbered(i), afarFor)
+	}
+	if n := len(c.direct.elsewhere); n != maxElsewhere {
+		t.Errorf("%d are remembered", n)
+	}
+}
+
+func TestWhatWaitsForOneDeviceIsBounded(t *testing.T) {
+	l := &directLink{device: numbered(1)}
+	e := entry(t, 1, time.Now(), 1)
+	for i := range directQueue {
+		if !l.give(&gift{tag: chat.RoomTag{1}, entry: &e}) {
+			t.Fatalf("the entry after %d is not taken", i)
+		}
+	}
+	if l.give(&gift{tag: chat.RoomTag{1}, entry: &e}) || len(l.waiting) != directQueue {
+		t.Errorf("%d wait, and one more is said to be given", len(l.waiting))
+	}
+}
+
+// What does not fit is not forgotten: catch-up is told.
+func TestWhatWaitsForGossipIsBounded(t *testing.T) {
+	n := alone(t, t.TempDir())
+	for len(n.outbox) < publishQueue {
+		if n.gossip([]byte{1}); n.overflowed.Load() {
+			t.Fatalf("with %d, it overflows", len(n.outbox))
+		}
+	}
+	if n.gossip([]byte{2}); len(n.outbox) != publishQueue || !n.overflowed.Load() {
+		t.Errorf("%d wait, overflow noted: %v", len(n.outbox), n.overflowed.Load())
+	}
+}
+
+func TestReopeningsAreBounded(t *testing.T) {
+	q := newReopenings()
+	for i := range maxReopenings + 10 {
+		q.add(reopening{epoch: uint64(i)})
+		q.add(reopening{epoch: uint64(i)}) // once is enough
+	}
+	for i := range maxReopenings {
+		if r, ok := q.take(); !ok || r.epoch != uint64(i) {
+			t.Fatalf("the reopening after %d is %+v (%v)", i, r, ok)
+		}
+	}
+	if r, more := q.take(); more {
+		t.Errorf("there is one more, %+v", r)
+	}
+}
+
+// An envelope that finds no place is answered with that, so that it is taken again.
+func TestEnvelopesThatWaitToBeOpenedAreBounded(t *testing.T) {
+	n := alone(t, t.TempDir())
+	const more = 10
+	says := make(chan carriedIn, maxOpenings+1+more)
+	if err := n.do(t.Context(), func(c *core) {
+		for i := range cap(says) { // whoever opens them waits for the loop, with one at the most
+			id := courier.ID{byte(i), byte(i >> 8)}
+			c.couriers.judged[id] = says
+			c.openEnvelope(courier.Open{ID: id, Room: lobby})
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	full := 0
+	for range cap(says) {
+		if in := <-says; in.says == wire.AnswerFull {
+			full++
+		}
+	}
+	if full < more || full > more+1 {
+		t.Errorf("%d found no place", full)
+	}
+}
+
+func TestTheLogsOfOneSessionAreBounded(t *testing.T) {
+	n := alone(t, t.TempDir())
+	ses := &session{device: numbered(1), came: map[chat.LogID]uint64{}}
+	for i := range maxCame - 1 {
+		var log chat.LogID
+		binary.BigEndian.PutUint64(log[8:], uint64(i)+1)
+		ses.came[log] = 1
+	}
+	bring := func(author byte, seq uint64) error {
+		e := entry(t, author, time.Now(), seq)
+		return n.ingest(t.Context(), catchup.Take{Room: lobby, Entries: []wire.RawEntry{{Head: e.Head, Sig: e.Sig[:], Payload: e.Payload}}}, ses, make(chan struct{}, 4))
+	}
+	for _, step := range []struct {
+		author byte
+		seq    uint64
+		code   chat.Code
+	}{{1, 1, ""}, {2, 1, chat.CodeInvalid}, {1, 2, ""}, {1, 2, chat.CodeInvalid}} {
+		if err := bring(step.author, step.seq); chat.CodeOf(err) != step.code {
+			t.Errorf("entry %d of author %d: %v", step.seq, step.author, err)
+		}
+	}
+	if len(ses.came) != maxCame {
+		t.Errorf("%d logs are remembered", len(ses.came))
 	}
 }

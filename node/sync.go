@@ -416,7 +416,8 @@ func (n *Node) ingest(ctx context.Context, in catchup.Take, ses *session, credit
 			return err
 		}
 		// Each entry comes once, or an endless session would cost nothing.
-		if e.Seq <= ses.came[e.Log] || len(ses.came) > maxCame {
+		last, known := ses.came[e.Log]
+		if e.Seq <= last || !known && len(ses.came) >= maxCame {
 			return broken("sent entries again or out of order")
 		}
 		ses.came[e.Log] = e.Seq
