@@ -19,6 +19,7 @@ import (
 type core struct {
 	n       *Node
 	now     time.Time // of the event being handled
+	clock   clock     // whether to believe it
 	rooms   *room.Engine
 	catchup *catchup.Engine
 	people  *people
@@ -153,6 +154,7 @@ func (c *core) tick() {
 	c.tickContacts()
 	c.tickDirect()
 	c.tickSweep()
+	c.tickClock()
 	c.tickCouriers()
 	c.tickReceipts()
 	c.tickMissing()
@@ -171,6 +173,7 @@ func (c *core) nextTick() time.Time {
 	sooner(c.private.NextTick())
 	sooner(c.reopenAt)
 	sooner(c.sweepAt)
+	sooner(c.clock.storeAt)
 	sooner(c.nextContactTick())
 	sooner(c.nextPairingTick())
 	sooner(c.nextDirectTick())

@@ -187,6 +187,9 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 		book: discovery.NewBook(discovery.BookConfig{}),
 	}
 	n.names = c.people.names
+	if c.clock, err = n.loadClock(ctx); err != nil {
+		return nil, err
+	}
 	if c.circle, err = n.newCircle(ctx, c.people); err != nil {
 		return nil, err
 	}
@@ -361,7 +364,7 @@ func (n *Node) Close(ctx context.Context) error {
 		}
 		n.wg.Wait()
 		if n.stopLoop != nil {
-			_ = n.do(ctx, (*core).lastReceipts)
+			_ = n.do(ctx, func(c *core) { c.lastReceipts(); c.storeClock() })
 			n.stopLoop()
 		}
 		if n.store != nil {

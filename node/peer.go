@@ -436,6 +436,7 @@ func (c *core) gone(d chat.DeviceID) {
 func (c *core) checkClock(who chat.PersonID, theirs time.Time) {
 	off := theirs.Sub(c.now)
 	if off.Abs() <= chat.MaxFuture {
+		c.clockIsRight()
 		return
 	}
 	name := c.displayName(who)

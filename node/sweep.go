@@ -13,7 +13,8 @@ import (
 	"earshot/node/store"
 )
 
-// This file takes messages away whose time is over, by this device's clock.
+// This file takes messages away whose time is over, by this device's clock
+// as far as that is believed.
 
 // Bounds of how late a message may go that is older than its room keeps any: a
 // sixteenth of that time, within these.
@@ -42,7 +43,8 @@ func (c *core) tickSweep() {
 	}
 	c.sweepAt = time.Time{}
 	n := c.n
-	n.store.Sweep(c.now, func(changes []chat.Cursor, next time.Time, err error) {
+	sure, leap := c.sureTime()
+	n.store.Sweep(sure, func(changes []chat.Cursor, next time.Time, err error) {
 		if err != nil {
 			n.rarely("sweep", slog.LevelError, "taking away messages whose time is over failed; it is tried again", "err", err)
 			next = time.Now().Add(sweepRetry)
@@ -53,7 +55,13 @@ func (c *core) tickSweep() {
 			n.weighWanted(id)
 		}
 		n.soon(func(c *core) {
-			if !next.IsZero() {
+			switch {
+			case leap > 0: // then next is by another clock
+				if len(c.keeping) > 0 || !next.IsZero() && !c.now.Before(next) {
+					c.holdBack(leap)
+				}
+				c.sweepBy(c.now.Add(sweepRetry))
+			case !next.IsZero():
 				c.sweepBy(next)
 			}
 			c.sweepKept()

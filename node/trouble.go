@@ -46,6 +46,16 @@ func (n *Node) unwarn(code chat.Code) {
 	}
 }
 
+// unwarnOf does, if that is what stands there.
+func (n *Node) unwarnOf(code chat.Code, text string) {
+	n.mu.Lock()
+	stands := n.warnings[code].Text == text
+	n.mu.Unlock()
+	if stands {
+		n.unwarn(code)
+	}
+}
+
 // setNetworks notes which interfaces the node uses.
 func (n *Node) setNetworks(usable []discovery.Interface) {
 	names := make([]string, 0, len(usable))
