@@ -156,3 +156,39 @@ func TestAReplyIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// However many recipients are away, so many envelopes of one's own there are, those
+// that are just being made included.
+func TestOnesOwnEnvelopesAreBounded(t *testing.T) {
+	w := newWorld(t)
+	ann := w.node("Ann")
+	var r Restore
+	var s Survey
+	for i := range MaxParcels + 10 {
+		k := Key{Room: chat.RoomID{1, byte(i), byte(i >> 8)}, Person: chat.PersonID{1, byte(i), byte(i >> 8)}}
+		said := []Range{{Log: chat.LogID{1, byte(i), byte(i >> 8)}, From: 1, To: 1}}
+		s.Wants = append(s.Wants, Want{Key: k, Ranges: said})
+		if i < MaxParcels-1 {
+			r.Parcels = append(r.Parcels, Parcel{ID: numbered(i), Key: k, Size: tailSize + 1, Made: w.now, Expires: w.now.Add(time.Hour), Ranges: said})
+		}
+	}
+	ann.in(r)
+	for _, carry := range []bool{true, false, true} {
+		s.Carry = carry
+		ann.in(s)
+		if n := len(ann.e.parcels) + ann.e.Packing(); n != MaxParcels {
+			t.Errorf("there are %d, with those being made", n)
+		}
+		w.run()
+	}
+	if n := len(ann.e.parcels); n != MaxParcels {
+		t.Errorf("there are %d", n)
+	}
+	// What has arrived makes room.
+	s.Wants = s.Wants[1:]
+	ann.in(s)
+	w.run()
+	if n := len(ann.e.parcels); n != MaxParcels || ann.e.parcels[numbered(0)] != nil {
+		t.Errorf("there are %d after one has arrived", n)
+	}
+}

@@ -113,7 +113,7 @@ func (e *Engine) pack(w Want, now bool) {
 		most = RoomParcels
 	}
 	switch {
-	case len(lacks) == 0, len(live) >= most, len(e.parcels) >= MaxParcels, slices.Equal(lacks, e.idle[w.Key]):
+	case len(lacks) == 0, len(live) >= most, len(e.parcels)+len(e.packing) >= MaxParcels, slices.Equal(lacks, e.idle[w.Key]):
 		return
 	case !now && e.now.Sub(e.packedAt[w.Key]) < packEvery:
 		return
