@@ -179,7 +179,7 @@ func (w *writer) commit(batch []op) (n int, err error) {
 	if batch[0].bare { // counts as maxBatch rows, so it is alone
 		return 1, batch[0].run(w)
 	}
-	start := time.Now()
+	start, before := time.Now(), w.db.TotalChanges()
 	err = w.transaction(func() error {
 		for _, o := range batch {
 			n++
@@ -204,7 +204,9 @@ func (w *writer) commit(batch []op) (n int, err error) {
 		}
 		return n, err
 	}
-	w.failure = nil
+	if w.db.TotalChanges() != before { // else the disk was not asked
+		w.failure = nil
+	}
 	w.upkeep.wrote(start)
 	if len(w.logs) > maxCached {
 		clear(w.logs)
