@@ -58,3 +58,6 @@ func Fill(file string) error {
 func ReadOnly(dir string) error {
 	return syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, "")
 }
+
+// Writable makes the disk at dir take writes again.
+func Writable(dir string) error { return syscall.Mount("", dir, "", syscall.MS_REMOUNT, "") }
