@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ncruces/go-sqlite3"
+
 	"earshot/chat"
 	"earshot/node/disktest"
 )
@@ -49,6 +51,10 @@ func readOnlyDisk(dir string) error {
 		if chat.CodeOf(err) != chat.CodeHomeBroken || !strings.Contains(err.Error(), "may not write") {
 			return fmt.Errorf("opening %s: %w", home, err)
 		}
+	}
+	// What is left of the cause where the disk has become so while the file was open.
+	if err := wrap(old, sqlite3.IOERR_WRITE); chat.CodeOf(err) != chat.CodeHomeBroken || !strings.Contains(err.Error(), "may not write") {
+		return fmt.Errorf("on a disk that became read-only: %w", err)
 	}
 	return nil
 }

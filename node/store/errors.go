@@ -33,7 +33,8 @@ func wrap(dir string, err error) error {
 	case tooManyFiles(err), errors.Is(err, sqlite3.CANTOPEN) && noFile(dir):
 		return chat.Wrap(chat.CodeBusy, err, text("Too many files are open to read or write the history in %s."),
 			"Close other programs, or raise the limit of open files, then try again.")
-	case errors.Is(err, sqlite3.READONLY), errors.Is(err, sqlite3.CANTOPEN), errors.Is(err, sqlite3.PERM), errors.Is(err, fs.ErrPermission), readOnly(err):
+	case errors.Is(err, sqlite3.READONLY), errors.Is(err, sqlite3.CANTOPEN), errors.Is(err, sqlite3.PERM),
+		noWrites(err), errors.Is(err, sqlite3.IOERR) && noWrites(try(dir)):
 		return chat.Wrap(chat.CodeHomeBroken, err, text("Earshot may not write its history in %s."),
 			"Make that directory and its files writable for you, or choose another home with --home.")
 	case errors.Is(err, sqlite3.BUSY), errors.Is(err, sqlite3.LOCKED):
@@ -59,17 +60,23 @@ func isPathError(err error) bool {
 	return errors.As(err, &p)
 }
 
-// noSpace tries whether dir's file system takes a few pages more. Of an I/O error
-// the driver often loses the cause: it keeps only that of the last system call,
-// and SQLite makes others before it reports the failure.
-func noSpace(dir string) bool {
+// noSpace tries whether dir's file system takes a few pages more.
+func noSpace(dir string) bool { return diskFull(try(dir)) }
+
+// noWrites reports whether nothing at all could be written.
+func noWrites(err error) bool { return errors.Is(err, fs.ErrPermission) || readOnly(err) }
+
+// try writes a few pages in dir, for a moment. Of an I/O error the driver often loses
+// the cause: it keeps only that of the last system call, and SQLite makes others
+// before it reports the failure.
+func try(dir string) error {
 	f, err := os.CreateTemp(dir, "space-*.tmp")
 	if err != nil {
-		return diskFull(err)
+		return err
 	}
 	_, err = f.Write(make([]byte, 256<<10))
 	_, _ = f.Close(), os.Remove(f.Name())
-	return diskFull(err)
+	return err
 }
 
 // Space tries whether the disk takes a little more: nil, or CodeDiskFull.
