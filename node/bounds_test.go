@@ -8,6 +8,7 @@ import (
 
 	"earshot/chat"
 	"earshot/chat/catchup"
+	"earshot/chat/contacts"
 	"earshot/chat/courier"
 	"earshot/chat/wire"
 	"earshot/node/store"
@@ -104,6 +105,32 @@ func TestWhatIsToBePassedOnIsBounded(t *testing.T) {
 	}
 	if _, missed := c.direct.missed[room]; len(c.direct.relays) != maxRelays || !missed || c.direct.missedAt.IsZero() {
 		t.Errorf("%d wait, the rest is left to catch-up: %v", len(c.direct.relays), missed)
+	}
+}
+
+// Strangers who have said who they are have no more than a share of what is looked for,
+// and of what is remembered of warnings.
+func TestStrangersWhoAreLookedForAndWarnedOfAreBounded(t *testing.T) {
+	n := alone(t, t.TempDir())
+	if err := n.do(t.Context(), func(c *core) {
+		for i := range maxTrusted + 10 {
+			c.trust(numbered(i))
+		}
+		if c.trusted != maxTrusted {
+			t.Errorf("%d are looked for without end", c.trusted)
+		}
+		for i := range maxWarned + 10 {
+			c.claimed(contacts.Claim{Claimant: personNo(10 + i), Verified: contacts.Record{Person: personNo(1), Name: "Ben"}})
+			if len(c.circle.warned) > maxWarned {
+				t.Errorf("%d warnings are remembered", len(c.circle.warned))
+				break
+			}
+		}
+		if len(c.circle.warned) != 10 {
+			t.Errorf("%d warnings are remembered after others made room", len(c.circle.warned))
+		}
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -37,8 +37,8 @@ const (
 	// room: 3.8 and 0.9 MB of entries.
 	PersonParcels, RoomParcels = 64, 16
 	// Couriers is with how many an envelope is left where a keeper is among them,
-	// CouriersAlone where none is; RoomKeepers of what is said in a private room.
-	Couriers, CouriersAlone, RoomKeepers = 3, 5, 3
+	// CouriersAlone where none is.
+	Couriers, CouriersAlone = 3, 5
 	// packEvery is how often what one recipient lacks is put into an envelope.
 	packEvery = 10 * time.Second
 	// tailSize is up to which size an envelope is replaced by one with more entries,

@@ -5,12 +5,10 @@ import "time"
 // Every bound stands here with its unit and its reason. "Guess" marks a number
 // that no measurement stands behind.
 const (
-	// SoftDevices is how many devices a sealed room should have at most: a new
-	// epoch of 250 takes 2 entries, or 20 when all pair roots are new.
-	SoftDevices = 250
-	// MaxDevices is how many the engine serves (guess: 250 take 18 kB and under
-	// 1 ms a re-key when their pair roots are known, 300 kB and up to 0.25 s
-	// when they are not).
+	// MaxDevices is how many devices the engine serves in a room. A new epoch of 250
+	// takes 2 entries, 18 kB and under 1 ms when their pair roots are known, and 20
+	// entries, 300 kB and up to 0.25 s when they are not (guess: nobody needs more than
+	// four times that).
 	MaxDevices = 1024
 	// MaxPlaintext bounds what is sealed, in bytes: the largest bucket that fits
 	// an entry's payload, less the mark of the padding.
