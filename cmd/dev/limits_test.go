@@ -9,13 +9,13 @@ import (
 
 // untested are the limits that no test of their package names, and why that does.
 var untested = map[string]string{
-	"chat/seal.AnswerLife":     "a time, and maxOwnEpochs bounds what it keeps",
-	"chat/seal.clockSlack":     "a time, which bounds nothing that others fill",
-	"chat/seal.wantLife":       "a time, and maxWanted bounds what it keeps",
-	"chat/seal.pruneEvery":     "a time, and what it lets stand has bounds",
-	"chat/seal.skipBlock":      "how values are cut, of which maxSkipped bounds the number",
-	"chat/courier.MaxSpace":    "what a person may choose",
-	"chat/courier.packEvery":   "a time, which bounds nothing that others fill",
+	"chat/seal.AnswerLife":   "a time, and maxOwnEpochs bounds what it keeps",
+	"chat/seal.clockSlack":   "a time, which bounds nothing that others fill",
+	"chat/seal.wantLife":     "a time, and maxWanted bounds what it keeps",
+	"chat/seal.pruneEvery":   "a time, and what it lets stand has bounds",
+	"chat/seal.skipBlock":    "how values are cut, of which maxSkipped bounds the number",
+	"chat/courier.MaxSpace":  "what a person may choose",
+	"chat/courier.packEvery": "a time, which bounds nothing that others fill",
 
 	"chat/courier.DefaultSpace":  "what a person gets who has not chosen",
 	"chat/courier.overhead":      "an estimate",
