@@ -9,6 +9,7 @@ import (
 
 	"earshot/chat"
 	"earshot/chat/catchup"
+	"earshot/chat/receipt"
 	"earshot/chat/room"
 	"earshot/chat/wire"
 	"earshot/node/store"
@@ -46,6 +47,7 @@ type forks struct {
 type fork struct {
 	room   chat.RoomID
 	device chat.DeviceID
+	seq    uint64 // of one, the lower
 	one    wire.SignedHeader
 	two    wire.SignedHeader
 	at     time.Time
@@ -85,16 +87,18 @@ func (n *Node) loadForks(ctx context.Context, logs []store.LogRow, now time.Time
 		if err != nil {
 			continue
 		}
-		f.device, f.one, f.two, f.at = one.Device, s.One, s.Two, moment(s.At)
+		f.device, f.seq, f.one, f.two, f.at = one.Device, one.Seq, s.One, s.Two, moment(s.At)
 		x.known[log] = f
 	}
 	return x, err
 }
 
-func (x *forks) of(id chat.RoomID) (out []chat.LogID) {
+// of returns the forked logs of a room, and the numbers from which they are.
+func (x *forks) of(id chat.RoomID) map[chat.LogID]uint64 {
+	out := map[chat.LogID]uint64{}
 	for log, f := range x.known {
 		if f.room == id {
-			out = append(out, log)
+			out[log] = f.seq
 		}
 	}
 	return out
@@ -117,7 +121,7 @@ func (c *core) forked(ef room.Fork) {
 
 // recheck compares an entry with what is held under its number.
 func (c *core) recheck(ef room.Recheck) {
-	if _, known := c.forks.known[ef.Entry.Log]; !known && c.forks.rechecks.take(c.now, ef.Entry.Device) {
+	if !c.settledFork(ef.Room, ef.Entry.Log) && c.forks.rechecks.take(c.now, ef.Entry.Device) {
 		c.lookUp(ef.Room, store.EntryPlace{Log: ef.Entry.Log, Seq: ef.Entry.Seq}, ef.Entry)
 	}
 }
@@ -139,25 +143,31 @@ func (c *core) lookUp(id chat.RoomID, at store.EntryPlace, other wire.Entry) {
 		case err != nil && ctx.Err() == nil:
 			n.rarely("fork", slog.LevelError, "looking into the history failed", "err", err)
 		case found && wire.Contradict(&held, &other):
-			_ = n.tell(ctx, func(c *core) { c.convict(id, &held, &other) })
+			_ = n.tell(ctx, func(c *core) { c.convict(id, &held, &other, false) })
 		}
 	})
 }
 
-// convict keeps evidence, says what it means and passes it on. The log is not continued.
-func (c *core) convict(id chat.RoomID, one, two *wire.Entry) {
-	c.rooms.Handle(c.now, room.Forked{Room: id, Log: one.Log})
-	c.n.rarely("fork", slog.LevelWarn, "a device has gone on with one log in two ways; it is not continued",
-		"device", one.Device.Short(), "log", one.Log.Short())
-	c.warnCloned(one.Device)
-	if one.Device == c.n.device {
-		c.renew(id)
+// settledFork reports whether nothing more need be known of a log: it is known to be
+// forked and not continued.
+func (c *core) settledFork(id chat.RoomID, log chat.LogID) bool {
+	_, known := c.forks.known[log]
+	return known && c.rooms.Frozen(id, log)
+}
+
+// convict keeps evidence, which others have told of or what is held shows, says what it
+// means and passes it on. The log is not continued; see room.Forked.
+func (c *core) convict(id chat.RoomID, one, two *wire.Entry, told bool) {
+	c.rooms.Handle(c.now, room.Forked{Room: id, Log: one.Log, Seq: one.Seq, Told: told})
+	old, known := c.forks.known[one.Log]
+	if !known {
+		c.proclaim(id, one)
 	}
-	if _, known := c.forks.known[one.Log]; known || len(c.forks.of(id)) >= chat.MaxForks {
+	if known && old.seq <= one.Seq || !known && len(c.forks.of(id)) >= chat.MaxForks {
 		return
 	}
 	ev := wire.NewEvidence(chat.RoomTag{}, one, two)
-	f := fork{room: id, device: one.Device, one: ev.One, two: ev.Two, at: c.now}
+	f := fork{room: id, device: one.Device, seq: one.Seq, one: ev.One, two: ev.Two, at: c.now}
 	c.forks.known[one.Log] = f
 	w := c.begin(nil)
 	w.batch.State = append(w.batch.State, store.StateChange{
@@ -166,6 +176,20 @@ func (c *core) convict(id chat.RoomID, one, two *wire.Entry) {
 	w.end()
 	for d := range c.neighbours {
 		c.showEvidence(d, id)
+	}
+}
+
+// proclaim says what a forked log means.
+func (c *core) proclaim(id chat.RoomID, one *wire.Entry) {
+	c.n.rarely("fork", slog.LevelWarn, "a device has gone on with one log in two ways; it is not continued",
+		"device", one.Device.Short(), "log", one.Log.Short())
+	c.warnCloned(one.Device)
+	if one.Device == c.n.device {
+		c.renew(id)
+	}
+	if l, ok := c.receipts.logs[id][receipt.PrefixOf(one.Log)]; ok && l.mine {
+		c.receipts.show[id] = struct{}{} // how far its messages have come is not known any more
+		c.showStates()
 	}
 }
 
@@ -210,7 +234,7 @@ func (c *core) heardEvidence(d chat.DeviceID, f wire.Evidence) {
 		c.refuse(d, err)
 		return
 	}
-	if _, known := c.forks.known[one.Log]; known || !c.rooms.Knows(id, one.Log) {
+	if c.settledFork(id, one.Log) || !c.rooms.Knows(id, one.Log) {
 		return // who shows it does so again when the log has come
 	}
 	one, two, err := f.Headers()
@@ -221,7 +245,11 @@ func (c *core) heardEvidence(d chat.DeviceID, f wire.Evidence) {
 		c.refuse(d, err)
 		return
 	}
-	c.convict(id, &one, &two)
+	_, known := c.forks.known[one.Log]
+	c.convict(id, &one, &two, true)
+	if !known {
+		c.sync(catchup.Lost{Device: d}) // it may hold more
+	}
 }
 
 // warnCloned says in plain words that a device's key is in two places. Of this device

@@ -42,7 +42,7 @@ func TestAFloodOfForksIsBounded(t *testing.T) {
 	}
 	for i := range byte(chat.MaxForks + 10) {
 		one, other := forkOf(t, lobby, i+1)
-		if err := n.do(t.Context(), func(c *core) { c.convict(lobby, &one, &other) }); err != nil {
+		if err := n.do(t.Context(), func(c *core) { c.convict(lobby, &one, &other, false) }); err != nil {
 			t.Fatal(err)
 		}
 	}

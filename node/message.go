@@ -181,6 +181,9 @@ func (w *whereabouts) log(log chat.LogID) *logWhere {
 	}
 	l = &logWhere{people: map[chat.PersonID]*reach{}}
 	w.logs[log] = l
+	if w.c.rooms.IsForked(w.room, log) {
+		return l // who says that they hold a number may hold what the other copy has said
+	}
 	for _, sp := range w.said {
 		r := reach{read: w.c.receipts.engine.HasRead(w.room, sp.Device, log)}
 		// Who has a revoked device is not the person that it was of.
@@ -323,6 +326,8 @@ func (w *whereabouts) recipients(s store.Stand, audience []chat.PersonID, steps 
 			for d := range reached {
 				r.At = earliest(r.At, learnt(steps, d, false))
 			}
+		case c.rooms.IsForked(s.Room, s.Log):
+			r.Why = "Two copies of the device that sent this wrote at once: what has arrived may be what the other one wrote."
 		default:
 			r.Why = c.whyNot(s.Room, who, devices)
 		}
@@ -384,6 +389,7 @@ func (c *core) removedOn(id chat.RoomID, log chat.LogID, seq uint64) (on, of int
 	if !ok || !info.Entered { // of an open room nobody says what they hold
 		return 0, 0
 	}
+	forked := c.rooms.IsForked(id, log)
 	var author chat.DeviceID
 	for _, l := range c.rooms.Frontier(id) {
 		if l.Log == log {
@@ -393,7 +399,7 @@ func (c *core) removedOn(id chat.RoomID, log chat.LogID, seq uint64) (on, of int
 	for _, m := range info.Members {
 		for _, d := range c.private.InUse(m.Person) {
 			of++
-			if d == c.n.device || d == author || !c.revokedDevice(m.Person, d) && c.receipts.holds(id, d, log) >= seq {
+			if d == c.n.device || d == author || !forked && !c.revokedDevice(m.Person, d) && c.receipts.holds(id, d, log) >= seq {
 				on++
 			}
 		}

@@ -163,7 +163,7 @@ func (n *Node) sessionEnded(ctx context.Context, ses *session, err error) {
 				if ses.declined[id] {
 					continue
 				}
-				c.rooms.Handle(c.now, room.Settled{Room: id, Device: ses.device, Began: ses.began})
+				c.rooms.Handle(c.now, room.Settled{Room: id, Device: ses.device, Began: ses.began, Ended: ses.machine.Ended(id)})
 			}
 		}
 		if nb := c.neighbours[ses.device]; nb != nil && ses.during != nil && nb.peer == ses.during {

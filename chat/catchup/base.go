@@ -168,3 +168,18 @@ func (b *Bases) remove(key baseKey) {
 	}
 	b.lines -= len(u.base.Frontier)
 }
+
+// Ended returns the logs of a room that the other side has said it wants no more of, in
+// no order. It is for when the session is over.
+func (s *Session) Ended(room chat.RoomID) (out []chat.LogID) {
+	for _, tag := range s.order {
+		if r := s.rooms[tag]; r.state.Room == room {
+			for id, seq := range r.theirs {
+				if seq == wire.MaxSeq {
+					out = append(out, id)
+				}
+			}
+		}
+	}
+	return out
+}

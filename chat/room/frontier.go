@@ -12,7 +12,7 @@ import (
 )
 
 // Frontier returns what is held of a room, in ascending order of log. A forked log
-// counts as held up to wire.MaxSeq: nothing more of it is wanted, and two nodes
+// that is not continued counts as held up to wire.MaxSeq: nothing more of it is wanted, and two nodes
 // that hold different branches need not compare them for ever.
 func (e *Engine) Frontier(id chat.RoomID) []Log {
 	r := e.rooms[id]

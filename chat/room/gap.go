@@ -33,6 +33,7 @@ type Settled struct {
 	Room   chat.RoomID
 	Device chat.DeviceID
 	Began  time.Time
+	Ended  []chat.LogID // of which it has said that it takes no more: forked ones
 }
 
 // Recall says what stored entries name as seen and is not here: at start.
@@ -142,10 +143,15 @@ func (e *Engine) recall(now time.Time, in Recall) {
 	}
 }
 
-// settled drops the claims of a device that could not show what it had seen.
+// settled drops the claims of a device that could not show what it had seen, and stops
+// the forked logs of which it has shown all.
 func (e *Engine) settled(in Settled) {
 	r := e.rooms[in.Room]
-	if r == nil || r.claimedBy[in.Device] == 0 {
+	if r == nil {
+		return
+	}
+	e.fetched(r, in.Ended)
+	if r.claimedBy[in.Device] == 0 {
 		return
 	}
 	for _, log := range sorted(r.claims) {

@@ -180,7 +180,7 @@ func TestAForkBelowTheEndOfALogIsLookedInto(t *testing.T) {
 	want(t, "what was said is shown", bob.texts(), []string{"one", "next"})
 	// Nor after a restart.
 	again := join(t, "bob")
-	again.do(noon, Restore{Room: lobby, Logs: frontier(bob.stored), Forked: []chat.LogID{open.Log}})
+	again.do(noon, Restore{Room: lobby, Logs: frontier(bob.stored), Forked: map[chat.LogID]uint64{open.Log: 2}})
 	want(t, "it does not go on after a restart", len(again.hears(noon, last)), 0)
 }
 
@@ -189,7 +189,7 @@ func TestAClonedDeviceDoesNotGoOnWithAForkedLogAfterARestart(t *testing.T) {
 	said := alice.says(noon, "hello")
 	back := join(t, "alice")
 	back.cfg.NewSalt = salts("alice's second")
-	back.do(noon, Restore{Room: lobby, Logs: frontier(alice.stored), Forked: []chat.LogID{said[0].Log}})
+	back.do(noon, Restore{Room: lobby, Logs: frontier(alice.stored), Forked: map[chat.LogID]uint64{said[0].Log: 2}})
 	next := back.says(noon.Add(time.Second), "again")
 	want(t, "a new log", len(next), 2)
 	if next[0].Log == said[0].Log {

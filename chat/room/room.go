@@ -65,8 +65,9 @@ type Restore struct {
 	Room  chat.RoomID
 	Logs  []Log
 	Early []Early // what is shown before its turn
-	// Forked are the logs that are not continued: see Fork.
-	Forked []chat.LogID
+	// Forked are the logs that have two versions, and the lower number of the two entries
+	// that show it. Which are held up to that are not continued.
+	Forked map[chat.LogID]uint64
 }
 
 // Post is something this person says in an open room. Ref comes back in its Commit.
@@ -226,7 +227,10 @@ type log struct {
 	Log
 	ref    chat.RoomRef
 	frozen bool // forked: not continued
-	closed bool // this device's, but others hold more of it or another version
+	closed bool // this device appends to it no more: others hold more of it, or another version
+	// until is the lowest number known to be used twice, 0 for none. The log is taken on
+	// until what somebody holds who has stopped there is here.
+	until uint64
 }
 
 type slot struct {
@@ -333,9 +337,11 @@ func (e *Engine) restore(now time.Time, in Restore) {
 	for _, l := range in.Logs {
 		held := &log{Log: l, ref: in.Room.Ref(l.Log)}
 		if was := old[l.Log]; was != nil {
-			held.frozen, held.closed = was.frozen, was.closed
+			held.frozen, held.closed, held.until = was.frozen, was.closed, was.until
 		}
-		held.frozen = held.frozen || slices.Contains(in.Forked, l.Log)
+		if seq, ok := in.Forked[l.Log]; ok {
+			held.frozen, held.closed, held.until = held.frozen || l.Seq >= seq, true, seq
+		}
 		r.logs[l.Log] = held
 		r.devices[l.Device]++
 		r.people[l.Person]++
