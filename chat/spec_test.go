@@ -37,7 +37,7 @@ func directory(pkg string) string {
 	switch {
 	case pkg == "chat":
 		return "."
-	case strings.Contains(pkg, "/"):
+	case pkg == "node" || strings.Contains(pkg, "/"):
 		return filepath.Join("..", pkg)
 	}
 	return pkg

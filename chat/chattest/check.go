@@ -235,12 +235,22 @@ func (w *world) unread() error {
 		}
 		for _, d := range w.devices {
 			exits, given := s.readers[d]
-			if given && !d.liar && d.rooms.Entered(s.room) && d.exits[s.room] == exits && d.disk.text(s.id) != s.text && !d.disk.gone(s.id) {
+			if given && !d.liar && d.rooms.Entered(s.room) && d.exits[s.room] == exits && d.disk.text(s.id) != s.text && !d.disk.gone(s.id) && !w.takenFrom(d, s.id) {
 				return fmt.Errorf("device %d was given the key of %s by %d and does not read it: %s", d.index, s.name, s.by.index, d.disk.why(s.id))
 			}
 		}
 	}
 	return nil
+}
+
+// takenFrom reports whether a message came to a device without what it says because
+// others had removed it, as they may. Who was not given the key of the removal, which
+// says so, sees the message as missing.
+func (w *world) takenFrom(d *device, id chat.EntryID) bool {
+	at, there := d.disk.at[id]
+	return there && d.disk.records[at].Entry.Payload == nil && slices.ContainsFunc(w.devices, func(o *device) bool {
+		return !o.liar && o.disk.gone(id)
+	})
 }
 
 // overread looks whether anybody reads what is not for them.
