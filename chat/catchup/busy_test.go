@@ -45,6 +45,40 @@ func TestWhatANeighbourIsBehindInIsNotAskedOfIt(t *testing.T) {
 	check(t, "what was never held", n.opens, devices(2))
 }
 
+// What was lost on its way to a neighbour without anybody's notice only this side can
+// see, when the neighbour says what it holds.
+func TestWhoIsBehindIsTold(t *testing.T) {
+	n := newNode(1, 5)
+	for _, d := range devices(2, 3, 4, 5, 6, 7, 8) {
+		n.do(noon, PeerUp{Device: d})
+	}
+	n.tells = nil
+	n.do(noon, Heard{Device: peer(2), Have: have(5)})
+	n.was = []uint64{4}
+	n.do(noon, Heard{Device: peer(2), Have: have(4)})
+	n.pass(t, noon, noon.Add(10*time.Second))
+	check(t, "who was just told the same, or holds the same", n.tells, nil)
+	n.was, n.set = []uint64{4, 5}, 7
+	now := noon.Add(10 * time.Second)
+	n.do(now, Heard{Device: peer(2), Have: have(5)})
+	n.do(now, Heard{Device: peer(2), Have: have(5)})
+	n.do(now, Heard{Device: peer(3), Have: have(7)})
+	n.pass(t, now, now.Add(4*cascadeAfter))
+	check(t, "who is behind", n.tells, devices(2))
+	n.do(now.Add(time.Second), Heard{Device: peer(2), Have: have(5)})
+	n.pass(t, now.Add(time.Second), now.Add(10*time.Second))
+	check(t, "who is still behind", n.tells, devices(2))
+	now = now.Add(4*cascadeAfter + idleMin)
+	n.pass(t, now.Add(-idleMin), now)
+	n.tells = nil
+	n.do(now, Heard{Device: peer(2), Have: have(5)})
+	n.pass(t, now, now.Add(4*cascadeAfter))
+	if !slices.Contains(n.tells, peer(2)) {
+		t.Error("who is behind for long is not told again")
+	}
+	check(t, "asked", n.opens, nil)
+}
+
 func TestADifferenceInABusyRoomIsGivenAMoment(t *testing.T) {
 	n := newNode(1, 5)
 	n.do(noon, PeerUp{Device: peer(2)})

@@ -286,6 +286,7 @@ func (e *Engine) heard(now time.Time, in Heard) {
 	}
 	p.have = nil
 	if !e.differs(in.Device, &in.Have) {
+		e.help(now, in.Device, p, &in.Have)
 		return
 	}
 	p.have = &in.Have
@@ -294,6 +295,16 @@ func (e *Engine) heard(now time.Time, in Heard) {
 		e.idleAt = earlier(e.idleAt, now.Add(e.jitter(idleMin*3/4, idleMin*5/4)))
 	}
 	e.askAbout(now, in.Device, p)
+}
+
+// help plans to tell a neighbour what is held here if it holds less, which only this
+// side can see: it may have lost what nobody knows of. Who has many neighbours comes to
+// each so seldom in its idle rounds that one might wait for hours.
+func (e *Engine) help(now time.Time, d chat.DeviceID, p *neighbour, have *wire.Have) {
+	if p.tellAt.IsZero() && !p.busy() && e.behind(d, have) &&
+		(e.held(e.holdings.Shared(d)) != p.told || now.Sub(p.toldAt) >= idleMin) {
+		p.tellAt = now.Add(e.jitter(cascadeAfter, 4*cascadeAfter))
+	}
 }
 
 // askAbout plans a session about a difference that both sides can see.
@@ -456,12 +467,23 @@ func (e *Engine) tell(now time.Time, d chat.DeviceID) Effect {
 // here. Who has more cannot be seen from a root, unless it was this node's own a
 // moment ago.
 func (e *Engine) differs(d chat.DeviceID, have *wire.Have) bool {
+	return e.anyRoot(d, have, func(id chat.RoomID, root [32]byte) bool { return !e.holdings.HasHeld(id, root) })
+}
+
+// behind reports whether a neighbour that has nothing that is not here lacks something.
+func (e *Engine) behind(d chat.DeviceID, have *wire.Have) bool {
+	return e.anyRoot(d, have, func(id chat.RoomID, root [32]byte) bool { return e.holdings.Root(id) != root })
+}
+
+// anyRoot reports whether any root that a neighbour said of a shared room is one that f
+// looks for.
+func (e *Engine) anyRoot(d chat.DeviceID, have *wire.Have, f func(chat.RoomID, [32]byte) bool) bool {
 	theirs := make(map[chat.RoomTag][]byte, len(have.Rooms))
 	for _, r := range have.Rooms {
 		theirs[chat.RoomTag(r.Tag)] = r.Root
 	}
 	for _, id := range e.holdings.Shared(d) {
-		if their, ok := theirs[id.SessionTag(have.Nonce)]; ok && !e.holdings.HasHeld(id, [32]byte(their)) {
+		if their, ok := theirs[id.SessionTag(have.Nonce)]; ok && f(id, [32]byte(their)) {
 			return true
 		}
 	}
