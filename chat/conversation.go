@@ -54,6 +54,8 @@ type Room struct {
 	KeepFor        int64 `json:"keep_for,omitempty"`
 	// Mentions counts the unread messages that call this person.
 	Mentions int `json:"mentions,omitempty"`
+	// Alerts is what of it may alert this person: AlertAll, AlertMentions, AlertNone.
+	Alerts string `json:"alerts,omitempty"`
 	// LastAt is when the newest message was sent, zero if there is none.
 	LastAt time.Time `json:"last_at,omitzero"`
 	// ReadUpTo is the newest message the person has read on this device.

@@ -143,6 +143,34 @@ type PrivacyEvent struct {
 	Privacy
 }
 
+// StatusEvent: this person's own status changed. Weather.
+type StatusEvent struct {
+	OwnStatus
+}
+
+// ProfileEvent: this person's own profile changed. Weather.
+type ProfileEvent struct {
+	OwnProfile
+}
+
+// AlertEvent calls this person to a conversation or, with Gone, does no longer. Weather
+// by room.
+type AlertEvent struct {
+	Alert
+	Gone bool `json:"gone,omitempty"`
+}
+
+// AlertsEvent: how this person is to be alerted changed. Weather.
+type AlertsEvent struct {
+	Alerts
+}
+
+// FreeEvent: somebody who was watched is free now, and is watched no more. Weather by
+// person.
+type FreeEvent struct {
+	Person
+}
+
 // ReadyEvent opens every stream of events: which run of the node it is, and the
 // newest fact at that moment.
 type ReadyEvent struct {
@@ -175,6 +203,11 @@ func (MessageChangedEvent) EventType() string { return "message_changed" }
 func (StatesEvent) EventType() string         { return "states" }
 func (MissingEvent) EventType() string        { return "missing" }
 func (KeeperEvent) EventType() string         { return "keeper" }
+func (StatusEvent) EventType() string         { return "status" }
+func (ProfileEvent) EventType() string        { return "profile" }
+func (AlertEvent) EventType() string          { return "alert" }
+func (AlertsEvent) EventType() string         { return "alerts" }
+func (FreeEvent) EventType() string           { return "free" }
 func (ReadyEvent) EventType() string          { return "ready" }
 func (GapEvent) EventType() string            { return "gap" }
 
@@ -196,6 +229,11 @@ func (MessageChangedEvent) Key() string { return "" }
 func (e StatesEvent) Key() string       { return "states " + string(e.RoomID[:]) }
 func (e MissingEvent) Key() string      { return "missing " + string(e.RoomID[:]) }
 func (KeeperEvent) Key() string         { return "keeper" }
+func (StatusEvent) Key() string         { return "status" }
+func (ProfileEvent) Key() string        { return "profile" }
+func (e AlertEvent) Key() string        { return "alert " + string(e.RoomID[:]) }
+func (AlertsEvent) Key() string         { return "alerts" }
+func (e FreeEvent) Key() string         { return "free " + string(e.Person.Person[:]) }
 func (ReadyEvent) Key() string          { return "ready" }
 func (GapEvent) Key() string            { return "gap" }
 
@@ -217,6 +255,11 @@ func (MessageChangedEvent) isEvent() {}
 func (StatesEvent) isEvent()         {}
 func (MissingEvent) isEvent()        {}
 func (KeeperEvent) isEvent()         {}
+func (StatusEvent) isEvent()         {}
+func (ProfileEvent) isEvent()        {}
+func (AlertEvent) isEvent()          {}
+func (AlertsEvent) isEvent()         {}
+func (FreeEvent) isEvent()           {}
 func (ReadyEvent) isEvent()          {}
 func (GapEvent) isEvent()            {}
 
@@ -253,6 +296,11 @@ var events = []Event{
 	StatesEvent{},
 	MissingEvent{},
 	KeeperEvent{},
+	StatusEvent{},
+	ProfileEvent{},
+	AlertEvent{},
+	AlertsEvent{},
+	FreeEvent{},
 	ReadyEvent{},
 	GapEvent{},
 }

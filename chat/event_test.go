@@ -70,6 +70,20 @@ var full = []Event{
 	StatesEvent{Room: Lobby, RoomID: roomID},
 	MissingEvent{Room: Lobby, RoomID: roomID, Missing: []Missing{{Room: Lobby, RoomID: roomID, From: author, Count: 4, Before: &entry}}},
 	KeeperEvent{Keeper{On: true, Space: 1 << 30, Used: 4096, Held: 2}},
+	StatusEvent{OwnStatus{
+		Status: Status{State: InMeeting, Since: at, Until: at.Add(time.Hour), Text: "budget", TextUntil: at.Add(time.Hour)},
+		Chosen: InMeeting, IdleSince: at, Locked: true, IdleBy: "logind", IdleProblem: "No desktop tells.",
+	}},
+	ProfileEvent{OwnProfile{Profile{"Head of it", "Sales", "ann@example.org", "Room 3", "+1 555"}, map[string]Audience{"phone": InGroups + "sales"}}},
+	AlertEvent{Alert{Room: "#plan", RoomID: RoomID{0x50}, From: author, Count: 3, Text: "come", Mention: true}, true},
+	AlertsEvent{Alerts{
+		Desktop: true, Bell: true, Title: true, Preview: PreviewName, QuietFrom: "22:00", QuietTo: "07:00", TeamMentions: true,
+		Rooms: map[RoomID]string{{0x50}: AlertNone}, DesktopProblem: "There is no desktop.",
+	}},
+	FreeEvent{Person{
+		Person: PersonID{0xb0}, Name: "Bob", Relation: RelationContact, Presence: Here, Status: Status{State: Available, Since: at, Text: "back"}, Suspect: true, LastSeen: at,
+		Devices: []Device{{Device: DeviceID{0xd2}, Presence: Here, State: Available}}, Profile: &Profile{Email: "bob@example.org"}, Groups: []string{"sales"}, Team: true, Watched: true,
+	}},
 	ReadyEvent{Run: "k3v9", Cursor: 9},
 	GapEvent{Cursor: 9, Missed: 4},
 }

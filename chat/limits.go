@@ -178,4 +178,18 @@ const (
 	// log of this person's that are remembered with their times; of older ones the
 	// time is forgotten.
 	MaxReceiptSteps = 256
+
+	// MaxStatusText bounds a status text, in bytes (guess: a line beside a name).
+	MaxStatusText = 140
+	// MaxStatusFor bounds how far ahead a status may end.
+	MaxStatusFor = 366 * 24 * time.Hour
+	// MaxProfilePart bounds one part of a profile, in bytes: RFC 5321 has 254 for an
+	// e-mail address.
+	MaxProfilePart = 254
+	// MaxGroups bounds the groups of one contact, MaxGroupName the name of one, in bytes
+	// (guess: who sorts finer than this uses a directory).
+	MaxGroups    = 16
+	MaxGroupName = 64
+	// MaxExceptions bounds a person's exceptions to their privacy (guess).
+	MaxExceptions = 256
 )

@@ -31,20 +31,37 @@ type Person struct {
 	Person PersonID `json:"person"`
 	// Name is how they are written beside others: people whose names look alike
 	// bear the beginning of their ids behind it.
-	Name     string    `json:"name"`
-	Me       bool      `json:"me,omitempty"`
-	Relation Relation  `json:"relation,omitempty"` // empty for this person
-	Presence Presence  `json:"presence"`
-	LastSeen time.Time `json:"last_seen,omitzero"` // when last connected to, or heard
+	Name     string   `json:"name"`
+	Me       bool     `json:"me,omitempty"`
+	Relation Relation `json:"relation,omitempty"` // empty for this person
+	Presence Presence `json:"presence"`
+	// Status is what they show this person, while they are Here; of one who is Gone,
+	// at most the text that still counts.
+	Status Status `json:"status,omitzero"`
+	// Suspect says that nothing has been heard where something should have been: they
+	// may turn out to be gone in a moment.
+	Suspect  bool      `json:"suspect,omitempty"`
+	LastSeen time.Time `json:"last_seen,omitzero"` // when last connected to, or known to be here
 	Devices  []Device  `json:"devices"`
+	// Profile is what they tell this person of themselves; nil for nothing. Its
+	// Email counts as theirs only where they are a contact.
+	Profile *Profile `json:"profile,omitempty"`
+	// Groups are those this person has put them in, in order; Team says that they may
+	// break through DoNotDisturb. Others do not learn of either.
+	Groups  []string `json:"groups,omitempty"`
+	Team    bool     `json:"team,omitempty"`
+	Watched bool     `json:"watched,omitempty"` // this person is told once when they are free
 }
 
 // Device is one device of a person.
 type Device struct {
-	Device   DeviceID  `json:"device"`
-	Presence Presence  `json:"presence"`
-	LastSeen time.Time `json:"last_seen,omitzero"`
-	Address  string    `json:"address,omitempty"` // while connected: the remote multiaddr
+	Device   DeviceID `json:"device"`
+	Presence Presence `json:"presence"`
+	// State is what this device alone says; the person's Status is the most available
+	// of all.
+	State    Availability `json:"state,omitempty"`
+	LastSeen time.Time    `json:"last_seen,omitzero"`
+	Address  string       `json:"address,omitempty"` // while connected: the remote multiaddr
 }
 
 // Contact is somebody with whom there is a relation: a contact, somebody asked or
@@ -62,20 +79,37 @@ type Contact struct {
 	Claimant *PersonID `json:"claimant,omitempty"`
 }
 
-// Who may see something of this person's, beside Invisible.
+// Audience is who may see something of this person's, beside Invisible: Everyone,
+// OnlyContacts, Nobody, or contacts in some groups: "groups:" and their names with
+// commas between them.
+type Audience = string
+
 const (
-	Everyone     = "everyone" // on this network, but for the blocked
-	OnlyContacts = "contacts"
-	Nobody       = "nobody"
+	Everyone     Audience = "everyone" // on this network, but for the blocked
+	OnlyContacts Audience = "contacts"
+	InGroups     Audience = "groups:" // begins one: "groups:sales,board"
+	Nobody       Audience = "nobody"
 )
 
-// Privacy is what this person lets others see: Everyone, OnlyContacts or Nobody.
+// Privacy is what this person lets others see, each an Audience.
 type Privacy struct {
-	Nearby   string `json:"nearby"`   // that this person is here at all
-	Presence string `json:"presence"` // when this person types
-	Read     string `json:"read"`     // how far this person has read what they wrote
-	// Invisible is as if all three were Nobody.
+	Nearby   Audience `json:"nearby"`   // that this person is here at all
+	Presence Audience `json:"presence"` // whether they are free, and their status text
+	Typing   Audience `json:"typing"`   // when this person types; never strangers
+	Read     Audience `json:"read"`     // how far this person has read what they wrote
+	// Invisible is as if all were Nobody.
 	Invisible bool `json:"invisible"`
+	// Exceptions are people for whom something else counts than for the audience.
+	Exceptions []PrivacyException `json:"exceptions,omitempty"`
+}
+
+// PrivacyException lets one person see more or less than the audience does. A pointer
+// that is nil leaves the setting as it is. Nobody but contacts is shown more.
+type PrivacyException struct {
+	Person   PersonID `json:"person"`
+	Presence *bool    `json:"presence,omitempty"`
+	Typing   *bool    `json:"typing,omitempty"`
+	Read     *bool    `json:"read,omitempty"`
 }
 
 // VerificationState is how far a live comparison of two root keys has come.

@@ -34,6 +34,8 @@ type Backend interface {
 	PeopleBackend
 	VerificationBackend
 	DeviceBackend
+	PresenceBackend
+	AlertBackend
 	Me(ctx context.Context) (chat.Me, error)
 	// Facts returns up to limit stored facts after a cursor, in order.
 	Facts(ctx context.Context, after chat.Cursor, limit int) ([]chat.Event, error)
@@ -195,4 +197,36 @@ type DeviceBackend interface {
 	// RevokeDevice ends a device of this person's for good: it reads nothing that
 	// is said from now on.
 	RevokeDevice(ctx context.Context, device chat.DeviceID) error
+}
+
+// PresenceBackend is what a Backend does about who is free. How others are comes with
+// People, and as PersonEvents.
+type PresenceBackend interface {
+	Status(ctx context.Context) (chat.OwnStatus, error)
+	// SetStatus changes what this person shows, on all of their devices. A time that is
+	// over, or more than chat.MaxStatusFor ahead, is chat.CodeUsage.
+	SetStatus(ctx context.Context, change chat.StatusChange) (chat.OwnStatus, error)
+	// Active says that the person has just touched a face: who is away is back.
+	Active(ctx context.Context) error
+	// Watch has one FreeEvent, and an alert, come when somebody is free; of one who is
+	// free already at once. Nobody but contacts can be watched.
+	Watch(ctx context.Context, who chat.PersonID, on bool) error
+	Profile(ctx context.Context) (chat.OwnProfile, error)
+	SetProfile(ctx context.Context, p chat.OwnProfile) (chat.OwnProfile, error)
+	// FindEmail returns the contacts with this e-mail address, whatever its case; none:
+	// chat.CodeNotFound.
+	FindEmail(ctx context.Context, email string) ([]chat.Person, error)
+	// SetGroups puts a contact into these groups and no others.
+	SetGroups(ctx context.Context, who chat.PersonID, groups []string) (chat.Contact, error)
+	// SetTeam says whether a contact is of the team.
+	SetTeam(ctx context.Context, who chat.PersonID, team bool) (chat.Contact, error)
+}
+
+// AlertBackend is how a Backend alerts the person. Alerts come as AlertEvents.
+type AlertBackend interface {
+	Alerts(ctx context.Context) (chat.Alerts, error)
+	// SetAlerts changes all settings at once, but for those of single rooms.
+	SetAlerts(ctx context.Context, a chat.Alerts) (chat.Alerts, error)
+	// SetRoomAlerts sets what of a conversation alerts; "" for the usual.
+	SetRoomAlerts(ctx context.Context, room chat.RoomID, level string) (chat.Room, error)
 }

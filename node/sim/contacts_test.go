@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -222,7 +223,7 @@ func TestARestartKeepsEveryRelation(t *testing.T) {
 		}
 	}
 	p, err := again.Privacy(again.ctx)
-	if err != nil || p != (chat.Privacy{Nearby: chat.OnlyContacts, Presence: chat.Nobody, Read: chat.Everyone}) {
+	if err != nil || !reflect.DeepEqual(p, chat.Privacy{Nearby: chat.OnlyContacts, Presence: chat.Nobody, Read: chat.Everyone}) {
 		t.Errorf("the settings are %+v (%v)", p, err)
 	}
 	same, err := again.Verification(again.ctx, eve.id())

@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -102,10 +103,10 @@ func TestFromStrangerToContact(t *testing.T) {
 func TestPrivacyIsKept(t *testing.T) {
 	_, c := start(t)
 	want := chat.Privacy{Nearby: chat.OnlyContacts, Presence: chat.Nobody, Read: chat.Everyone, Invisible: true}
-	if got, err := c.SetPrivacy(t.Context(), want); err != nil || got != want {
+	if got, err := c.SetPrivacy(t.Context(), want); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("SetPrivacy: %+v, %v", got, err)
 	}
-	if got, err := c.Privacy(t.Context()); err != nil || got != want {
+	if got, err := c.Privacy(t.Context()); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("Privacy: %+v, %v", got, err)
 	}
 	_, err := c.SetPrivacy(t.Context(), chat.Privacy{Nearby: "friends"})
