@@ -155,9 +155,10 @@ const (
 	// MaxWanted bounds the entries whose payloads are asked for in one session and
 	// room: with 16 KiB each they are 4 MiB at the most.
 	MaxWanted = 256
-	// MaxWantedTries is how many times a payload is asked for before no session is
-	// begun for it any more: who has it would have given it (guess). It is asked for
-	// in those that are begun for something else.
+	// MaxWantedTries is how many times a payload is asked for, of which at most one in
+	// 30 s counts, before no session is begun for it any more: who has it would have
+	// given it (guess). It is asked for in those that are begun for something else, and
+	// of who comes later.
 	MaxWantedTries = 32
 	// MaxForks bounds the logs of one room whose being continued in two ways is
 	// remembered, with two headers each; further ones are stopped until the next start

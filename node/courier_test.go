@@ -166,7 +166,7 @@ func TestAnEnvelopeBringsTheTextOfWhatIsHeldWithout(t *testing.T) {
 	}
 	settled := make(chan error)
 	n.store.Asked(lobby, nil, func(err error) { settled <- err })
-	if err := <-settled; err != nil || !n.wanted.in(lobby) {
+	if err := <-settled; err != nil || !n.wanted.seeks(time.Now(), lobby) {
 		t.Errorf("it was given up (%v)", err)
 	}
 	bring(hello.Payload)

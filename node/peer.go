@@ -322,6 +322,7 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, g greeting) {
 		value += knownBefore
 	}
 	c.n.host.Value(d, "known", value)
+	c.n.wanted.met(c.now, holdings{c}.Shared(d))
 	c.sync(catchup.PeerUp{Device: d})
 	c.lostDevice(d) // what was on its way on an earlier stream is lost
 	c.metDevice(nb)

@@ -373,17 +373,11 @@ func (h holdings) Rooms() []chat.RoomID { return h.c.rooms.Rooms() }
 
 // Root is another one while payloads are wanted: who has them holds more.
 func (h holdings) Root(id chat.RoomID) [32]byte {
-	root := h.c.rooms.Root(id)
-	if h.c.n.wanted.in(id) {
-		for i := range root {
-			root[i] = ^root[i]
-		}
-	}
-	return root
+	return h.c.n.wanted.root(h.c.now, id, h.c.rooms.Root(id))
 }
 
 func (h holdings) HasHeld(id chat.RoomID, root [32]byte) bool {
-	return h.c.rooms.HasHeld(id, root) && !h.c.n.wanted.in(id)
+	return root == h.Root(id) || !h.c.n.wanted.seeks(h.c.now, id) && h.c.rooms.HasHeld(id, root)
 }
 func (h holdings) MovedAt(id chat.RoomID) time.Time      { return h.c.rooms.MovedAt(id) }
 func (h holdings) WaitingSince(id chat.RoomID) time.Time { return h.c.rooms.WaitingSince(id) }

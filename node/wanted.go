@@ -21,38 +21,45 @@ import (
 
 // wanted is what is known of payloads that are missing. Any goroutine may ask.
 type wanted struct {
-	mu    sync.Mutex
-	rooms map[chat.RoomID]lacking // of those where any is
+	mu     sync.Mutex
+	wishes catchup.Wishes
+	rooms  map[chat.RoomID][]store.Lack // of those where any is missing
 }
-
-type lacking struct {
-	asked bool // they are still asked for, whatever else is to be compared
-	lacks []store.Lack
-	tried time.Time // when asking for them last counted as a try
-}
-
-// tryEach is how often asking for payloads counts: who opens one session after the
-// other must not have them given up before anybody else was asked.
-const tryEach = 30 * time.Second
 
 // try reports whether asking for the payloads of a room counts now.
 func (w *wanted) try(now time.Time, id chat.RoomID) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	l, ok := w.rooms[id]
-	if !ok || now.Sub(l.tried) < tryEach {
-		return false
-	}
-	l.tried = now
-	w.rooms[id] = l
-	return true
+	return w.wishes.Try(now, id)
 }
 
-// in reports whether payloads of a room are asked for.
-func (w *wanted) in(id chat.RoomID) bool {
+// met is told that a neighbour has come with which rooms are shared.
+func (w *wanted) met(now time.Time, rooms []chat.RoomID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.rooms[id].asked
+	w.wishes.Met(now, rooms)
+}
+
+// filled is told that payloads of a room have come.
+func (w *wanted) filled(now time.Time, id chat.RoomID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.wishes.Filled(now, id)
+}
+
+// root returns what is said to others instead of a room's root.
+func (w *wanted) root(now time.Time, id chat.RoomID, root [32]byte) [32]byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.wishes.Root(now, id, root)
+}
+
+// seeks reports whether payloads of a room are asked for, whatever else is to be
+// compared.
+func (w *wanted) seeks(now time.Time, id chat.RoomID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.wishes.Seeks(now, id)
 }
 
 // has reports whether payloads of a room are missing, asked for or not.
@@ -67,7 +74,7 @@ func (w *wanted) has(id chat.RoomID) bool {
 func (w *wanted) lacks(id chat.RoomID) []store.Lack {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.rooms[id].lacks
+	return w.rooms[id]
 }
 
 // list returns the rooms where any payload is missing.
@@ -83,31 +90,31 @@ func (w *wanted) any() bool {
 	return len(w.rooms) > 0
 }
 
-func (w *wanted) put(id chat.RoomID, l lacking) {
+func (w *wanted) put(id chat.RoomID, l store.Lacking) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !l.asked && len(l.lacks) == 0 {
+	w.wishes.Put(id, len(l.Entries) > 0, l.Asked, catchup.SumWishes(l.Entries))
+	if len(l.Entries) == 0 {
 		delete(w.rooms, id)
 		return
 	}
 	if w.rooms == nil {
-		w.rooms = map[chat.RoomID]lacking{}
+		w.rooms = map[chat.RoomID][]store.Lack{}
 	}
-	l.tried = w.rooms[id].tried
-	w.rooms[id] = l
+	w.rooms[id] = l.Messages
 }
 
 // weighWanted looks which payloads of a room are missing. It never waits for the
 // store's writer, which may call it.
 func (n *Node) weighWanted(id chat.RoomID) {
-	lacks, asked, err := n.store.Lacking(n.ctx, id)
+	lacking, err := n.store.Lacking(n.ctx, id)
 	if err != nil {
 		if n.ctx.Err() == nil {
 			n.rarely("wanted", slog.LevelError, "reading which payloads are missing failed", "err", err)
 		}
 		return
 	}
-	n.wanted.put(id, lacking{asked: asked, lacks: lacks})
+	n.wanted.put(id, lacking)
 }
 
 // wish adds to what is said of rooms in a session which payloads are wanted in them,
@@ -216,6 +223,7 @@ func (n *Node) fill(ctx context.Context, in catchup.Fill, ses *session) error {
 			w.again = append(w.again, reopening{room: in.Room, waiting: true})
 		}
 		ses.fresh += len(list)
+		n.wanted.filled(c.now, in.Room)
 		w.end()
 	})
 }

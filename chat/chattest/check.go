@@ -84,7 +84,7 @@ func (w *world) agreed() bool {
 // read why they are gone asks for a while.
 func (w *world) wishing() bool {
 	return slices.ContainsFunc(w.devices, func(d *device) bool {
-		return slices.ContainsFunc(d.rooms.Rooms(), func(id chat.RoomID) bool { return len(d.disk.wanted(id)) > 0 })
+		return slices.ContainsFunc(d.rooms.Rooms(), func(id chat.RoomID) bool { d.weigh(id); return d.wishes.Open(d.now(), id) })
 	})
 }
 

@@ -33,6 +33,7 @@ type device struct {
 	rooms   *room.Engine
 	catchup *catchup.Engine
 	bases   *catchup.Bases
+	wishes  catchup.Wishes
 	private *private.Engine
 	seen    map[chat.EntryID]bool // on the live path
 	tickAt  time.Time
@@ -85,7 +86,7 @@ func (d *device) start() {
 	d.w.note("%d starts", d.index)
 	d.seen, d.tickAt = map[chat.EntryID]bool{}, time.Time{}
 	d.disk.begin()
-	d.bases = catchup.NewBases()
+	d.bases, d.wishes = catchup.NewBases(), catchup.Wishes{}
 	d.rooms = room.New(room.Config{
 		Key: d.key, Person: d.person(), Certificate: d.cert.Bytes(), Name: d.name(), Certifier: d.w.certify,
 		NewSalt: func() (salt [wire.SaltSize]byte) {

@@ -83,6 +83,7 @@ func (l *link) join() {
 		to := l.other(d)
 		l.send(d, func() {
 			l.greeted[l.side(to)] = true
+			to.wishes.Met(to.now(), holdings{to.rooms, to}.Shared(d.id))
 			to.sync(catchup.PeerUp{Device: d.id})
 			to.met(d)
 		})

@@ -1,7 +1,9 @@
 package chattest
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 
 	"earshot/chat"
 	"earshot/chat/catchup"
@@ -17,17 +19,40 @@ func (k *disk) bare(r *record) bool {
 	return r.Entry.Payload == nil && r.Entry.Kind.Removable() && r.stripped && !k.removed(r)
 }
 
-// wanted returns the entries of a room whose payloads are asked for.
+// wanted returns the entries of a room whose payloads are asked for, those first that
+// were asked for least often.
 func (k *disk) wanted(id chat.RoomID) (out []wire.LogSeq) {
-	if k.incurious {
-		return nil
-	}
-	for _, at := range k.stripped {
-		if r := &k.records[at]; r.Room == id && k.bare(r) && r.tries < chat.MaxWantedTries && len(out) < chat.MaxWanted {
+	for _, r := range k.lacking(id) {
+		if len(out) < chat.MaxWanted {
 			out = append(out, wire.LogSeq{Log: r.Entry.Log[:], Seq: r.Entry.Seq})
 		}
 	}
 	return out
+}
+
+// lacking returns the entries of a room whose payloads are missing.
+func (k *disk) lacking(id chat.RoomID) (out []*record) {
+	if k.incurious {
+		return nil
+	}
+	for _, at := range k.stripped {
+		if r := &k.records[at]; r.Room == id && k.bare(r) {
+			out = append(out, r)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b *record) int { return cmp.Compare(a.tries, b.tries) })
+	return out
+}
+
+// weigh has the wishes of a room be what is missing now.
+func (d *device) weigh(id chat.RoomID) {
+	var ids []chat.EntryID
+	asked := false
+	for _, r := range d.disk.lacking(id) {
+		ids = append(ids, r.Entry.ID)
+		asked = asked || r.tries < chat.MaxWantedTries
+	}
+	d.wishes.Put(id, len(ids) > 0, asked, catchup.SumWishes(ids))
 }
 
 // place returns the record of an entry of a room, nil if it is not there.
@@ -42,23 +67,22 @@ func (k *disk) place(id chat.RoomID, at wire.LogSeq) *record {
 
 // Root is another one while payloads are wanted: who has them holds more.
 func (h holdings) Root(id chat.RoomID) [32]byte {
-	root := h.Engine.Root(id)
-	if len(h.d.disk.wanted(id)) > 0 {
-		for i := range root {
-			root[i] = ^root[i]
-		}
-	}
-	return root
+	h.d.weigh(id)
+	return h.d.wishes.Root(h.d.now(), id, h.Engine.Root(id))
 }
 
 func (h holdings) HasHeld(id chat.RoomID, root [32]byte) bool {
-	return h.Engine.HasHeld(id, root) && len(h.d.disk.wanted(id)) == 0
+	return root == h.Root(id) || !h.d.wishes.Seeks(h.d.now(), id) && h.Engine.HasHeld(id, root)
 }
 
 // asked notes that payloads were asked for.
 func (s *session) asked(end int, id chat.RoomID) {
+	d := s.ends[end]
+	if !d.wishes.Try(d.now(), id) {
+		return
+	}
 	for _, at := range s.wishes[end][id] {
-		if r := s.ends[end].disk.place(id, at); r != nil {
+		if r := d.disk.place(id, at); r != nil {
 			r.tries++
 		}
 	}
@@ -95,6 +119,7 @@ func (s *session) fill(end int, ef catchup.Fill) error {
 		c.filled = append(c.filled, filling{ef.Room, e})
 	}
 	s.received[end] += len(c.filled)
+	d.wishes.Filled(d.now(), ef.Room)
 	c.end()
 	return nil
 }

@@ -91,9 +91,12 @@ func TestAStrippedPayloadIsWanted(t *testing.T) {
 	edit := ann.edit(noon+3, hello.Entry.ID, "hello, all")
 	mustStore(t, s, open, stripped(hello), stripped(secret), stripped(edit))
 	wantTexts(t, shownIn(t, s, lobby))
-	lacks, wanted, err := s.Lacking(t.Context(), lobby)
-	if err != nil || !wanted || len(lacks) != 1 || lacks[0].Count != 2 || lacks[0].Device != ann.device || lacks[0].Person != ann.person {
-		t.Fatalf("lacking are %+v, %v, %v", lacks, wanted, err)
+	lacking, err := s.Lacking(t.Context(), lobby)
+	if m := lacking.Messages; err != nil || !lacking.Asked || len(m) != 1 || m[0].Count != 2 || m[0].Device != ann.device || m[0].Person != ann.person {
+		t.Fatalf("lacking are %+v, %v", lacking, err)
+	}
+	if got := lacking.Entries; len(got) != 3 || !slices.Contains(got, hello.Entry.ID) || !slices.Contains(got, edit.Entry.ID) {
+		t.Errorf("lacking are %v", got)
 	}
 	list := must(s.Wanted(t.Context(), lobby, 10))(t)
 	if len(list) != 3 || list[0].Entry.ID != hello.Entry.ID || list[0].Entry.Payload != nil || list[0].Person != ann.person {
@@ -110,8 +113,8 @@ func TestAStrippedPayloadIsWanted(t *testing.T) {
 	give(hello)
 	wantTexts(t, shownIn(t, s, lobby), "hello, all")
 	mustStore(t, s, ann.remove(noon+4, secret.Entry.ID))
-	if lacks, wanted, _ := s.Lacking(t.Context(), lobby); len(lacks) != 0 || wanted {
-		t.Errorf("lacking are %+v, %v", lacks, wanted)
+	if l := must(s.Lacking(t.Context(), lobby))(t); len(l.Messages) != 0 || len(l.Entries) != 0 || l.Asked {
+		t.Errorf("lacking are %+v", l)
 	}
 	wantTexts(t, shownIn(t, s, lobby), "hello, all", "")
 	give(secret) // too late
@@ -130,8 +133,8 @@ func TestAStrippedPayloadIsWanted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if lacks, wanted, _ := s.Lacking(t.Context(), lobby); len(lacks) != 1 || wanted { // it counts, and nobody is asked for it alone
-		t.Errorf("lacking are %+v, %v", lacks, wanted)
+	if l := must(s.Lacking(t.Context(), lobby))(t); len(l.Messages) != 1 || l.Asked { // it counts, and nobody is asked for it alone
+		t.Errorf("lacking are %+v", l)
 	}
 	if list := must(s.Wanted(t.Context(), lobby, 10))(t); len(list) != 1 { // but whoever is spoken to may come with it
 		t.Errorf("wanted are %+v", list)
@@ -145,8 +148,8 @@ func TestAStrippedPayloadIsWanted(t *testing.T) {
 	other.log[0]++ // another of her logs
 	open2 := other.say(noon+11, "")
 	mustStore(t, s, catOpen, open2, other.remove(noon+12, first.Entry.ID), stripped(first))
-	if lacks, _, _ := s.Lacking(t.Context(), lobby); len(lacks) != 1 {
-		t.Errorf("lacking are %+v", lacks)
+	if l := must(s.Lacking(t.Context(), lobby))(t); len(l.Messages) != 1 {
+		t.Errorf("lacking are %+v", l)
 	}
 }
 

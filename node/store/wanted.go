@@ -169,24 +169,30 @@ func (s *Store) Asked(room chat.RoomID, ids []chat.EntryID, done func(error)) {
 	}, done)
 }
 
-// Lack is how many messages of one device came without what they say.
+// Lack is how many messages of one device came without what they say, at least 1.
 type Lack struct {
 	Device chat.DeviceID
 	Person chat.PersonID
 	Count  int
 }
 
-// Lacking counts the messages of a room that came without their payloads, for no
-// reason that is known, by device. wanted says that some are still asked for.
-func (s *Store) Lacking(ctx context.Context, room chat.RoomID) (out []Lack, wanted bool, err error) {
+// Lacking is which payloads of a room are missing, for no reason that is known.
+type Lacking struct {
+	Messages []Lack         // by device
+	Entries  []chat.EntryID // messages and whatever else, in no order
+	Asked    bool           // some were asked for less than chat.MaxWantedTries times
+}
+
+// Lacking returns which payloads of a room are missing.
+func (s *Store) Lacking(ctx context.Context, room chat.RoomID) (out Lacking, err error) {
 	err = s.read(ctx, func(c *conn) error {
 		key, found, err := c.roomKey(room)
 		if err != nil || !found {
 			return err
 		}
-		return c.query(func(stmt *sqlite3.Stmt) error {
+		if err := c.query(func(stmt *sqlite3.Stmt) error {
 			l := Lack{Count: stmt.ColumnInt(2)}
-			wanted = wanted || stmt.ColumnBool(3)
+			out.Asked = out.Asked || stmt.ColumnBool(3)
 			if err := fixed(l.Device[:], stmt.ColumnRawBlob(0)); err != nil {
 				return err
 			}
@@ -194,13 +200,24 @@ func (s *Store) Lacking(ctx context.Context, room chat.RoomID) (out []Lack, want
 				return err
 			}
 			if l.Count > 0 {
-				out = append(out, l)
+				out.Messages = append(out.Messages, l)
 			}
 			return nil
 		}, `SELECT d.device, d.person, sum(u.kind = ?), max(u.tries < ?) FROM unopened u INDEXED BY unopened_stripped CROSS JOIN device d ON d.id = u.device
-			WHERE u.room = ? AND u.reason = 'stripped' GROUP BY d.id ORDER BY d.id`, int(wire.KindMessage), chat.MaxWantedTries, key)
+			WHERE u.room = ? AND u.reason = 'stripped' GROUP BY d.id ORDER BY d.id`, int(wire.KindMessage), chat.MaxWantedTries, key); err != nil {
+			return err
+		}
+		return c.query(func(stmt *sqlite3.Stmt) error {
+			var id chat.EntryID
+			err := fixed(id[:], stmt.ColumnRawBlob(0))
+			out.Entries = append(out.Entries, id)
+			return err
+		}, `SELECT u.id FROM unopened u INDEXED BY unopened_stripped WHERE u.room = ? AND u.reason = 'stripped'`, key)
 	})
-	return out, wanted && err == nil, err
+	if err != nil {
+		return Lacking{}, err
+	}
+	return out, nil
 }
 
 // Payloads returns entries of a room with their payloads, of those of ids that are
