@@ -33,6 +33,16 @@ func CleanName(s string) string {
 	return s
 }
 
+// CleanStatus returns a status text that is safe to show and stays on one line, cut to
+// MaxStatusText bytes; "" where it has nothing to show.
+func CleanStatus(s string) string {
+	s = strings.Join(strings.Fields(clean(s, MaxStatusText, false)), " ")
+	if strings.IndexFunc(s, visible) < 0 {
+		return ""
+	}
+	return s
+}
+
 func visible(r rune) bool {
 	return unicode.IsGraphic(r) && !unicode.IsSpace(r) && !unicode.IsMark(r) && !joiner(r)
 }

@@ -90,6 +90,23 @@ func TestTextIsCutAtItsLimit(t *testing.T) {
 		if len(name) > MaxName || len(name) < MaxName-4 || !utf8.ValidString(name) {
 			t.Errorf("%q: a name of %d bytes", unit, len(name))
 		}
+		status := CleanStatus(strings.Repeat(unit, MaxStatusText))
+		if len(status) > MaxStatusText || len(status) < MaxStatusText-4 || !utf8.ValidString(status) {
+			t.Errorf("%q: a status text of %d bytes", unit, len(status))
+		}
+	}
+}
+
+func TestAStatusTextStaysOnOneLineAndMayBeEmpty(t *testing.T) {
+	for in, want := range map[string]string{
+		"at lunch \n until one ": "at lunch until one",
+		"\x1b[31mred\u202e":      "[31mred",
+		" \u200b\n":              "",
+		"":                       "",
+	} {
+		if got := CleanStatus(in); got != want {
+			t.Errorf("%q became %q, not %q", in, got, want)
+		}
 	}
 }
 

@@ -12,14 +12,6 @@ func notYet() error {
 	return chat.Errorf(chat.CodeInternal, "This Earshot can't do that yet. Update Earshot.")
 }
 
-func (n *Node) Status(context.Context) (chat.OwnStatus, error) { return chat.OwnStatus{}, notYet() }
-
-func (n *Node) SetStatus(context.Context, chat.StatusChange) (chat.OwnStatus, error) {
-	return chat.OwnStatus{}, notYet()
-}
-
-func (n *Node) Active(context.Context) error { return notYet() }
-
 func (n *Node) Watch(context.Context, chat.PersonID, bool) error { return notYet() }
 
 func (n *Node) Profile(context.Context) (chat.OwnProfile, error) { return chat.OwnProfile{}, notYet() }

@@ -37,6 +37,7 @@ type core struct {
 	couriers   *couriers
 	receipts   *receipts
 	typing     map[typingKey]typingState
+	status     status
 	viewed     chat.RoomID           // on a screen; zero for none
 	sessions   map[*session]struct{} // that run
 	bases      *catchup.Bases
@@ -159,6 +160,7 @@ func (c *core) tick() {
 	c.tickReceipts()
 	c.tickMissing()
 	c.tickSupplies()
+	c.tickStatus()
 }
 
 func (c *core) nextTick() time.Time {
@@ -181,6 +183,7 @@ func (c *core) nextTick() time.Time {
 	sooner(c.nextReceiptTick())
 	sooner(c.nextMissingTick())
 	sooner(c.supplies.next())
+	sooner(c.status.nextTick())
 	for _, t := range c.typing {
 		sooner(t.until)
 	}

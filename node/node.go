@@ -193,6 +193,10 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 	if c.circle, err = n.newCircle(ctx, c.people); err != nil {
 		return nil, err
 	}
+	if c.status, err = n.loadStatus(ctx, c.now); err != nil {
+		return nil, err
+	}
+	c.settleStatus()
 	logs, err := n.store.Logs(ctx)
 	if err != nil {
 		return nil, err

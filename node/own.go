@@ -215,6 +215,9 @@ func (c *core) metOwn(d chat.DeviceID, s *stream.Stream, h wire.OwnHello) (*ownL
 	if sum := c.contactsSum(); string(sum[:]) != string(h.Contacts) {
 		c.sayContacts(s)
 	}
+	if c.status.at > 0 {
+		s.TrySend(wire.EncodeFrame(c.status.frame()))
+	}
 	return link, nil
 }
 
@@ -247,6 +250,12 @@ func (n *Node) heardOwn(ctx context.Context, d chat.DeviceID, f wire.Frame, t *o
 		return n.tell(ctx, func(c *core) {
 			if c.ofOwn(d) { // it may have been revoked while the frame was on its way
 				c.heardContacts(d, f)
+			}
+		})
+	case wire.OwnStatus:
+		return n.tell(ctx, func(c *core) {
+			if c.ofOwn(d) {
+				c.heardStatus(d, f)
 			}
 		})
 	case wire.OwnWant:

@@ -110,6 +110,8 @@ func decodeOwn(t FrameType, body []byte) (Frame, error) {
 	case TypeOwnTexts:
 		f, err := decodeAs[OwnTexts](body)
 		return f, first(err, checkRoom(f.Room), checkTexts(f.Texts))
+	case TypeOwnStatus:
+		return decodeOwnStatus(body)
 	}
 	return decodeCourier(t, body)
 }

@@ -19,6 +19,8 @@ func ownFrames() map[string]Frame {
 		"own-want":       OwnWant{Room: fill(32, 1), IDs: fill(64, 2)},
 		"own-texts":      OwnTexts{Room: fill(32, 1), Texts: []OwnText{{ID: fill(32, 2), Text: "Hello"}, {ID: fill(32, 3)}}, More: true},
 		"own-texts-none": OwnTexts{Room: fill(32, 1), Texts: []OwnText{}},
+		"own-status":     OwnStatus{At: 1_767_225_600_000_001, State: "meeting", Since: 1_767_225_600_000_000, Until: 1_767_229_200_000_000, Text: "Planning", TextUntil: 1_767_232_800_000_000},
+		"own-status-end": OwnStatus{At: 1, State: "available"},
 	}
 }
 
@@ -63,6 +65,13 @@ func TestFramesBetweenOwnDevicesThatBreakTheRulesAreRefused(t *testing.T) {
 		OwnTexts{Room: room, Texts: crowd},
 		OwnTexts{Room: room, Texts: []OwnText{{ID: fill(31, 1)}}},
 		OwnTexts{Room: room, Texts: []OwnText{{ID: id, Text: strings.Repeat("x", chat.MaxText+1)}}},
+		OwnStatus{State: "busy"},
+		OwnStatus{At: uint64(chat.MaxHLC) + 1, State: "busy"},
+		OwnStatus{At: 1, State: "busy", Since: uint64(chat.MaxHLC) + 1},
+		OwnStatus{At: 1, State: "busy", Until: uint64(chat.MaxHLC) + 1},
+		OwnStatus{At: 1, State: "busy", TextUntil: uint64(chat.MaxHLC) + 1},
+		OwnStatus{At: 1, State: strings.Repeat("x", maxAvailability+1)},
+		OwnStatus{At: 1, State: "busy", Text: strings.Repeat("x", chat.MaxStatusText+1)},
 	} {
 		t.Run(fmt.Sprintf("%d %T", i, f), func(t *testing.T) {
 			if got, err := DecodeFrame(EncodeFrame(f)); chat.CodeOf(err) != chat.CodeInvalid {
