@@ -121,7 +121,9 @@ type Alert struct {
 	Room    string `json:"room"`
 	RoomID  RoomID `json:"room_id"`
 	From    Author `json:"from"`           // of the newest message
-	Count   int    `json:"count"`          // messages since it was last read
-	Text    string `json:"text,omitempty"` // of the newest, as far as Preview allows
+	Count   int    `json:"count"`          // messages since it was last read that may alert
+	Text    string `json:"text,omitempty"` // of the newest, as far as Preview allows; one line
 	Mention bool   `json:"mention,omitempty"`
+	// Silent says that only what was told before has changed: nothing rings again.
+	Silent bool `json:"silent,omitempty"`
 }

@@ -1,12 +1,14 @@
 package node
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
 	ma "github.com/multiformats/go-multiaddr"
 
 	"earshot/discovery"
+	"earshot/node/desktop"
 	"earshot/node/host"
 	"earshot/node/keyring"
 )
@@ -31,6 +33,8 @@ type Config struct {
 	// passphrase that is given or asked for, and whom to tell what a person should
 	// know. Its Name is Config's. The zero value opens a home that nothing protects.
 	Unlock keyring.Options
+	// Desktop is what the desktop of this machine tells and shows; nil for none.
+	Desktop Desktop
 	// Logger receives what a maintainer may want to know; nil discards it.
 	Logger *slog.Logger
 
@@ -42,6 +46,18 @@ type Config struct {
 	Transport host.TransportFunc
 	// ListenAddrs replaces the wildcard addresses.
 	ListenAddrs []ma.Multiaddr
+}
+
+// Desktop is what a node asks of the desktop of its machine. Its methods may be called
+// concurrently.
+type Desktop interface {
+	// Watch tells whether somebody is at the machine, first at once and then whenever
+	// that changes, from one goroutine, until ctx ends.
+	Watch(ctx context.Context, tell func(desktop.Idle))
+	// Show shows a notification. Errors are sentences for the person.
+	Show(ctx context.Context, note desktop.Note) error
+	// Withdraw takes a notification back; one that is not shown is no error.
+	Withdraw(ctx context.Context, key string) error
 }
 
 // Limits of the node's own making; what strangers meet stands in chat/limits.go.
