@@ -181,6 +181,9 @@ func EncodeFrame(f Frame) []byte {
 	case ReceiptWant:
 		v.Lines = list(v.Lines)
 		f = v
+	case PresenceDigest:
+		v.Beats = list(v.Beats)
+		f = v
 	}
 	return append([]byte{byte(f.frameType())}, Marshal(f)...)
 }
@@ -288,6 +291,8 @@ func DecodeFrame(b []byte) (Frame, error) {
 		return decodeReceipt(t, body)
 	case TypeFull, TypeEvidence:
 		return decodeTrouble(t, body)
+	case TypePresenceRecords, TypePresenceDigest, TypePresenceWant, TypePresenceKey:
+		return decodePresence(t, body)
 	default:
 		return decodePeople(t, body)
 	}

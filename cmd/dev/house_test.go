@@ -98,6 +98,7 @@ var rules = []rule{
 	{from: "chat/private", may: []string{"chat", "chat/wire", "chat/identity", "chat/seal", "chat/membership"}, never: outside},
 	{from: "chat/contacts", may: []string{"chat", "chat/wire", "chat/identity"}, never: outside},
 	{from: "chat/receipt", may: []string{"chat", "chat/wire"}, never: outside},
+	{from: "chat/presence", may: []string{"chat", "chat/wire", "chat/identity"}, never: outside},
 	{from: "chat/catchup", may: []string{"chat", "chat/wire", "chat/identity"}, never: outside},
 	{from: "chat/alert", may: []string{"chat"}, never: outside},
 	{from: "chat/courier", may: []string{"chat", "chat/wire", "chat/identity"}, never: outside},
