@@ -26,8 +26,7 @@ func CleanText(s string) string {
 // CleanName returns a display name that is safe to show and stays on one line,
 // cut to MaxName bytes. A name that has nothing to show becomes "(no name)".
 func CleanName(s string) string {
-	s = strings.Join(strings.Fields(clean(s, MaxName, false)), " ")
-	if strings.IndexFunc(s, visible) < 0 {
+	if s = CleanLine(s, MaxName); s == "" {
 		return "(no name)"
 	}
 	return s
@@ -35,8 +34,12 @@ func CleanName(s string) string {
 
 // CleanStatus returns a status text that is safe to show and stays on one line, cut to
 // MaxStatusText bytes; "" where it has nothing to show.
-func CleanStatus(s string) string {
-	s = strings.Join(strings.Fields(clean(s, MaxStatusText, false)), " ")
+func CleanStatus(s string) string { return CleanLine(s, MaxStatusText) }
+
+// CleanLine returns text that is safe to show and stays on one line, cut to limit
+// bytes; "" if it has nothing to show.
+func CleanLine(s string, limit int) string {
+	s = strings.Join(strings.Fields(clean(s, limit, false)), " ")
 	if strings.IndexFunc(s, visible) < 0 {
 		return ""
 	}

@@ -386,8 +386,10 @@ func (c *core) maySend(who chat.PersonID) error {
 	return &e
 }
 
-// may reports whether something may pass between this person and another.
-func (c *core) may(who chat.PersonID, what contacts.Reach) bool {
+// mayReach reports whether something may pass between this person and another, as
+// their relation, the privacy settings and the exceptions to them say. Whether the
+// two share a room is another question.
+func (c *core) mayReach(who chat.PersonID, what contacts.Reach) bool {
 	return c.circle.engine.May(who, what, c.circle.privacy)
 }
 

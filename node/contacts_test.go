@@ -137,7 +137,7 @@ func TestWhatADiskDidNotTakeIsStoredLater(t *testing.T) {
 func TestAHomeWhoseRelationsCannotBeReadIsNotOpened(t *testing.T) {
 	for key, value := range map[string][]byte{
 		recordKey(personNo(1)): {0xff}, recordKey(personNo(2)): encodeRecord(contacts.Record{Relation: 77}),
-		privacyKey: encodePrivacy(contacts.Privacy{Nearby: 9}),
+		privacyKey: encodePrivacy(contacts.Privacy{Nearby: contacts.Audience{Kind: 9}}),
 	} {
 		home := t.TempDir()
 		n := alone(t, home)

@@ -92,7 +92,7 @@ func (d *doors) seeking() (look, announce bool, changed <-chan struct{}) {
 }
 
 // hides reports whether nobody but this person's own devices may have a connection.
-func (c *circle) hides() bool { return c.privacy.Invisible || c.privacy.Nearby == contacts.Nobody }
+func (c *circle) hides() bool { return c.privacy.Invisible || c.privacy.Nearby.Kind == contacts.Nobody }
 
 // refuses reports whether a device is to have no connection to this one.
 func (n *Node) refuses(d chat.DeviceID) bool { return n.doors.refuses(d) }
@@ -145,18 +145,21 @@ func (n *Node) seekBy(ctx context.Context, s discovery.Source) {
 // ask for sync sessions.
 func (c *core) greets(d chat.DeviceID) bool {
 	who, known := c.ownerOf(d)
-	everyone := c.circle.privacy.Nearby == contacts.EveryoneHere
 	switch {
 	case known && who == c.n.person && c.own.registry.Standing(d) != identity.Revoked:
 		return true
 	case c.circle.hides() || known && c.hidden(who):
 		return false
-	case everyone || c.pairsWith(d):
+	case c.circle.privacy.Nearby.Kind == contacts.EveryoneHere || c.pairsWith(d):
 		return true
 	case !known || c.revokedBy(who, d):
 		return false
 	}
-	return c.circle.engine.Relation(who) != contacts.Stranger || c.sharesSealed(d)
+	switch c.circle.engine.Relation(who) {
+	case contacts.Requested, contacts.Asking: // the answer could not pass
+		return true
+	}
+	return c.mayReach(who, contacts.ReachNearby) || c.sharesSealed(d)
 }
 
 // ownerOf returns whose a device is: somebody who was met with it, or a contact whose
@@ -182,10 +185,15 @@ func (c *core) revokedBy(who chat.PersonID, d chat.DeviceID) bool {
 	return c.private.Revoked(who, d)
 }
 
-// sharesSealed reports whether a device is in a sealed room of this person's.
+// sharesSealed reports whether a device is in a private room of this person's.
+// Direct chats do not count: who is in one is a contact, and may be shut out as one.
 func (c *core) sharesSealed(d chat.DeviceID) bool {
+	direct := map[chat.RoomID]struct{}{}
+	for _, id := range c.directs {
+		direct[id] = struct{}{}
+	}
 	for _, id := range c.rooms.Rooms() {
-		if c.rooms.Sealed(id) && c.shares(id, d) {
+		if _, is := direct[id]; !is && c.rooms.Sealed(id) && c.shares(id, d) {
 			return true
 		}
 	}
@@ -296,7 +304,7 @@ func (n *Node) loadPrivacy(ctx context.Context) (contacts.Privacy, error) {
 	}
 	b, ok := state[privacyKey]
 	if !ok {
-		return contacts.DefaultPrivacy, nil
+		return contacts.DefaultPrivacy(), nil
 	}
 	p, err := decodePrivacy(b)
 	if err != nil {
@@ -306,44 +314,35 @@ func (n *Node) loadPrivacy(ctx context.Context) (contacts.Privacy, error) {
 	return p, nil
 }
 
-var audiences = map[contacts.Audience]string{
-	contacts.EveryoneHere: chat.Everyone, contacts.ContactsOnly: chat.OnlyContacts, contacts.Nobody: chat.Nobody,
-}
-
-func audience(what, s string) (contacts.Audience, error) {
-	for a, name := range audiences {
-		if name == s {
-			return a, nil
-		}
-	}
-	return 0, chat.Errorf(chat.CodeUsage, "%s can't be %q. Choose %s, %s or %s.", what, s, chat.Everyone, chat.OnlyContacts, chat.Nobody)
-}
-
-func facePrivacy(p contacts.Privacy) chat.Privacy {
-	return chat.Privacy{Nearby: audiences[p.Nearby], Presence: audiences[p.Presence], Read: audiences[p.Read], Invisible: p.Invisible}
-}
-
 // Privacy returns what this person lets others see.
 func (n *Node) Privacy(ctx context.Context) (chat.Privacy, error) {
-	return inLoop(ctx, n, func(c *core) (chat.Privacy, error) { return facePrivacy(c.circle.privacy), nil })
+	return inLoop(ctx, n, func(c *core) (chat.Privacy, error) { return c.circle.privacy.Face(), nil })
 }
 
-// SetPrivacy changes what others may see. It returns when that is stored and in
-// force: connections that may no longer be are being closed.
+// SetPrivacy changes what others may see. It returns when that is stored and in force:
+// connections that may no longer be are being closed. Who leaves Typing empty does not
+// know of it: it becomes Nobody with Presence, and else stays as it is.
 func (n *Node) SetPrivacy(ctx context.Context, in chat.Privacy) error {
-	p := contacts.Privacy{Invisible: in.Invisible}
-	for _, f := range []struct {
-		what, from string
-		to         *contacts.Audience
-	}{{"Who may see you nearby", in.Nearby, &p.Nearby}, {"Who may see your presence", in.Presence, &p.Presence}, {"Who may see what you have read", in.Read, &p.Read}} {
-		a, err := audience(f.what, f.from)
-		if err != nil {
-			return err
+	return n.changePrivacy(ctx, func(old contacts.Privacy) (contacts.Privacy, error) {
+		switch {
+		case in.Typing != "":
+		case in.Presence == chat.Nobody:
+			in.Typing = chat.Nobody
+		default:
+			in.Typing = old.Typing.String()
 		}
-		*f.to = a
-	}
+		return contacts.ParsePrivacy(in)
+	})
+}
+
+// changePrivacy makes the settings what change makes of them.
+func (n *Node) changePrivacy(ctx context.Context, change func(contacts.Privacy) (contacts.Privacy, error)) error {
 	n.settingPrivacy.Lock() // what is stored last must be what is in force
 	defer n.settingPrivacy.Unlock()
+	p, err := inLoop(ctx, n, func(c *core) (contacts.Privacy, error) { return change(c.circle.privacy) })
+	if err != nil {
+		return err
+	}
 	stored := make(chan error, 1)
 	n.store.Commit(store.Batch{State: []store.StateChange{{Key: privacyKey, Value: encodePrivacy(p)}}}, func(_ []chat.Cursor, err error) {
 		stored <- err
@@ -356,17 +355,23 @@ func (n *Node) SetPrivacy(ctx context.Context, in chat.Privacy) error {
 		c.circle.privacy = p
 		c.setDoors()
 		c.warnHidden()
-		c.n.feed.Publish(chat.PrivacyEvent{Privacy: facePrivacy(p)})
+		c.n.feed.Publish(chat.PrivacyEvent{Privacy: p.Face()})
 		if c.n.host == nil {
 			return
 		}
-		c.introduce()
-		c.shareReceipts(nil)
+		c.reviewAudiences()
 		if hid && !c.circle.hides() {
 			c.schedule.NetworkChanged(c.now)
 			c.seek()
 		}
 	})
+}
+
+// reviewAudiences has everything of this person's that others may see follow whom it
+// is for now, since settings, relations or groups have changed.
+func (c *core) reviewAudiences() {
+	c.introduce()
+	c.shareReceipts(nil)
 }
 
 // warnHidden says that nobody sees this person, as long as that is so.

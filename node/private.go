@@ -356,7 +356,7 @@ func (c *core) lostDevice(d chat.DeviceID) {
 func (c *core) heardPrivate(nb *neighbour, f wire.Frame) {
 	if c.started {
 		who := nb.cert.Person()
-		c.seal(private.Heard{Device: nb.cert.Device, Person: who, Frame: f, Known: c.may(who, contacts.ReachInvitation)})
+		c.seal(private.Heard{Device: nb.cert.Device, Person: who, Frame: f, Known: c.mayReach(who, contacts.ReachInvitation)})
 	}
 }
 

@@ -189,7 +189,7 @@ func (l listeners) Gives(k receipt.Kind, to chat.PersonID) bool {
 	if k == receipt.HeldKept {
 		return !l.c.hidden(to)
 	}
-	return l.c.may(to, contacts.ReachRead)
+	return l.c.mayReach(to, contacts.ReachRead)
 }
 
 // blockedIn reports whether somebody blocked is, or ever was, in a sealed room.
@@ -205,9 +205,9 @@ func (c *core) blockedIn(id chat.RoomID) bool {
 // readKind is what may become known of what this person reads in a room now.
 func (c *core) readKind(id chat.RoomID) receipt.Kind {
 	switch {
-	case c.circle.privacy.Read == contacts.Nobody || c.circle.hides():
+	case !c.circle.privacy.Shows(contacts.ReachRead) || c.circle.hides():
 		return receipt.ReadOwn
-	case c.circle.privacy.Read == contacts.ContactsOnly || c.blockedIn(id):
+	case !c.circle.privacy.ShowsAll(contacts.ReachRead) || c.blockedIn(id):
 		return receipt.ReadKept
 	}
 	return receipt.Read

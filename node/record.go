@@ -48,6 +48,12 @@ type storedRecord struct {
 	Namesakes     [][]byte `cbor:"14,keyasint,omitempty"`
 	QuietUntil    uint64   `cbor:"15,keyasint,omitempty"`
 	Forgotten     bool     `cbor:"16,keyasint,omitempty"`
+	Groups        []string `cbor:"17,keyasint,omitempty"`
+	GroupsAt      uint64   `cbor:"18,keyasint,omitempty"`
+	Team          bool     `cbor:"19,keyasint,omitempty"`
+	TeamAt        uint64   `cbor:"20,keyasint,omitempty"`
+	Watched       bool     `cbor:"21,keyasint,omitempty"`
+	WatchedAt     uint64   `cbor:"22,keyasint,omitempty"`
 }
 
 func encodeRecord(r contacts.Record) []byte {
@@ -55,6 +61,7 @@ func encodeRecord(r contacts.Record) []byte {
 		Person: r.Person[:], Relation: uint8(r.Relation), Since: stamp(r.Since), Name: r.Name, Note: r.Note,
 		Message: r.Message, Tries: uint64(r.Tries), NextTry: stamp(r.NextTry), DeclinedUntil: stamp(r.DeclinedUntil),
 		QuietUntil: stamp(r.QuietUntil), Forgotten: r.Forgotten,
+		Groups: r.Groups, GroupsAt: stamp(r.GroupsAt), Team: r.Team, TeamAt: stamp(r.TeamAt), Watched: r.Watched, WatchedAt: stamp(r.WatchedAt),
 	}
 	for _, f := range []struct {
 		to   *[]byte
@@ -82,6 +89,9 @@ func decodeRecord(b []byte) (contacts.Record, error) {
 		Relation: contacts.Relation(s.Relation), Since: moment(s.Since), Name: s.Name, Note: s.Note,
 		Message: s.Message, Tries: int(s.Tries), NextTry: moment(s.NextTry), DeclinedUntil: moment(s.DeclinedUntil),
 		QuietUntil: moment(s.QuietUntil), Forgotten: s.Forgotten, Namesakes: make([]chat.PersonID, len(s.Namesakes)),
+		Sorting: contacts.Sorting{
+			Groups: s.Groups, GroupsAt: moment(s.GroupsAt), Team: s.Team, TeamAt: moment(s.TeamAt), Watched: s.Watched, WatchedAt: moment(s.WatchedAt),
+		},
 	}
 	if err := fill(r.Person[:], s.Person); err != nil {
 		return contacts.Record{}, err
@@ -123,16 +133,39 @@ func moment(micros uint64) time.Time {
 	return time.UnixMicro(int64(micros))
 }
 
-// storedPrivacy is the layout of the privacy settings.
+// storedPrivacy is the layout of the privacy settings. An audience is its contacts.AudienceKind,
+// with the groups of one for groups beside it.
 type storedPrivacy struct {
-	Nearby    uint8 `cbor:"1,keyasint"`
-	Presence  uint8 `cbor:"2,keyasint"`
-	Read      uint8 `cbor:"3,keyasint"`
-	Invisible bool  `cbor:"4,keyasint"`
+	Nearby         uint8             `cbor:"1,keyasint"`
+	Presence       uint8             `cbor:"2,keyasint"`
+	Read           uint8             `cbor:"3,keyasint"`
+	Invisible      bool              `cbor:"4,keyasint"`
+	Typing         *uint8            `cbor:"5,keyasint,omitempty"` // not there in what earlier versions have stored
+	NearbyGroups   []string          `cbor:"6,keyasint,omitempty"`
+	PresenceGroups []string          `cbor:"7,keyasint,omitempty"`
+	ReadGroups     []string          `cbor:"8,keyasint,omitempty"`
+	TypingGroups   []string          `cbor:"9,keyasint,omitempty"`
+	Exceptions     []storedException `cbor:"10,keyasint,omitempty"`
+}
+
+// storedException is the layout of an exception. What it does not say stays.
+type storedException struct {
+	Person   []byte `cbor:"1,keyasint"`
+	Presence *bool  `cbor:"2,keyasint,omitempty"`
+	Typing   *bool  `cbor:"3,keyasint,omitempty"`
+	Read     *bool  `cbor:"4,keyasint,omitempty"`
 }
 
 func encodePrivacy(p contacts.Privacy) []byte {
-	return wire.Marshal(storedPrivacy{uint8(p.Nearby), uint8(p.Presence), uint8(p.Read), p.Invisible})
+	typing := uint8(p.Typing.Kind)
+	s := storedPrivacy{
+		Nearby: uint8(p.Nearby.Kind), Presence: uint8(p.Presence.Kind), Read: uint8(p.Read.Kind), Invisible: p.Invisible, Typing: &typing,
+		NearbyGroups: p.Nearby.Groups, PresenceGroups: p.Presence.Groups, ReadGroups: p.Read.Groups, TypingGroups: p.Typing.Groups,
+	}
+	for _, x := range p.Exceptions {
+		s.Exceptions = append(s.Exceptions, storedException{Person: x.Person[:], Presence: x.Presence, Typing: x.Typing, Read: x.Read})
+	}
+	return wire.Marshal(s)
 }
 
 func decodePrivacy(b []byte) (contacts.Privacy, error) {
@@ -140,12 +173,27 @@ func decodePrivacy(b []byte) (contacts.Privacy, error) {
 	if err := wire.Unmarshal(b, &s); err != nil {
 		return contacts.Privacy{}, err
 	}
-	for _, a := range []uint8{s.Nearby, s.Presence, s.Read} {
-		if a > uint8(contacts.EveryoneHere) {
-			return contacts.Privacy{}, fmt.Errorf("audience %d", a)
-		}
+	if s.Typing == nil { // who kept all of their presence to themselves was not seen typing, either
+		typing := min(s.Presence, uint8(contacts.ContactsOnly))
+		s.Typing = &typing
 	}
-	return contacts.Privacy{
-		Nearby: contacts.Audience(s.Nearby), Presence: contacts.Audience(s.Presence), Read: contacts.Audience(s.Read), Invisible: s.Invisible,
-	}, nil
+	p := contacts.Privacy{Invisible: s.Invisible}
+	for _, f := range []struct {
+		kind   uint8
+		groups []string
+		to     *contacts.Audience
+	}{{s.Nearby, s.NearbyGroups, &p.Nearby}, {s.Presence, s.PresenceGroups, &p.Presence}, {s.Read, s.ReadGroups, &p.Read}, {*s.Typing, s.TypingGroups, &p.Typing}} {
+		if f.kind > uint8(contacts.InGroups) {
+			return contacts.Privacy{}, fmt.Errorf("audience %d", f.kind)
+		}
+		*f.to = contacts.Audience{Kind: contacts.AudienceKind(f.kind), Groups: f.groups}
+	}
+	for _, x := range s.Exceptions {
+		out := chat.PrivacyException{Presence: x.Presence, Typing: x.Typing, Read: x.Read}
+		if err := fill(out.Person[:], x.Person); err != nil {
+			return contacts.Privacy{}, err
+		}
+		p.Exceptions = append(p.Exceptions, out)
+	}
+	return p, nil
 }

@@ -26,7 +26,7 @@ type typingState struct {
 // Call it again every chat.TypingRenew while keys are pressed.
 func (n *Node) SetTyping(ctx context.Context, id chat.RoomID, typing bool) error {
 	return n.do(ctx, func(c *core) {
-		if c.circle.privacy.Presence == contacts.Nobody {
+		if !c.circle.privacy.Shows(contacts.ReachOwnTyping) {
 			return
 		}
 		if !c.rooms.Entered(id) || !c.n.standings.allow(&c.n.standings.typing, c.now, c.n.device) {

@@ -259,6 +259,7 @@ type Record struct {
 	Namesakes []chat.PersonID
 	// QuietUntil is until when further claims only warn.
 	QuietUntil time.Time
+	Sorting
 }
 
 // Kept reports whether the record says anything that a stranger's would not.

@@ -73,6 +73,12 @@ func (e *Engine) Handle(now time.Time, in Input) []Effect {
 		e.deny(in.Ref, e.verify(now, in.Person))
 	case Decide:
 		e.deny(in.Ref, e.decide(now, in))
+	case Group:
+		e.deny(in.Ref, e.group(now, in))
+	case SetTeam:
+		e.deny(in.Ref, e.setTeam(now, in))
+	case Watch:
+		e.deny(in.Ref, e.watch(now, in))
 	case Merge:
 		e.merge(now, in.Record)
 	case Receive:
@@ -126,7 +132,14 @@ func (e *Engine) count(r Record, by int) {
 
 // set makes a relation what r says, and persists it.
 func (e *Engine) set(r Record) *entry {
-	old, next := e.people[r.Person], &entry{Record: r}
+	old := e.people[r.Person]
+	if !r.Relation.Known() {
+		if old != nil {
+			r.Sorting = r.Sorting.merged(old.Sorting)
+		}
+		r.Sorting = r.Sorting.ended(r.Since)
+	}
+	next := &entry{Record: r}
 	tray := r.Relation == Asking
 	if old != nil {
 		e.count(old.Record, -1)
@@ -166,7 +179,7 @@ func (e *Engine) get(p chat.PersonID) Record {
 // become returns the record of the same person in another relation, without
 // what belonged to the old.
 func (r Record) become(relation Relation, now time.Time) Record {
-	return Record{Person: r.Person, Relation: relation, Since: now, Name: r.Name, Note: r.Note, Device: r.Device, Request: r.Request}
+	return Record{Person: r.Person, Relation: relation, Since: now, Name: r.Name, Note: r.Note, Device: r.Device, Request: r.Request, Sorting: r.Sorting}
 }
 
 // Relation returns what a person is to this one.
@@ -185,7 +198,12 @@ func (e *Engine) May(p chat.PersonID, what Reach, privacy Privacy) bool {
 	if p == e.me {
 		return what != ReachRequest && what < reaches
 	}
-	return May(e.Relation(p), what, privacy)
+	return May(e.get(p), what, privacy)
+}
+
+// Sees reports whether somebody may see what is for an audience of this person's.
+func (e *Engine) Sees(p chat.PersonID, to Audience, privacy Privacy) bool {
+	return p == e.me || !privacy.Invisible && to.Has(e.get(p))
 }
 
 // MaySend reports, in words for a person, why nothing can be sent to somebody now.

@@ -254,7 +254,7 @@ func TestABlockedPersonSeesWhatAnAbsentOneShows(t *testing.T) {
 			t.Errorf("%s: a blocked person caused %d effects, and %d sends", name, b.effects, len(b.sends))
 		}
 		for what := range Reach(reaches) {
-			if b.May(a.id(), what, Privacy{EveryoneHere, EveryoneHere, EveryoneHere, false}) {
+			if b.May(a.id(), what, open()) {
 				t.Errorf("%s: %d reaches", name, what)
 			}
 		}

@@ -26,9 +26,14 @@ func (e *Engine) merge(now time.Time, in Record) {
 	if in.Name != "" {
 		in.Name = chat.CleanName(in.Name)
 	}
+	var err error
+	if in.Groups, err = CleanGroups(in.Groups); err != nil {
+		return
+	}
+	in.Sorting = in.Sorting.merged(old.Sorting)
 	switch c := later(in, old); {
 	case c <= 0:
-		if in.Relation == Verified && old.Relation == Verified {
+		if known != nil {
 			e.agree(old, in)
 		}
 		return
@@ -79,15 +84,24 @@ func later(a, b Record) int {
 		a.DeclinedUntil.Compare(b.DeclinedUntil), bytes.Compare(a.Chat[:], b.Chat[:]), bytes.Compare(a.Request[:], b.Request[:]))
 }
 
-// agree takes what another device has decided about others of a contact's name.
+// agree takes what another device has decided about a person beside the relation:
+// about others of a verified contact's name, and what a contact is sorted as.
 func (e *Engine) agree(r, in Record) {
-	var changed bool
-	r.Namesakes, changed = union(r.Namesakes, in.Namesakes)
-	if in.QuietUntil.After(r.QuietUntil) {
-		r.QuietUntil, changed = in.QuietUntil, true
+	if !r.Relation.Known() {
+		in.Sorting = in.ended(r.Since)
 	}
-	if slices.Contains(r.Namesakes, r.Claimant) {
-		r.Claimant, changed = chat.PersonID{}, true
+	changed := !r.Sorting.same(in.Sorting)
+	r.Sorting = in.Sorting
+	if r.Relation == Verified && in.Relation == Verified {
+		var more bool
+		r.Namesakes, more = union(r.Namesakes, in.Namesakes)
+		changed = changed || more
+		if in.QuietUntil.After(r.QuietUntil) {
+			r.QuietUntil, changed = in.QuietUntil, true
+		}
+		if slices.Contains(r.Namesakes, r.Claimant) {
+			r.Claimant, changed = chat.PersonID{}, true
+		}
 	}
 	if changed {
 		e.set(r)
