@@ -102,6 +102,7 @@ var rules = []rule{
 	{from: "chat/catchup", may: []string{"chat", "chat/wire", "chat/identity"}, never: outside},
 	{from: "chat/alert", may: []string{"chat"}, never: outside},
 	{from: "chat/courier", may: []string{"chat", "chat/wire", "chat/identity"}, never: outside},
+	{from: "chat/phrase", may: []string{"chat"}, never: outside},
 	{from: "chat/chattest", may: []string{"chat"}, never: outside},
 	{from: "discovery", may: nil},
 	{from: "discovery/mdns", may: []string{"discovery"}},

@@ -36,9 +36,21 @@
 //	POST   /v1/people/{who}/verify/cancel  ends the comparison
 //	POST   /v1/people/{who}/verified    {"evidence"}: their 60 digits, or the text of their code
 //	POST   /v1/people/{who}/chat        the direct chat with a contact: chat.Room
+//	PUT    /v1/people/{who}/groups      {"groups"}: a contact is in these and no others; chat.Contact
+//	PUT    /v1/people/{who}/team        {"team": true}: whether a mention by a contact breaks through do not disturb; chat.Contact
+//	POST   /v1/people/{who}/watch       has one event "free" come when a contact is free, or at once
+//	DELETE /v1/people/{who}/watch       calls that off
 //	GET    /v1/contacts                 {"contacts": [chat.Contact]}
 //	GET    /v1/privacy                  chat.Privacy
 //	PUT    /v1/privacy                  chat.Privacy: all of it; answers with it
+//	GET    /v1/presence                 ?person= or ?email=: {"presence": [Presence]}, or a stream of it, see below
+//	GET    /v1/status                   what this person shows, and why: chat.OwnStatus
+//	PUT    /v1/status                   chat.StatusChange: chat.OwnStatus
+//	POST   /v1/active                   says that somebody has just touched a face: who was away is back
+//	GET    /v1/profile                  chat.OwnProfile
+//	PUT    /v1/profile                  chat.OwnProfile: all of it; answers with it
+//	GET    /v1/alerts                   chat.Alerts
+//	PUT    /v1/alerts                   chat.Alerts: all but those of rooms; answers with all
 //	GET    /v1/rooms                    {"rooms": [chat.Room]}
 //	POST   /v1/rooms                    {"name": "#x"}: joins or makes it; with "private" and "history" a new private one; chat.Room
 //	GET    /v1/rooms/{room}             chat.Room
@@ -51,6 +63,7 @@
 //	GET    /v1/rooms/{room}/missing     {"missing": [chat.Missing]}
 //	PUT    /v1/rooms/{room}/disappear   {"seconds"}: after which what is said from now on disappears; 0 for never
 //	PUT    /v1/rooms/{room}/retention   {"seconds"}: how long anything in it is kept; 0 for ever
+//	PUT    /v1/rooms/{room}/alerts      {"level"}: all, mentions, none, or "" for the usual; chat.Room
 //	GET    /v1/rooms/{room}/members     {"members": [chat.Member]}
 //	POST   /v1/rooms/{room}/invite      {"who", "role"}
 //	POST   /v1/rooms/{room}/remove      {"who"}
@@ -109,6 +122,16 @@
 // fact; of one message only the latest is kept, and messages that are read again are
 // as they are now. How far one's own have come stands in messages, not in events: a
 // states event says when to ask again.
+//
+// # Presence for other programs
+//
+// GET /v1/presence tells how somebody is, for programs that show live names. person is
+// as {who}; email finds only contacts who say that it is theirs, and only as far as
+// they show it to this person: nobody else can claim an address, and several contacts
+// with one are all told. Nobody is 404. With "Accept: text/event-stream" it answers with
+// server-sent events whose data is the same object: how it is now, and then whenever
+// that changes, with an empty list when nobody is meant any more. Comments show that the
+// stream is alive, as they do with /v1/events.
 //
 // # Whom it distrusts
 //

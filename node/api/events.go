@@ -23,15 +23,11 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	select {
-	case s.streams <- struct{}{}:
-		defer func() { <-s.streams }()
-	default:
-		return chat.Errorf(chat.CodeBusy, "%d event streams are open already. Close one of them.", maxStreams)
+	ctx, end, err := s.openStream(r)
+	if err != nil {
+		return err
 	}
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	defer context.AfterFunc(s.stopping, cancel)()
+	defer end()
 
 	// The place in the feed is taken before people are read, so that a change in
 	// between comes twice rather than not at all.
@@ -49,10 +45,8 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 		first = append(first, chat.PersonEvent{Person: p})
 	}
 
-	w.Header().Set("Content-Type", "text/event-stream")
-	out := stream{w: w, control: http.NewResponseController(w)}
-	// The deadline of the request's body would end the stream.
-	if err := out.control.SetReadDeadline(time.Time{}); err != nil {
+	out, err := newStream(w)
+	if err != nil {
 		return err
 	}
 	for batch := first; ; {
@@ -67,6 +61,18 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 			return nil // too late for an error: the caller sees the stream end
 		}
 	}
+}
+
+// openStream returns the context of one more stream, and what ends that.
+func (s *Server) openStream(r *http.Request) (context.Context, func(), error) {
+	select {
+	case s.streams <- struct{}{}:
+	default:
+		return nil, nil, chat.Errorf(chat.CodeBusy, "%d event streams are open already. Close one of them.", maxStreams)
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	stay := context.AfterFunc(s.stopping, cancel)
+	return ctx, func() { stay(); cancel(); <-s.streams }, nil
 }
 
 // position returns the cursor to start after, and whether that continues a stream
@@ -99,6 +105,9 @@ func nextWithin(ctx context.Context, sub *feed.Subscription, d time.Duration) ([
 	return batch, err
 }
 
+// eventStream is the media type of server-sent events.
+const eventStream = "text/event-stream"
+
 // stream writes server-sent events.
 type stream struct {
 	w       http.ResponseWriter
@@ -106,12 +115,16 @@ type stream struct {
 	buf     []byte
 }
 
+// newStream begins an answer that is a stream.
+func newStream(w http.ResponseWriter) (*stream, error) {
+	w.Header().Set("Content-Type", eventStream)
+	s := &stream{w: w, control: http.NewResponseController(w)}
+	// The deadline of the request's body would end the stream.
+	return s, s.control.SetReadDeadline(time.Time{})
+}
+
 // write sends a batch at once, or a comment if it is empty.
 func (s *stream) write(batch []chat.Event) error {
-	s.buf = s.buf[:0]
-	if len(batch) == 0 {
-		s.buf = append(s.buf, ": still here\n\n"...)
-	}
 	for _, e := range batch {
 		data, err := chat.MarshalEvent(e)
 		if err != nil {
@@ -122,14 +135,28 @@ func (s *stream) write(batch []chat.Event) error {
 			s.buf = strconv.AppendUint(s.buf, uint64(cursor), 10)
 			s.buf = append(s.buf, '\n')
 		}
-		s.buf = append(s.buf, "data: "...)
-		s.buf = append(s.buf, data...)
-		s.buf = append(s.buf, "\n\n"...)
+		s.add(data)
+	}
+	return s.flush()
+}
+
+// add puts an event's data, one line, behind what is to be sent.
+func (s *stream) add(data []byte) {
+	s.buf = append(s.buf, "data: "...)
+	s.buf = append(s.buf, data...)
+	s.buf = append(s.buf, "\n\n"...)
+}
+
+// flush sends what was added, or a comment if that is nothing.
+func (s *stream) flush() error {
+	if len(s.buf) == 0 {
+		s.buf = append(s.buf, ": still here\n\n"...)
 	}
 	if err := s.control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return err
 	}
-	if _, err := s.w.Write(s.buf); err != nil {
+	_, err := s.w.Write(s.buf)
+	if s.buf = s.buf[:0]; err != nil {
 		return err
 	}
 	return s.control.Flush()

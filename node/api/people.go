@@ -1,9 +1,9 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
-	"slices"
 
 	"earshot/chat"
 )
@@ -147,9 +147,16 @@ func (s *Server) setPrivacy(r *http.Request) (any, error) {
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
-	for _, who := range []string{body.Nearby, body.Presence, body.Read} {
-		if !slices.Contains([]string{chat.Everyone, chat.OnlyContacts, chat.Nobody}, who) {
-			return nil, chat.Errorf(chat.CodeUsage, "%.40q is nobody who could see you. Say %s, %s or %s.", who, chat.Everyone, chat.OnlyContacts, chat.Nobody)
+	if body.Typing == "" { // of a caller that knows of no such setting
+		now, err := s.cfg.Backend.Privacy(r.Context())
+		if err != nil {
+			return nil, err
+		}
+		body.Typing = cmp.Or(now.Typing, chat.OnlyContacts)
+	}
+	for _, who := range []chat.Audience{body.Nearby, body.Presence, body.Typing, body.Read} {
+		if err := checkAudience(who); err != nil {
+			return nil, err
 		}
 	}
 	if err := s.cfg.Backend.SetPrivacy(r.Context(), body); err != nil {

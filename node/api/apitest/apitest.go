@@ -39,6 +39,9 @@ type Node struct {
 	typing      []chat.TypingEvent
 	viewed      []chat.RoomID
 	kept        chat.Keeper
+	status      chat.OwnStatus
+	profile     chat.OwnProfile
+	alerts      chat.Alerts
 	fail        error
 }
 
@@ -61,11 +64,13 @@ func New(name string) *Node {
 	n := &Node{
 		me: me, feed: feed.New(0), byID: map[string]chat.EntryID{}, stories: map[chat.EntryID]*story{},
 		contacts: map[chat.PersonID]*chat.Contact{}, compared: map[chat.PersonID]*chat.Verification{},
-		privacy: chat.Privacy{Nearby: chat.Everyone, Presence: chat.OnlyContacts, Read: chat.OnlyContacts},
+		privacy: chat.Privacy{Nearby: chat.Everyone, Presence: chat.OnlyContacts, Typing: chat.OnlyContacts, Read: chat.OnlyContacts},
+		status:  chat.OwnStatus{Status: chat.Status{State: chat.Available, Since: time.Now().UTC()}, Chosen: chat.Available},
+		alerts:  chat.Alerts{Desktop: true, Preview: chat.PreviewText, TeamMentions: true},
 		devices: []chat.OwnDevice{{Device: me.Device, Label: "this machine", This: true, Presence: chat.Here}},
 	}
 	n.people = []chat.Person{{
-		Person: me.Person, Name: name, Me: true, Presence: chat.Here,
+		Person: me.Person, Name: name, Me: true, Presence: chat.Here, Status: n.status.Status,
 		Devices: []chat.Device{{Device: me.Device, Presence: chat.Here}},
 	}}
 	n.join(chat.Lobby)

@@ -138,6 +138,24 @@ func (c *Client) request(ctx context.Context, method, path string, body []byte) 
 
 // carry sends one request, once, with a body of some media type.
 func (c *Client) carry(ctx context.Context, method, path string, body io.Reader, media string) (*http.Response, error) {
+	req, err := c.newRequest(ctx, method, path, body, media)
+	if err != nil {
+		return nil, err
+	}
+	return c.http.Do(req)
+}
+
+// listen asks, once, for a stream of events.
+func (c *Client) listen(ctx context.Context, path string) (*http.Response, error) {
+	req, err := c.newRequest(ctx, http.MethodGet, path, nil, "")
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	return c.http.Do(req)
+}
+
+func (c *Client) newRequest(ctx context.Context, method, path string, body io.Reader, media string) (*http.Request, error) {
 	e, err := c.Endpoint()
 	if err != nil {
 		return nil, notReached{err}
@@ -156,7 +174,7 @@ func (c *Client) carry(ctx context.Context, method, path string, body io.Reader,
 	if e.Token != "" {
 		req.Header.Set("Authorization", "Bearer "+e.Token)
 	}
-	return c.http.Do(req)
+	return req, nil
 }
 
 // do asks for path with in as JSON and reads the answer into out; either may be
@@ -230,10 +248,15 @@ func (c *Client) once(ctx context.Context, method, path string, body []byte, out
 		return unreachable(ctx, err)
 	}
 	if err := json.Unmarshal(b, out); err != nil {
-		return chat.Wrap(chat.CodeInternal, err, "The node's answer could not be understood.",
-			"It may be of another version: restart it.")
+		return notUnderstood(err)
 	}
 	return nil
+}
+
+// notUnderstood is what an answer that is none of ours comes to.
+func notUnderstood(err error) error {
+	return chat.Wrap(chat.CodeInternal, err, "The node's answer could not be understood.",
+		"It may be of another version: restart it.")
 }
 
 // failure returns what the node said was wrong, nil if nothing was.

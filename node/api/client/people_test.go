@@ -102,15 +102,25 @@ func TestFromStrangerToContact(t *testing.T) {
 
 func TestPrivacyIsKept(t *testing.T) {
 	_, c := start(t)
-	want := chat.Privacy{Nearby: chat.OnlyContacts, Presence: chat.Nobody, Read: chat.Everyone, Invisible: true}
+	bob, no := chat.PersonID{1}, false
+	want := chat.Privacy{
+		Nearby: chat.OnlyContacts, Presence: "groups:sales,board", Typing: chat.Nobody, Read: chat.Everyone, Invisible: true,
+		Exceptions: []chat.PrivacyException{{Person: bob, Read: &no}},
+	}
 	if got, err := c.SetPrivacy(t.Context(), want); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("SetPrivacy: %+v, %v", got, err)
 	}
 	if got, err := c.Privacy(t.Context()); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("Privacy: %+v, %v", got, err)
 	}
-	_, err := c.SetPrivacy(t.Context(), chat.Privacy{Nearby: "friends"})
-	wantCode(t, "nobody known", err, chat.CodeUsage)
+	older := chat.Privacy{Nearby: chat.Everyone, Presence: chat.Everyone, Read: chat.Everyone}
+	if got, err := c.SetPrivacy(t.Context(), older); err != nil || got.Typing != chat.Nobody {
+		t.Errorf("a caller that knows nothing of typing changed it: %+v, %v", got, err)
+	}
+	for _, who := range []string{"friends", "groups:", ""} {
+		_, err := c.SetPrivacy(t.Context(), chat.Privacy{Nearby: who})
+		wantCode(t, "nobody known", err, chat.CodeUsage)
+	}
 }
 
 func TestTwoCompareTheirKeys(t *testing.T) {

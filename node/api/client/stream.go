@@ -5,7 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"net/http"
+	"io"
 	"net/url"
 	"strconv"
 	"time"
@@ -133,7 +133,7 @@ func (s *Stream) connect(ctx context.Context) (heard bool, err error) {
 	if s.run != "" {
 		q.Set("run", s.run)
 	}
-	resp, err := s.client.request(conn, http.MethodGet, "/v1/events?"+q.Encode(), nil)
+	resp, err := s.client.listen(conn, "/v1/events?"+q.Encode())
 	if err != nil {
 		return false, unreachable(ctx, err)
 	}
@@ -141,7 +141,18 @@ func (s *Stream) connect(ctx context.Context) (heard bool, err error) {
 	if err := failure(resp); err != nil {
 		return false, err
 	}
-	lines := bufio.NewScanner(resp.Body)
+	err = eachEvent(resp.Body, watchdog, func(id, data []byte) error {
+		err := s.handle(ctx, id, data)
+		heard = heard || err == nil
+		return err
+	})
+	return heard, err
+}
+
+// eachEvent calls f for each server-sent event until the body ends; f may not keep what
+// it is given. The watchdog runs while nothing comes.
+func eachEvent(body io.Reader, watchdog *time.Timer, f func(id, data []byte) error) error {
+	lines := bufio.NewScanner(body)
 	lines.Buffer(make([]byte, 0, 16<<10), maxLine)
 	var id, data []byte
 	for lines.Scan() {
@@ -154,18 +165,17 @@ func (s *Stream) connect(ctx context.Context) (heard bool, err error) {
 			data = append(data[:0], line[6:]...)
 		case len(line) == 0 && len(data) > 0:
 			watchdog.Stop() // a face that is slow does not make the node dead
-			if err := s.handle(ctx, id, data); err != nil {
-				return heard, err
+			if err := f(id, data); err != nil {
+				return err
 			}
-			heard = true
 			id, data = id[:0], data[:0]
 			watchdog.Reset(silence)
 		}
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		return heard, chat.Wrap(chat.CodeInternal, lines.Err(), "The node sent an event longer than any.", "Report this.")
+		return chat.Wrap(chat.CodeInternal, lines.Err(), "The node sent an event longer than any.", "Report this.")
 	}
-	return heard, nil
+	return nil
 }
 
 // handle tells the face one event and remembers where to go on after it.
