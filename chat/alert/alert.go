@@ -114,11 +114,11 @@ func (e *Engine) NextTick() (next time.Time) {
 			next = t
 		}
 	}
-	if e.gathering {
-		sooner(e.gatheredBy())
-	}
 	for _, r := range e.rooms {
-		if !r.gathers && !r.due.IsZero() {
+		switch {
+		case r.gathers:
+			sooner(e.gatheredBy())
+		case !r.due.IsZero():
 			sooner(r.due)
 		}
 	}
