@@ -133,6 +133,9 @@ func (w *change) record(r *room.Record) {
 	if r.Entry.Device == c.n.device && !r.Mine {
 		c.heardSelf(&r.Entry)
 	}
+	if r.Entry.Kind == wire.KindMessage {
+		c.saidWhatTyped(r.Room, r.Entry.Device)
+	}
 	w.messages = append(w.messages, chat.Message{})
 	at := len(w.messages) - 1
 	if r.Mine {

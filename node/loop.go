@@ -36,7 +36,7 @@ type core struct {
 	direct     *direct
 	couriers   *couriers
 	receipts   *receipts
-	typing     map[typingKey]typingState
+	typing     typing
 	status     status
 	viewed     chat.RoomID           // on a screen; zero for none
 	sessions   map[*session]struct{} // that run
@@ -184,9 +184,7 @@ func (c *core) nextTick() time.Time {
 	sooner(c.nextMissingTick())
 	sooner(c.supplies.next())
 	sooner(c.status.nextTick())
-	for _, t := range c.typing {
-		sooner(t.until)
-	}
+	sooner(c.nextTypingTick())
 	for _, nb := range c.neighbours {
 		if !nb.silent.IsZero() {
 			sooner(nb.silent.Add(silence))

@@ -347,12 +347,13 @@ func (c *core) leaves(d chat.DeviceID, who chat.PersonID) {
 	}
 	c.contact(contacts.Left{Person: dev.person.id, Device: d}, nil)
 	c.endVerificationWith(d, "This device is somebody else's now. Start again with another one of theirs.")
-	c.stopTyping(dev.person.id)
+	c.stopTypingOn(d)
 }
 
 // leftOff: nothing can be sent to a device now.
 func (c *core) leftOff(d chat.DeviceID) {
 	c.lostDevice(d)
+	c.stopTypingOn(d)
 	c.receipt(receipt.PeerDown{Device: d})
 	if nb := c.neighbours[d]; nb == nil || !nb.leaving {
 		c.elsewhere(d, leftFor)
@@ -377,9 +378,7 @@ func (c *core) heard(d chat.DeviceID, s *stream.Stream, f wire.Frame) {
 	case wire.Have:
 		c.sync(catchup.Heard{Device: d, Have: f})
 	case wire.Typing:
-		if c.n.standings.allow(&c.n.standings.typing, c.now, d) {
-			c.typed(d, f)
-		}
+		c.typed(d, f)
 	case wire.CodeShown, wire.Pairing, wire.Confirm, wire.Welcome:
 		c.heardPairing(d, f)
 	case wire.Devices:
@@ -427,7 +426,6 @@ func (c *core) gone(d chat.DeviceID) {
 	}
 	dev.connected, dev.address, dev.lastSeen = false, "", c.now
 	c.leftOff(d)
-	c.stopTyping(dev.person.id)
 	c.keepDevice(d)
 	c.showPerson(dev.person.id)
 }

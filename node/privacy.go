@@ -271,7 +271,7 @@ func (c *core) settleDoors(r contacts.Record) {
 		delete(c.circle.blocked, r.Person)
 		if is {
 			c.circle.blocked[r.Person] = struct{}{}
-			c.stopTyping(r.Person)
+			c.stopTypingBy(r.Person)
 			c.courier(courier.Forget{Person: r.Person})
 		}
 		c.setDoors()

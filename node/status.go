@@ -189,12 +189,17 @@ func (s *status) nextTick() time.Time {
 	return next
 }
 
+// appearsOffline reports whether others are shown this person as gone.
+func (c *core) appearsOffline() bool { return c.status.device.State == chat.Offline }
+
 // settleStatus tells others and faces what has changed of the own status.
 func (c *core) settleStatus() {
 	s := &c.status
 	now := c.now.Round(0) // also the time that the machine has slept is idle
 	s.watchMachine(now)
-	s.device = s.now(now)
+	if s.device = s.now(now); c.appearsOffline() {
+		c.quitAllTyping()
+	}
 	if own := c.ownStatus(); own != s.shown {
 		s.shown = own
 		c.n.feed.Publish(chat.StatusEvent{OwnStatus: own})

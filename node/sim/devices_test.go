@@ -205,17 +205,16 @@ func TestAThirdDeviceThatAnswersFirstDoesNotKeepTheNewOneOut(t *testing.T) {
 		phone.sees(d.Name(), chat.Here)
 		d.sees("phone", chat.Here)
 	}
-	// The later one is tried first. Who sees somebody type has heard what they said before.
+	// The later one is tried first. Whoever has somebody's request has heard what they said before.
 	var code chat.Pairing
 	for _, d := range []*desk{ann, eve} {
 		if shown := d.addDevice(); d == ann {
 			code = shown
 		}
-		d.must(d.SetTyping(d.ctx, lobby, true))
-		phone.await(d.Name()+" types", func(e chat.Event) bool {
-			ty, ok := e.(chat.TypingEvent)
-			return ok && ty.From.Name == d.Name()
-		})
+		_, err := d.AddContact(d.ctx, phone.id(), "")
+		d.must(err)
+		phone.becomes(d, chat.RelationAsking)
+		phone.must(phone.DeclineContact(phone.ctx, d.id()))
 	}
 	phone.joinDevice(code.Code)
 	eve.pairs(chat.PairingFailed)

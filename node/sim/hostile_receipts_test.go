@@ -31,18 +31,17 @@ func TestWhoIsNotInARoomMustNotLearnOrSayWhatIsHeldThere(t *testing.T) {
 	said := proto.Receipt{Tag: tag[:], Statements: []proto.Statement{{Device: []byte{}, Kind: uint8(lie.Kind), Version: lie.Version, Marks: lie.Marks, Sig: lie.Sig[:]}}}
 	forged := said
 	forged.Statements = bytesOfBen(s, lie)
-	lobbyTag := lobby.Tag(time.Now())
 	for _, b := range [][]byte{
 		frames(x.hello()), frames(said, forged),
 		frames(proto.ReceiptHave{Rooms: []proto.ReceiptRoot{{Tag: tag[:], Sum: make([]byte, proto.ReceiptSum)}}}),
 		frames(proto.ReceiptWant{Tag: tag[:]}),
-		frames(proto.Typing{Room: lobbyTag[:], Typing: true}), // behind all of it
+		frames(proto.Contact{Message: x.request("Mallory", "behind all of it")}),
 	} {
 		if _, err := raw.Write(b); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s.ann.await("the stranger typing", func(e chat.Event) bool { _, ok := e.(chat.TypingEvent); return ok })
+	s.ann.until("all of it is heard", func() bool { return len(s.ann.tray()) == 1 })
 	_ = raw.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
 	for _, f := range readFrames(raw) {
 		switch f.(type) {

@@ -211,23 +211,6 @@ func TestWhoLeavesIsShownGoneAtOnce(t *testing.T) {
 	}
 }
 
-func TestTypingIsSeenAndWithdrawn(t *testing.T) {
-	t.Parallel()
-	_, enter := newOffice(t)
-	ann, ben := enter("Ann"), enter("Ben")
-	ann.sees("Ben", chat.Here)
-	ben.sees("Ann", chat.Here)
-	for _, typing := range []bool{true, false} {
-		if err := ann.SetTyping(ann.ctx, lobby, typing); err != nil {
-			t.Fatal(err)
-		}
-		ben.await(fmt.Sprint("Ann typing ", typing), func(e chat.Event) bool {
-			ty, ok := e.(chat.TypingEvent)
-			return ok && ty.Typing == typing && ty.From.Name == "Ann" && ty.Room == chat.Lobby
-		})
-	}
-}
-
 func TestAHealedSplitConverges(t *testing.T) {
 	t.Parallel()
 	o, enter := newOffice(t)

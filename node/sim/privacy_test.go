@@ -112,6 +112,7 @@ func TestNothingOfABlockedPersonMustReachWhoBlockedThem(t *testing.T) {
 			}
 		}
 	}
+	befriend(ann, ben)
 	ben.say("before")
 	ann.hears("before")
 	ann.must(ann.BlockPerson(ann.ctx, ben.id()))
@@ -277,18 +278,6 @@ func TestWhoIsInvisibleMustBeSeenByNobodyAndSendNothing(t *testing.T) { // alone
 	if me, _ := ann.Me(ann.ctx); len(me.Warnings) != 0 {
 		t.Errorf("Ann is still told %+v", me.Warnings)
 	}
-}
-
-func TestWhoKeepsTheirPresenceToThemselvesMustNotBeSeenTyping(t *testing.T) {
-	t.Parallel()
-	_, enter := newOffice(t)
-	ann, ben := enter("Ann"), enter("Ben")
-	ann.sees("Ben", chat.Here)
-	ben.sees("Ann", chat.Here)
-	ann.must(ann.SetPrivacy(ann.ctx, chat.Privacy{Nearby: chat.Everyone, Presence: chat.Nobody, Read: chat.Nobody}))
-	ann.must(ann.SetTyping(ann.ctx, lobby, true))
-	ann.say("done")
-	ben.never("Ann typing", func(e chat.Event) bool { ty, ok := e.(chat.TypingEvent); return ok && ty.Typing }, hearing("done"))
 }
 
 func TestSettingsThatAreNoneAreRefused(t *testing.T) {

@@ -1,17 +1,14 @@
 package sim
 
 import (
-	"bytes"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"earshot/chat"
-	proto "earshot/chat/wire"
 )
 
 // create makes a private room.
@@ -455,47 +452,4 @@ func TestAllSpeakingAtOnceLosesNothing(t *testing.T) {
 			t.Errorf("%s has %+v (%v)", d.Name(), r, err)
 		}
 	}
-}
-
-func TestTypingInAPrivateRoomMustPassAmongItsMembersOnly(t *testing.T) {
-	s := besiege(t)
-	befriend(s.ann, s.ben)
-	room := s.ann.create("garden", "")
-	s.ann.brings(room, s.ben)
-	x := s.stranger(nil)
-	raw := x.open(peerProtocol)
-	// The stranger has come to know under which tag signs pass today.
-	tag := room.Tag(time.Now())
-	if _, err := raw.Write(frames(x.hello(), proto.Typing{Room: tag[:], Typing: true})); err != nil {
-		t.Fatal(err)
-	}
-	s.ann.sees("Mallory", chat.Here)
-	types := func(name string, in chat.RoomID) func(chat.Event) bool {
-		return func(e chat.Event) bool {
-			ty, ok := e.(chat.TypingEvent)
-			return ok && ty.Typing && ty.RoomID == in && ty.From.Name == name
-		}
-	}
-	// Signs keep their order: what comes of the second says that the first is not to come.
-	open := lobby.Tag(time.Now())
-	if _, err := raw.Write(frames(proto.Typing{Room: open[:], Typing: true})); err != nil {
-		t.Fatal(err)
-	}
-	s.ann.never("Mallory typing in the garden", types("Mallory", room), types("Mallory", lobby))
-	s.ann.must(s.ann.SetTyping(s.ann.ctx, room, true))
-	s.ann.must(s.ann.SetTyping(s.ann.ctx, lobby, true))
-	s.ben.await("Ann typing", types("Ann", room))
-	_ = raw.SetReadDeadline(time.Now().Add(patience))
-	for told := false; !told; {
-		f, err := readFrame(raw)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if ty, ok := f.(proto.Typing); ok {
-			if told = bytes.Equal(ty.Room, open[:]); !told {
-				t.Errorf("a stranger was told %+v", ty)
-			}
-		}
-	}
-	x.vanish()
 }
