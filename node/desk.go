@@ -29,13 +29,3 @@ func (n *Node) SetGroups(context.Context, chat.PersonID, []string) (chat.Contact
 func (n *Node) SetTeam(context.Context, chat.PersonID, bool) (chat.Contact, error) {
 	return chat.Contact{}, notYet()
 }
-
-func (n *Node) Alerts(context.Context) (chat.Alerts, error) { return chat.Alerts{}, notYet() }
-
-func (n *Node) SetAlerts(context.Context, chat.Alerts) (chat.Alerts, error) {
-	return chat.Alerts{}, notYet()
-}
-
-func (n *Node) SetRoomAlerts(context.Context, chat.RoomID, string) (chat.Room, error) {
-	return chat.Room{}, notYet()
-}

@@ -26,6 +26,8 @@
 //	restorer        Node           Close                      store, loop
 //	setting (each)  Node           the loop has it            store, loop; one for each that was heard
 //	reopener        Node           Close                      store, loop
+//	alerts          Node           Close                      loop, of what the feed tells
+//	desktop         Node           Close                      loop; two of them: who is at the machine, and notifications
 //	restart         Node           Close, which it calls      nobody: this home is another person's now
 //	store writer    store.Store    Store.Close, after loop    calls back into feed and outbox
 //	host reporter   host.Host      Host.Close                 peer watcher

@@ -38,6 +38,7 @@ type core struct {
 	receipts   *receipts
 	typing     typing
 	status     status
+	alerts     alerts
 	viewed     chat.RoomID           // on a screen; zero for none
 	sessions   map[*session]struct{} // that run
 	bases      *catchup.Bases
@@ -161,6 +162,7 @@ func (c *core) tick() {
 	c.tickMissing()
 	c.tickSupplies()
 	c.tickStatus()
+	c.tickAlerts()
 }
 
 func (c *core) nextTick() time.Time {
@@ -185,6 +187,7 @@ func (c *core) nextTick() time.Time {
 	sooner(c.supplies.next())
 	sooner(c.status.nextTick())
 	sooner(c.nextTypingTick())
+	sooner(c.alerts.engine.NextTick())
 	for _, nb := range c.neighbours {
 		if !nb.silent.IsZero() {
 			sooner(nb.silent.Add(silence))

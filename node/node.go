@@ -67,6 +67,7 @@ type Node struct {
 	courierStreams *places // likewise
 	openings       chan courier.Open
 
+	notes      *notes
 	reopenings *reopenings
 	prekeyNow  atomic.Pointer[[]byte] // this device's, once it is stored
 
@@ -79,6 +80,7 @@ type Node struct {
 
 	settingPrivacy sync.Mutex
 	settingKeeper  sync.Mutex
+	settingAlerts  sync.Mutex
 	carrying       sync.Mutex // one file at a time is written or read
 
 	mu       sync.Mutex
@@ -108,7 +110,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		courierStreams: newPlaces(streamsEach, maxCourierStreams), openings: make(chan courier.Open, maxOpenings),
 		failed: make(chan chat.RoomID, 64), loopDone: make(chan struct{}), done: make(chan struct{}),
 		warnings: map[chat.Code]chat.Error{}, quiet: map[string]quiet{}, posts: map[string]*post{},
-		reopenings: newReopenings(), taken: newTaken(),
+		reopenings: newReopenings(), taken: newTaken(), notes: newNotes(cfg.Desktop),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := n.start(ctx); err != nil {
@@ -152,6 +154,7 @@ func (n *Node) start(ctx context.Context) error {
 			return err
 		}
 	}
+	news := n.feed.SubscribeTo(newest, n.Facts, alerting)
 	// The loop is not in wg: it ends last, after all who speak to it.
 	loopCtx, stop := context.WithCancel(context.Background())
 	n.stopLoop = func() { stop(); <-n.loopDone }
@@ -160,6 +163,11 @@ func (n *Node) start(ctx context.Context) error {
 	n.spawn(n.reopenAll)
 	n.spawn(n.openEnvelopes)
 	n.spawn(n.passTaken)
+	n.spawn(func(ctx context.Context) { n.passAlerts(ctx, news) })
+	if n.cfg.Desktop != nil {
+		n.spawn(n.watchDesktop)
+		n.spawn(n.showNotes)
+	}
 	if err := n.enterKnownRooms(ctx); err != nil {
 		return err
 	}
@@ -194,6 +202,9 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 		return nil, err
 	}
 	if c.status, err = n.loadStatus(ctx, c.now); err != nil {
+		return nil, err
+	}
+	if c.alerts, err = n.loadAlerts(ctx); err != nil {
 		return nil, err
 	}
 	c.settleStatus()
@@ -317,6 +328,7 @@ func (n *Node) enterKnownRooms(ctx context.Context) error {
 		c.startOwn()
 		c.startForks()
 		c.surveyCouriers()
+		c.startAlerts()
 	})
 	if err != nil || inLobby {
 		return err

@@ -186,6 +186,7 @@ func (c *core) faceRoom(r store.RoomRow) chat.Room {
 		Unread: r.Unread, Unreadable: r.Unreadable, LastAt: r.LastAt, ReadUpTo: r.ReadUpTo, Left: !r.Joined,
 		Mentions: r.Mentions, DisappearAfter: int64(c.keeping[r.Room].Disappear / time.Second), KeepFor: int64(c.keeping[r.Room].Keep / time.Second),
 	}
+	out.Alerts = c.alerts.engine.Level(r.Room, r.Kind)
 	info, ok := c.private.Info(r.Room)
 	if out.Left {
 		out.Ended = c.whyLeft(r, info)

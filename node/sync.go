@@ -79,7 +79,8 @@ func (c *core) enrol(ses *session) []catchup.RoomState {
 
 // view has running sessions bring what is newest of a room first.
 func (c *core) view(id chat.RoomID) {
-	c.viewed = id
+	c.viewed, c.alerts.viewedAt = id, c.now
+	c.attend()
 	for ses := range c.sessions {
 		select {
 		case <-ses.views: // the loop alone fills it

@@ -118,7 +118,7 @@ func (f *Feed) Publish(e chat.Event) {
 		}
 		f.addFact(cursor, e)
 	} else {
-		if len(f.subs) == 0 {
+		if !f.wanted(e) {
 			return // nobody to tell, and nobody who comes later is told the past
 		}
 		f.addWeather(e)
@@ -126,6 +126,16 @@ func (f *Feed) Publish(e chat.Event) {
 	for s := range f.subs {
 		s.ring()
 	}
+}
+
+// wanted reports whether anybody is to be told of weather. f.mu is held.
+func (f *Feed) wanted(e chat.Event) bool {
+	for s := range f.subs {
+		if s.wants(e) {
+			return true
+		}
+	}
+	return false
 }
 
 func (f *Feed) addFact(cursor chat.Cursor, e chat.Event) {
@@ -156,7 +166,7 @@ func (f *Feed) addWeather(e chat.Event) {
 	oldest := f.weather.Remove(f.weather.Front()).(entry)
 	delete(f.byKey, oldest.event.Key())
 	for s := range f.subs {
-		if s.seen < oldest.seq {
+		if s.seen < oldest.seq && s.wants(oldest.event) {
 			s.missed++
 		}
 	}
@@ -188,9 +198,16 @@ func (f *Feed) Close() {
 // another home or to one that was set back: the first event is then a GapEvent with
 // the newest cursor, and facts follow from there.
 func (f *Feed) Subscribe(after chat.Cursor, read Reader) *Subscription {
+	return f.SubscribeTo(after, read, func(chat.Event) bool { return true })
+}
+
+// SubscribeTo is Subscribe for a reader that wants all facts, and of the weather only
+// what wants says. wants is called while the feed is locked, and gives always the same
+// answer for the same type of event.
+func (f *Feed) SubscribeTo(after chat.Cursor, read Reader, wants func(chat.Event) bool) *Subscription {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s := &Subscription{feed: f, read: read, cursor: after, seen: f.seq, bell: make(chan struct{}, 1)}
+	s := &Subscription{feed: f, read: read, wants: wants, cursor: after, seen: f.seq, bell: make(chan struct{}, 1)}
 	if after > f.newest {
 		s.cursor, s.ahead = f.newest, true
 	}
@@ -202,6 +219,8 @@ func (f *Feed) Subscribe(after chat.Cursor, read Reader) *Subscription {
 type Subscription struct {
 	feed *Feed
 	read Reader
+	// wants reports whether the reader is to be told of weather.
+	wants func(chat.Event) bool
 	// bell has room for one ring: who is already rung for looks at everything.
 	bell chan struct{}
 
@@ -308,7 +327,9 @@ func (s *Subscription) merge(batch []chat.Event, facts []entry) []chat.Event {
 			continue
 		}
 		e := el.Value.(entry)
-		batch = append(batch, e.event)
+		if s.wants(e.event) {
+			batch = append(batch, e.event)
+		}
 		s.seen = e.seq
 		el = el.Next()
 	}
