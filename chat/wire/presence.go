@@ -26,14 +26,14 @@ const (
 	// MaxPresenceRecord bounds the body of one record, in bytes: a text of
 	// chat.MaxStatusText, sealed twice, takes under 600.
 	MaxPresenceRecord = 1 << 10
-	// MaxPresenceRecords bounds the records of one frame: at their largest they fit it.
-	MaxPresenceRecords = 56
+	// MaxPresenceRecords bounds the records of one frame: usual ones fill it.
+	MaxPresenceRecords = 256
 	// MaxBeats bounds the beats of one digest, MaxPresenceCells the cells of a summary:
 	// so many chains a node knows at the most.
 	MaxBeats         = 2048
 	MaxPresenceCells = 16384
-	// MaxPresenceIDs bounds the records asked for in one frame.
-	MaxPresenceIDs = 256
+	// MaxPresenceNames bounds the records asked for in one frame.
+	MaxPresenceNames = 256
 	// MaxSlot bounds the number of a slot, which is 30 s long: the year 9999.
 	MaxSlot = maxNamedAt / 30
 )
@@ -76,7 +76,8 @@ type PresenceWant struct {
 	// Salt and Cells sum up the chains: see PROTOCOL.md. Absent for none.
 	Salt  uint64 `cbor:"3,keyasint,omitempty"`
 	Cells []byte `cbor:"4,keyasint,omitempty"` // two to a byte
-	// Records names chains whose records are asked for, one name behind the other.
+	// Records names chains whose records are asked for: the first BeatName bytes of
+	// each, one behind the other.
 	Records []byte `cbor:"5,keyasint,omitempty"`
 }
 
@@ -107,7 +108,7 @@ func decodePresence(t FrameType, body []byte) (Frame, error) {
 		if err == nil && f.Root != nil {
 			err = exactly(f.Root, PresenceIDSize, "root")
 		}
-		if err == nil && (len(f.Cells) > MaxPresenceCells/2 || len(f.Records)%PresenceIDSize != 0 || len(f.Records) > MaxPresenceIDs*PresenceIDSize) {
+		if err == nil && (len(f.Cells)%4 != 0 || len(f.Cells) > MaxPresenceCells/2 || len(f.Records)%BeatName != 0 || len(f.Records) > MaxPresenceNames*BeatName) {
 			err = invalid("a summary of %d bytes that asks for %d", len(f.Cells), len(f.Records))
 		}
 		return f, err
