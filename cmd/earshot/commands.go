@@ -66,13 +66,25 @@ type options struct {
 	reply   string // of send: the message that it answers
 	ids     bool   // of history
 	label   string // of device join
+
+	text      *string // of status: nil for as it is
+	lasting   string  // of status: for how long
+	until     string  // of status
+	clear     bool    // of status
+	line      bool    // of presence
+	following bool    // of presence
+	leave     bool    // of watch
+	patience  time.Duration
+	audience  string // of profile set
+	group     string // of people
+	sought    string // of people
 }
 
 // commands is the table. Its rows stand here; in commands_messages.go, as far as single
-// messages and people who are away are concerned; and, as far as only chosen people
-// are, in commands_private.go.
+// messages and people who are away are concerned; in commands_presence.go, as far as who
+// is free is; and, as far as only chosen people are, in commands_private.go.
 func commands() []command {
-	return slices.Concat(commonCommands(), messageCommands(), privateCommands())
+	return slices.Concat(commonCommands(), messageCommands(), presenceCommands(), privateCommands())
 }
 
 func commonCommands() []command {
@@ -89,8 +101,14 @@ func commonCommands() []command {
 		},
 		{
 			name: "people", about: aboutPeople, args: "[NAME]", max: 1, complete: []completer{completePeople}, run: runPeople,
-			short: "List the people on this network, or show one of them",
-			long:  "List the people that this node has met, those who are here first. With a name,\nor an id or the beginning of one, show everything known about that person.\nWithout a running node this looks round for up to a second and a half.",
+			short:   "List the people on this network, or show one of them",
+			long:    "List your contacts by group (`earshot group`) or department, and behind them those who\nare nearby and not known, who is free first: ● available, ◐ away, ⊘ busy or not to be\ndisturbed, ◇ here and not telling, ○ gone. With a name, or an id or the beginning of\none, show everything known about that person. Without a running node this looks round\nfor up to a second and a half.",
+			example: "  earshot people --group sales\n  earshot people --search 'third floor'",
+			flags: func(c *cobra.Command, o *options) {
+				c.Flags().StringVar(&o.group, "group", "", "list only who is in the group or department `NAME`")
+				c.Flags().StringVar(&o.sought, "search", "", "list only those of whom something known holds this `TEXT`")
+				_ = c.RegisterFlagCompletionFunc("group", offering(o, completeGroups)) // fails for an unknown flag only
+			},
 			slash: "people", say: sayPeople,
 		},
 		{

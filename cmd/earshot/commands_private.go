@@ -12,7 +12,6 @@ func privateCommands() []command {
 	asking := []completer{completeIDs(chat.RelationAsking)}
 	contacts := []completer{completeContacts}
 	inRoom := []completer{completePrivateRooms, completeContacts}
-	audience := completeWords(chat.Everyone, chat.OnlyContacts, chat.Nobody)
 	return []command{
 		{
 			name: "contacts", about: aboutPeople, run: runContacts, short: "List your contacts, and who asks to become one",
@@ -62,11 +61,17 @@ func privateCommands() []command {
 			example: "  earshot verify Bob\n  earshot verify Bob 02719 83014 55718 (and so on, as their device shows it)",
 		},
 		{
-			name: "privacy", about: aboutPeople, args: "[nearby|presence|read WHO]", max: 2, run: runPrivacy,
-			complete: []completer{completeWords("nearby", "presence", "read"), audience},
+			name: "privacy", about: aboutPeople, args: "[nearby|presence|typing|read WHO]", max: 2, run: runPrivacy,
+			complete: []completer{completeWords("nearby", "presence", "typing", "read"), completeAudiences},
 			short:    "Show or change who can see what of you",
-			long:     "Show what others can see of you, or change it: whether you are here at all\n(nearby), when you are typing (presence), and how far you have read what they wrote\n(read). WHO is everyone, contacts or nobody; with nearby nobody, nothing reaches you\nor leaves. Blocked people see nothing.",
-			example:  "  earshot privacy presence nobody",
+			long:     "Show what others can see of you, or change it: whether you are here at all\n(nearby), whether you are free, and your status text (presence), when you are typing\n(typing), and how far you have read what they wrote (read). WHO is everyone,\ncontacts, nobody, or contacts in some of your groups (groups:sales,board); with\nnearby nobody, nothing reaches you or leaves. Blocked people see nothing, and\nstrangers never see you type. Your own node sends nothing to those who may not see\nit; who has seen it may remember it.",
+			example:  "  earshot privacy presence groups:sales\n  earshot privacy except Bob read hide",
+		},
+		{
+			name: "privacy except", args: "PERSON presence|typing|read show|hide|usual", min: 3, max: 3, run: runExcept,
+			complete: []completer{completeAnybody, completeWords(exceptable...), completeWords("show", "hide", usual)},
+			short:    "Let one person see more or less of you than others",
+			long:     "Let one person see more (show) or less (hide) than `earshot privacy` says for others,\nor what others do (usual). Only a contact can be shown more. They are not told.",
 		},
 		{
 			name: "invisible", about: aboutPeople, args: "on|off", min: 1, max: 1, complete: []completer{completeWords("on", "off")}, run: runInvisible,

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"earshot/chat"
+	"earshot/chat/phrase"
 	"earshot/node/api/client"
 	"earshot/node/keyring"
 )
@@ -22,9 +23,19 @@ type completer func(ctx context.Context, c *client.Client) []string
 // completion makes the shell's completion of a command's arguments. It asks a node
 // that runs, and says nothing when none does.
 func (a *app) completion(c command) cobra.CompletionFunc {
-	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		home, err := keyring.Home(a.opt.home)
-		if len(args) >= len(c.complete) || err != nil {
+	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		if len(args) >= len(c.complete) {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return offering(&a.opt, c.complete[len(args)])(cmd, args, word)
+	}
+}
+
+// offering makes the shell's completion of one word.
+func offering(o *options, complete completer) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		home, err := keyring.Home(o.home)
+		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), completeTimeout)
@@ -34,7 +45,7 @@ func (a *app) completion(c command) cobra.CompletionFunc {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		defer node.Close()
-		return c.complete[len(args)](ctx, node), cobra.ShellCompDirectiveNoFileComp
+		return complete(ctx, node), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
@@ -91,11 +102,7 @@ func completePeople(ctx context.Context, c *client.Client) []string {
 	}
 	var out []string
 	for _, p := range people {
-		where := "gone"
-		if p.Presence == chat.Here {
-			where = "here"
-		}
-		out = append(out, cell(p.Name)+"\t"+where)
+		out = append(out, cell(p.Name)+"\t"+phrase.Person(p, time.Now()))
 	}
 	return out
 }

@@ -88,12 +88,12 @@ func runContacts(ctx context.Context, a *app, _ []string) error {
 			if c.Relation.Known() { // what was said to become one
 				c.Note = ""
 			}
-			rows = append(rows, []string{c.Name, what, presence(a.p, c.Person), c.Person.Person.Short(), c.Note})
+			rows = append(rows, []string{c.Name, what, a.p.state(c.Person), c.Person.Person.Short(), c.Note})
 		}
 		if a.p.json {
 			return nil
 		}
-		if err := a.p.table([]string{"NAME", "RELATION", "WHERE", "PERSON", "NOTE"}, rows, "You have no contacts yet. `earshot people` lists who is here; ask with: earshot add PERSON"); err != nil {
+		if err := a.p.table([]string{"NAME", "RELATION", "STATE", "PERSON", "NOTE"}, rows, "You have no contacts yet. `earshot people` lists who is here; ask with: earshot add PERSON"); err != nil {
 			return err
 		}
 		for _, c := range contacts {

@@ -43,7 +43,7 @@ func whereIs(p *printer, d chat.OwnDevice) string {
 	case d.This:
 		return "this one"
 	}
-	return presence(p, chat.Person{Presence: d.Presence, LastSeen: d.LastSeen})
+	return p.state(chat.Person{Presence: d.Presence, LastSeen: d.LastSeen})
 }
 
 // findDevice returns the device in use that ref means.

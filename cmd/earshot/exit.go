@@ -21,6 +21,10 @@ const (
 	exitAmbiguous   = 8
 	exitHeld        = 9
 	exitNotYet      = 10
+	exitAway        = 20 // of presence, as are those below
+	exitOccupied    = 21
+	exitGone        = 22
+	exitUntold      = 23
 	exitInterrupted = 130
 )
 
@@ -42,6 +46,10 @@ var exits = []struct {
 	{exitAmbiguous, "a name fits several; the error lists them with their ids", []chat.Code{chat.CodeAmbiguous}},
 	{exitHeld, "nothing is sent: a key must be checked, or is not known yet", []chat.Code{chat.CodeHeld, chat.CodeNoKey, chat.CodeDeviceLists}},
 	{exitNotYet, "what was waited for has not happened in time; it may yet", []chat.Code{chat.CodeNotYet}},
+	{exitAway, "presence: they are away", nil},
+	{exitOccupied, "presence: they are busy, in a meeting or not to be disturbed", nil},
+	{exitGone, "presence: they are gone", nil},
+	{exitUntold, "presence: they are here, and do not show you whether they are free", nil},
 	{exitInterrupted, "it was interrupted, by Ctrl+C for example", nil},
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"earshot/chat"
+	"earshot/chat/phrase"
 	"earshot/cmd/earshot/wording"
 	"earshot/node/api/client"
 )
@@ -28,8 +29,10 @@ type follower struct {
 	before chat.Cursor
 	// shown are the messages of -n, which may come again as events.
 	shown map[chat.EntryID]bool
-	// here is who is here: each is told once, when the stream begins or later.
-	here map[chat.PersonID]bool
+	// are is how people are, as it was told: each once, when the stream begins or later.
+	are map[chat.PersonID]string
+	// bell says that alerts ring the terminal's.
+	bell bool
 	// edits are the newest edits that were told; lacks, which rooms something is
 	// known to be missing in.
 	edits map[chat.EntryID]time.Time
@@ -38,7 +41,7 @@ type follower struct {
 
 func newFollower(p *printer) *follower {
 	return &follower{
-		p: p, shown: map[chat.EntryID]bool{}, here: map[chat.PersonID]bool{},
+		p: p, shown: map[chat.EntryID]bool{}, are: map[chat.PersonID]string{},
 		edits: map[chat.EntryID]time.Time{}, lacks: map[chat.RoomID]bool{},
 	}
 }
@@ -68,6 +71,13 @@ func runFollow(ctx context.Context, a *app, args []string) (err error) {
 	rooms, err := s.Rooms(ctx)
 	if err != nil {
 		return err
+	}
+	if f.p.terminal {
+		alerts, err := s.Alerts(ctx)
+		if err != nil {
+			return err
+		}
+		f.bell = alerts.Bell
 	}
 	if len(args) > 0 {
 		room, err := s.Room(ctx, args[0])
@@ -201,6 +211,9 @@ func (f *follower) show(e chat.Event) error {
 			return f.late(e.Cursor)
 		}
 	}
+	if alerts, ok := e.(chat.AlertsEvent); ok {
+		f.bell = alerts.Bell
+	}
 	if f.room != nil && !concerns(e, f.room.RoomID) {
 		return nil
 	}
@@ -247,7 +260,10 @@ func concerns(e chat.Event, room chat.RoomID) bool {
 		return e.RoomID == room
 	case chat.MissingEvent:
 		return e.RoomID == room
-	case chat.PersonEvent, chat.SyncEvent, chat.ContactEvent, chat.TrayEvent, chat.InvitationEvent, chat.VerificationEvent, chat.PairingEvent, chat.PrivacyEvent, chat.KeeperEvent:
+	case chat.AlertEvent:
+		return e.RoomID == room
+	case chat.PersonEvent, chat.SyncEvent, chat.ContactEvent, chat.TrayEvent, chat.InvitationEvent, chat.VerificationEvent, chat.PairingEvent, chat.PrivacyEvent, chat.KeeperEvent,
+		chat.StatusEvent, chat.ProfileEvent, chat.AlertsEvent, chat.FreeEvent:
 		return false
 	}
 	return true
@@ -265,16 +281,15 @@ func (f *follower) tell(e chat.Event) error {
 	case chat.MissingEvent:
 		f.missing(e, now)
 	case chat.PersonEvent:
-		was, known := f.here[e.Person.Person]
-		is := e.Presence == chat.Here
-		f.here[e.Person.Person] = is
-		switch {
-		case e.Me || known && was == is || !known && !is:
-			return nil
-		case is:
-			return f.p.line("%s %s is here", now, cell(e.Name))
+		if what := f.turned(e.Person); what != "" {
+			return f.p.line("%s %s %s", now, cell(e.Name), what)
 		}
-		return f.p.line("%s %s has gone", now, cell(e.Name))
+	case chat.FreeEvent:
+		return f.p.free(e)
+	case chat.AlertEvent:
+		if f.bell && f.p.terminal && !e.Gone {
+			fmt.Fprint(f.p.errs, "\a")
+		}
 	case chat.RoomEvent:
 		return f.p.line("%s %s", f.p.stamp(e.At), joined(e))
 	case chat.ContactEvent:
@@ -299,6 +314,28 @@ func (f *follower) tell(e chat.Event) error {
 		}
 	}
 	return nil
+}
+
+// turned says what has become of a person: that they came or went and, of contacts,
+// whether they are free. It is empty where that was told already.
+func (f *follower) turned(p chat.Person) string {
+	is := "has gone"
+	if p.Presence == chat.Here {
+		is = "is here"
+		now := f.p.now().In(f.p.zone)
+		if state := phrase.Status(p.Status.At(now), now); p.Relation.Known() && state != "" {
+			is = "is " + state
+			if text := phrase.Text(p.Status.At(now), now); text != "" {
+				is += ": " + text
+			}
+		}
+	}
+	was, known := f.are[p.Person]
+	f.are[p.Person] = is
+	if p.Me || was == is || !known && p.Presence != chat.Here {
+		return ""
+	}
+	return is
 }
 
 // changed tells what has become of a message: its text, or what stands under it.

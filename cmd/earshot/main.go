@@ -39,7 +39,10 @@ func run(ctx context.Context, a *app, args []string) int {
 	root.SetOut(a.p.out)
 	root.SetErr(a.p.errs)
 	err := root.ExecuteContext(ctx)
+	var said outcome
 	switch {
+	case errors.As(err, &said):
+		return int(said)
 	case err == nil, errors.Is(err, syscall.EPIPE):
 		return exitOK
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:

@@ -348,8 +348,11 @@ func TestTablesAreAlignedByWidth(t *testing.T) {
 	c.node.Appear("世界")
 	c.node.Appear("Zoë\u202e👩‍👩‍👧")
 	out := c.ok("people")
-	want := []string{"NAME   WHERE  RELATION  PERSON", "Ann    you              ......", "世界   here   stranger  ......", "Zoë👩‍👩‍👧  here   stranger  ......"}
-	got := strings.Split(strings.TrimSpace(out), "\n")
+	want := []string{
+		"     NAME   STATE      RELATION  PERSON", "You", "  ●  Ann    available  you       ......",
+		"Nearby, not known", "  ◇  世界   here       stranger  ......", "  ◇  Zoë👩‍👩‍👧  here       stranger  ......",
+	}
+	got := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
 	if len(got) != len(want) {
 		t.Fatalf("got\n%s", out)
 	}
@@ -420,7 +423,7 @@ func TestCompletion(t *testing.T) {
 		"send|":       "#lobby\nlobby\n#tea\ntea\n:4\n",
 		"send|lobby|": ":4\n",
 		"history|":    "#lobby\nlobby\n#tea\ntea\n:4\n",
-		"people|":     "Ann\there\nBob\there\n:4\n",
+		"people|":     "Ann\tavailable\nBob\there\n:4\n",
 		"me|":         ":4\n",
 	} {
 		if out := c.ok(append([]string{"__complete"}, strings.Split(words, "|")...)...); out != want {
@@ -437,7 +440,7 @@ func TestCompletion(t *testing.T) {
 func TestSlashCommands(t *testing.T) {
 	c := newCLI(t)
 	c.daemon()
-	bob := c.node.Appear("Bob")
+	bob, dan := c.node.Appear("Bob"), c.node.Befriend("Dan")
 	a := c.app(io.Discard, io.Discard)
 	a.home = os.Getenv("EARSHOT_HOME")
 	s, err := a.open(t.Context(), need{})
@@ -452,7 +455,10 @@ func TestSlashCommands(t *testing.T) {
 		}
 		if cmd.Run != nil {
 			args := ""
-			if cmd.Args != "" {
+			switch {
+			case cmd.Name == "watch":
+				args = dan.Person.Short()
+			case cmd.Args != "" && cmd.Args[0] != '[':
 				if _, err := cmd.Run(t.Context(), chat.OpenRoom(chat.Lobby), ""); chat.CodeOf(err) != chat.CodeUsage {
 					t.Errorf("/%s without more: %v", cmd.Name, err)
 				}
@@ -466,7 +472,7 @@ func TestSlashCommands(t *testing.T) {
 			said[cmd.Name] = text
 		}
 	}
-	for name, want := range map[string]string{"me": "You are Ann", "people": "Bob (here", "rooms": "#lobby (0 unread)", "accept": "Bob", "decline": "dropped"} {
+	for name, want := range map[string]string{"me": "You are Ann", "people": "Bob (here", "rooms": "#lobby (0 unread)", "accept": "Bob", "decline": "dropped", "status": "shown as: available", "watch": "told once when Dan"} {
 		if !strings.Contains(said[name], want) {
 			t.Errorf("/%s says %q, want %q in it", name, said[name], want)
 		}

@@ -95,26 +95,31 @@ func (p *printer) table(header []string, rows [][]string, none string) error {
 		p.note("%s", none)
 		return nil
 	}
-	widths := make([]int, len(header))
-	all := append([][]string{header}, rows...)
-	for _, row := range all {
+	_, err := io.WriteString(p.out, strings.Join(aligned(append([][]string{header}, rows...)), "\n")+"\n")
+	return err
+}
+
+// aligned returns a line for each row, with the columns aligned.
+func aligned(rows [][]string) []string {
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
 		for i := range row {
 			row[i] = cell(row[i])
 			widths[i] = max(widths[i], displaywidth.String(row[i]))
 		}
 	}
-	var buf bytes.Buffer
-	for _, row := range all {
+	var lines []string
+	for _, row := range rows {
+		var line strings.Builder
 		for i, c := range row {
-			buf.WriteString(c)
+			line.WriteString(c)
 			if i < len(row)-1 {
-				buf.WriteString(strings.Repeat(" ", widths[i]-displaywidth.String(c)+2))
+				line.WriteString(strings.Repeat(" ", widths[i]-displaywidth.String(c)+2))
 			}
 		}
-		buf.WriteByte('\n')
+		lines = append(lines, line.String())
 	}
-	_, err := p.out.Write(buf.Bytes())
-	return err
+	return lines
 }
 
 // fields prints names and values in two columns; a value may have several lines.

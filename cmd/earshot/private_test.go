@@ -40,8 +40,8 @@ func TestErrorsAboutPeopleSayWhatToDo(t *testing.T) {
 		want string
 	}{
 		{exitUsage, []string{"add"}, "needs more"},
-		{exitUsage, []string{"privacy", "nearby"}, "everyone, contacts, nobody"},
-		{exitUsage, []string{"privacy", "shoes", "nobody"}, "nearby, presence or read"},
+		{exitUsage, []string{"privacy", "nearby"}, "everyone, contacts, nobody or groups:"},
+		{exitUsage, []string{"privacy", "shoes", "nobody"}, "nearby, presence, typing or read"},
 		{exitUsage, []string{"privacy", "read", "friends"}, "everyone, contacts, nobody"},
 		{exitUsage, []string{"invisible", "maybe"}, "on or off"},
 		{exitUsage, []string{"block", "Carol"}, "hear nothing more"},
@@ -88,7 +88,7 @@ func TestRelationsAreTold(t *testing.T) {
 	c.ok("verify", "Vera", apitest.TheirQR)
 	people := c.ok("people")
 	for _, want := range []string{
-		`Ann +you +\w{6}`, `Asks +here +\? asks you +\w{6}`, `Dan +here +stranger +\w{6}`, `Eve +here +stranger +\w{6}`, `Vera +here +✓ verified +\w{6}`,
+		`  ● +Ann +available +you +\w{6}`, `  ◇ +Asks +here +\? asks you +\w{6}`, `  ◇ +Dan +here +stranger +\w{6}`, `  ◇ +Eve +here +stranger +\w{6}`, `  ◇ +Vera +here +✓ verified +\w{6}`,
 	} {
 		if !regexp.MustCompile("(?m)^" + want + "$").MatchString(people) {
 			t.Errorf("people shows\n%s, want %s", people, want)
@@ -217,7 +217,7 @@ func TestCompletionOfPeople(t *testing.T) {
 		"verify|":                "Bob\t" + bob.Person.Short() + "\n:4\n",
 		"verify|Bob|":            ":4\n",
 		"send|B":                 "#lobby\nlobby\n#plan\nplan\nBob\t" + bob.Person.Short() + "\n:4\n",
-		"privacy|":               "nearby\npresence\nread\n:4\n",
+		"privacy|":               "except\tLet one person see more or less of you than others\nnearby\npresence\ntyping\nread\n:4\n",
 		"privacy|read|":          "everyone\ncontacts\nnobody\n:4\n",
 		"room|role|plan|Bob|":    "member\nadmin\nowner\n:4\n",
 		"room|accept|":           tea.RoomID.Short() + "\t#tea from Bob\n:4\n",

@@ -41,7 +41,7 @@ func newRoot(a *app) *cobra.Command {
 	f.StringVar(&o.logLevel, "log-level", "", "debug, info, warn or error (default warn)")
 	f.StringVar(&o.logFile, "log", "", "write the log to this `FILE`")
 
-	for _, about := range []string{aboutTalk, aboutPeople, aboutAway, aboutHome} {
+	for _, about := range []string{aboutTalk, aboutPeople, aboutFree, aboutAway, aboutHome} {
 		root.AddGroup(&cobra.Group{ID: about, Title: about})
 	}
 	groups := map[string]*cobra.Command{}
@@ -56,7 +56,11 @@ func newRoot(a *app) *cobra.Command {
 			}
 			name = rest
 		}
-		parent.AddCommand(a.newCommand(name, c))
+		cmd := a.newCommand(name, c)
+		if parent == root {
+			groups[name] = cmd // those of two words that begin with it belong below it
+		}
+		parent.AddCommand(cmd)
 	}
 	root.AddCommand(&cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: exitHelp()})
 	return root
@@ -66,6 +70,7 @@ func newRoot(a *app) *cobra.Command {
 const (
 	aboutTalk   = "Talking:"
 	aboutPeople = "Who is who:"
+	aboutFree   = "Who is free:"
 	aboutAway   = "For people who are away:"
 	aboutHome   = "Your home, and your devices:"
 )
@@ -74,6 +79,8 @@ const (
 var pairs = map[string]struct{ about, short string }{
 	"room":   {aboutTalk, "Join, make and leave rooms, and say who is in them"},
 	"device": {aboutHome, "Bring your own devices together, and part with them"},
+	"group":  {aboutPeople, "Put your contacts into groups"},
+	"team":   {aboutPeople, "Say whose mentions get through when nothing may disturb you"},
 	"keeper": {aboutAway, "Hold sealed messages for people who are away"},
 	"carry":  {aboutAway, "Carry sealed messages by hand where no network goes"},
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"earshot/chat"
+	"earshot/chat/phrase"
 	"earshot/cmd/earshot/wording"
 	"earshot/node/api/client"
 )
@@ -87,41 +88,6 @@ func sayMe(ctx context.Context, c *client.Client, _, _ string) (string, error) {
 	return fmt.Sprintf("You are %s, person %s, on port %d.", me.Name, me.Person, me.Port), nil
 }
 
-func runPeople(ctx context.Context, a *app, args []string) error {
-	return a.with(ctx, need{network: true}, func(s *session) error {
-		if s.mine() != nil && !a.opt.offline {
-			if err := waitForPeople(ctx, s.Client); err != nil {
-				return err
-			}
-		}
-		people, err := s.People(ctx)
-		if err != nil {
-			return err
-		}
-		if len(args) > 0 {
-			if people = findPeople(people, args[0]); len(people) == 0 {
-				return chat.Errorf(chat.CodeNotFound, "Nobody here is called %q. `earshot people` lists whom you have met.", cell(args[0]))
-			}
-		}
-		if a.p.json {
-			for _, p := range people {
-				if err := a.p.object(p); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-		if len(args) > 0 {
-			return a.p.fields(peopleFields(a.p, people))
-		}
-		var rows [][]string
-		for _, p := range people {
-			rows = append(rows, []string{p.Name, presence(a.p, p), relation(p), p.Person.Short()})
-		}
-		return a.p.table([]string{"NAME", "WHERE", "RELATION", "PERSON"}, rows, "Nobody yet.")
-	})
-}
-
 // waitForPeople gives others time to be found.
 func waitForPeople(ctx context.Context, c *client.Client) error {
 	wait, cancel := context.WithTimeout(ctx, lookRound)
@@ -164,30 +130,42 @@ func meantBy(ref, name string, id chat.PersonID) bool {
 	return ok && strings.EqualFold(bare, ref) && strings.HasPrefix(id.String(), strings.TrimSuffix(rest, ")"))
 }
 
-func presence(pr *printer, p chat.Person) string {
-	switch {
-	case p.Me:
+// state is how a person is, for one place in a table.
+func (p *printer) state(who chat.Person) string {
+	if who.Me {
 		return "you"
-	case p.Presence == chat.Here:
-		return "here"
-	case p.LastSeen.IsZero():
-		return "gone"
 	}
-	return "gone since " + pr.stamp(p.LastSeen)
+	return phrase.Person(who, p.now().In(p.zone))
 }
 
 func peopleFields(pr *printer, people []chat.Person) [][2]string {
 	var rows [][2]string
 	for _, p := range people {
-		rows = append(rows, [2]string{"Name", p.Name}, [2]string{"Person", p.Person.String()}, [2]string{"Where", presence(pr, p)})
+		rows = append(rows, [2]string{"Name", p.Name}, [2]string{"Person", p.Person.String()})
+		rows = append(rows, pr.stateFields(p)...)
 		if p.Relation != "" {
 			rows = append(rows, [2]string{"Relation", relation(p)})
 		}
+		rows = append(rows, profileFields(p.Profile)...)
+		if len(p.Groups) > 0 {
+			rows = append(rows, [2]string{"Groups", cell(strings.Join(p.Groups, ", "))})
+		}
+		if p.Team {
+			rows = append(rows, [2]string{"Team", "yes: their mentions get through"})
+		}
+		if p.Watched {
+			rows = append(rows, [2]string{"Watched", "you are told when they are free"})
+		}
 		for _, d := range p.Devices {
-			rows = append(rows, [2]string{"Device", strings.TrimSpace(d.Device.String() + "\n" + d.Address)})
+			rows = append(rows, [2]string{"Device", strings.TrimSpace(d.Device.String() + " " + deviceState(pr, d) + "\n" + d.Address)})
 		}
 	}
 	return rows
+}
+
+// deviceState is how a device is.
+func deviceState(pr *printer, d chat.Device) string {
+	return phrase.Person(chat.Person{Presence: d.Presence, LastSeen: d.LastSeen, Status: chat.Status{State: d.State}}, pr.now().In(pr.zone))
 }
 
 func sayPeople(ctx context.Context, c *client.Client, _, name string) (string, error) {
@@ -207,7 +185,7 @@ func sayPeople(ctx context.Context, c *client.Client, _, name string) (string, e
 		case p.Me:
 			words = append(words, p.Name+" (you, "+p.Person.Short()+")")
 		default:
-			word := p.Name + " (" + string(p.Presence) + ", "
+			word := p.Name + " (" + phrase.Person(p, time.Now()) + ", "
 			if p.Relation != "" {
 				word += relation(p) + ", "
 			}
