@@ -108,6 +108,7 @@ type room struct {
 	// unsaid are the kinds of own statements that may have to be made anew; Held
 	// stands for HeldKept too.
 	unsaid map[Kind]bool
+	mute   bool      // nobody hears what is unsaid, and it is not to be kept either
 	floor  uint64    // the highest version that others have shown to be this device's
 	sayAt  time.Time // no own statement before
 	// restateAt is before when it is not contradicted again what somebody else says
@@ -214,7 +215,7 @@ func (e *Engine) NextTick() (next time.Time) {
 
 // sayTime returns when there is something to be said, zero for never.
 func (r *room) sayTime() time.Time {
-	if len(r.unsaid) == 0 {
+	if len(r.unsaid) == 0 || r.mute {
 		return time.Time{}
 	}
 	return r.sayAt
@@ -256,7 +257,8 @@ func (e *Engine) dueRooms() []chat.RoomID {
 // nobody hears it.
 func (e *Engine) settle(r *room) {
 	reading := len(r.unsaid) > 1 || len(r.unsaid) == 1 && !r.unsaid[Held]
-	if reading || len(r.unsaid) > 0 && e.heard(r) || !r.spreadAt.IsZero() {
+	r.mute = !reading && len(r.unsaid) > 0 && !e.heard(r)
+	if len(r.unsaid) > 0 && !r.mute || !r.spreadAt.IsZero() {
 		e.due[r.id] = r
 	} else {
 		delete(e.due, r.id)

@@ -266,6 +266,32 @@ func TestTwoCopiesOfAHomeDoNotContradictEachOtherForEver(t *testing.T) {
 	}
 }
 
+// Something is to be compared later, and something to be said that nobody may hear any
+// more: until then there is nothing to do.
+func TestWhatNobodyHearsMustNotKeepTheEngineBusy(t *testing.T) {
+	n := newNet(t, "ann", "ben")
+	ann, ben := n.nodes[0], n.nodes[1]
+	n.link(0, 1, true)
+	ann.hold(logs[1], 1)
+	n.settle()
+	n.now = n.now.Add(time.Minute)
+	ann.handle(Lost{ben.device})
+	n.now = ann.next()
+	ann.tick()
+	ann.handle(Lost{ben.device}) // rests first
+	n.now = n.now.Add(leastRest / 2)
+	ben.out = true
+	ann.hold(logs[1], 2)
+	ann.tick()
+	if next := ann.next(); !next.After(n.now) {
+		t.Errorf("it is busy %v before it compares", n.now.Sub(next))
+	}
+	ben.out = false
+	ann.handle(Shared{[]chat.RoomID{den}})
+	n.settle()
+	n.agreed()
+}
+
 func TestMarksHaveOneEncoding(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		seen := map[LogPrefix]uint64{}
