@@ -181,6 +181,9 @@ func EncodeFrame(f Frame) []byte {
 	case ReceiptWant:
 		v.Lines = list(v.Lines)
 		f = v
+	case OwnProfile:
+		v.Parts = list(v.Parts)
+		f = v
 	case PresenceDigest:
 		v.Beats = list(v.Beats)
 		f = v

@@ -112,6 +112,8 @@ func decodeOwn(t FrameType, body []byte) (Frame, error) {
 		return f, first(err, checkRoom(f.Room), checkTexts(f.Texts))
 	case TypeOwnStatus:
 		return decodeOwnStatus(body)
+	case TypeShownProfile, TypeOwnProfile:
+		return decodeProfiles(t, body)
 	}
 	return decodeCourier(t, body)
 }

@@ -97,6 +97,7 @@ var rules = []rule{
 	{from: "chat/seal", may: []string{"chat", "chat/wire", "chat/identity"}, never: outside},
 	{from: "chat/private", may: []string{"chat", "chat/wire", "chat/identity", "chat/seal", "chat/membership"}, never: outside},
 	{from: "chat/contacts", may: []string{"chat", "chat/wire", "chat/identity"}, never: outside},
+	{from: "chat/profile", may: []string{"chat", "chat/wire", "chat/contacts"}, never: outside},
 	{from: "chat/receipt", may: []string{"chat", "chat/wire"}, never: outside},
 	{from: "chat/presence", may: []string{"chat", "chat/wire", "chat/identity"}, never: outside},
 	{from: "chat/catchup", may: []string{"chat", "chat/wire", "chat/identity"}, never: outside},
