@@ -117,10 +117,7 @@ func (n *Node) decide(ctx context.Context, in contacts.Input) error {
 // AddContact asks somebody to become a contact, or takes their request if they have
 // asked.
 func (n *Node) AddContact(ctx context.Context, who chat.PersonID, note string) (chat.Contact, error) {
-	if err := n.decide(ctx, contacts.Add{Person: who, Note: note}); err != nil {
-		return chat.Contact{}, err
-	}
-	return inLoop(ctx, n, func(c *core) (chat.Contact, error) { return c.contactOf(c.circle.engine.Record(who)), nil })
+	return n.decideOn(ctx, who, contacts.Add{Person: who, Note: note})
 }
 
 // AcceptContact takes a request in the tray.
@@ -146,6 +143,24 @@ func (n *Node) UnblockPerson(ctx context.Context, who chat.PersonID) error {
 // ForgetContact makes a contact a stranger, or withdraws a request.
 func (n *Node) ForgetContact(ctx context.Context, who chat.PersonID) error {
 	return n.decide(ctx, contacts.Forget{Person: who})
+}
+
+// SetGroups puts a contact into these groups and no others.
+func (n *Node) SetGroups(ctx context.Context, who chat.PersonID, groups []string) (chat.Contact, error) {
+	return n.decideOn(ctx, who, contacts.Group{Person: who, Groups: groups})
+}
+
+// SetTeam says whether a contact is of the team.
+func (n *Node) SetTeam(ctx context.Context, who chat.PersonID, team bool) (chat.Contact, error) {
+	return n.decideOn(ctx, who, contacts.SetTeam{Person: who, Team: team})
+}
+
+// decideOn decides something about somebody, and returns them as they are then.
+func (n *Node) decideOn(ctx context.Context, who chat.PersonID, in contacts.Input) (chat.Contact, error) {
+	if err := n.decide(ctx, in); err != nil {
+		return chat.Contact{}, err
+	}
+	return inLoop(ctx, n, func(c *core) (chat.Contact, error) { return c.contactOf(c.circle.engine.Record(who)), nil })
 }
 
 // DecideClaim says whether the claimant is the verified contact with a new root key,

@@ -22,6 +22,7 @@ import (
 type circle struct {
 	engine  *contacts.Engine
 	privacy contacts.Privacy
+	moved   bool // whom things are for has changed, and what is told has yet to follow
 	// chats are the direct chats that have been opened, by contact.
 	chats   map[chat.PersonID][32]byte
 	blocked map[chat.PersonID]struct{}
@@ -74,6 +75,7 @@ func (n *Node) newCircle(ctx context.Context, p *people) (*circle, error) {
 	}
 	c.engine.Handle(time.Now(), restore)
 	p.relation = c.engine.Relation
+	p.sorting = func(who chat.PersonID) contacts.Sorting { return c.engine.Record(who).Sorting }
 	for _, r := range restore.Records {
 		if r.Relation == contacts.Stranger {
 			continue
@@ -148,6 +150,11 @@ func (c *core) settle(in contacts.Input) (changed []contacts.Record, after after
 	for _, ef := range c.circle.engine.Handle(c.now, in) {
 		switch ef := ef.(type) {
 		case contacts.Persist:
+			if ef.Moved {
+				c.circle.moved = true
+				c.settleProfile(ef.Record)
+				c.settleException(ef.Record)
+			}
 			changed = slices.DeleteFunc(changed, func(r contacts.Record) bool { return r.Person == ef.Record.Person })
 			changed = append(changed, ef.Record)
 		case contacts.Send:
@@ -195,6 +202,9 @@ func (c *core) follow(changed []contacts.Record) {
 		if !r.Relation.Known() {
 			c.endVerification(r.Person, "You are no contacts any more.")
 		}
+	}
+	if len(changed) > 0 {
+		c.introduce()
 	}
 }
 

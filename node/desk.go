@@ -13,19 +13,3 @@ func notYet() error {
 }
 
 func (n *Node) Watch(context.Context, chat.PersonID, bool) error { return notYet() }
-
-func (n *Node) Profile(context.Context) (chat.OwnProfile, error) { return chat.OwnProfile{}, notYet() }
-
-func (n *Node) SetProfile(context.Context, chat.OwnProfile) (chat.OwnProfile, error) {
-	return chat.OwnProfile{}, notYet()
-}
-
-func (n *Node) FindEmail(context.Context, string) ([]chat.Person, error) { return nil, notYet() }
-
-func (n *Node) SetGroups(context.Context, chat.PersonID, []string) (chat.Contact, error) {
-	return chat.Contact{}, notYet()
-}
-
-func (n *Node) SetTeam(context.Context, chat.PersonID, bool) (chat.Contact, error) {
-	return chat.Contact{}, notYet()
-}

@@ -8,6 +8,7 @@ import (
 	"earshot/chat/catchup"
 	"earshot/chat/content"
 	"earshot/chat/private"
+	"earshot/chat/profile"
 	"earshot/chat/room"
 	"earshot/discovery"
 	"earshot/node/store"
@@ -39,6 +40,7 @@ type core struct {
 	typing     typing
 	status     status
 	alerts     alerts
+	profile    profile.Own
 	viewed     chat.RoomID           // on a screen; zero for none
 	sessions   map[*session]struct{} // that run
 	bases      *catchup.Bases
@@ -143,6 +145,10 @@ func (c *core) run(f func(*core)) {
 	c.turnTags()
 	f(c)
 	c.showRenamed()
+	if c.circle.moved { // once for all that has happened: a new device hears of everybody
+		c.circle.moved = false
+		c.reviewAudiences()
+	}
 }
 
 func (c *core) tick() {

@@ -201,6 +201,9 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 	if c.circle, err = n.newCircle(ctx, c.people); err != nil {
 		return nil, err
 	}
+	if err := n.loadProfiles(ctx, c); err != nil {
+		return nil, err
+	}
 	if c.status, err = n.loadStatus(ctx, c.now); err != nil {
 		return nil, err
 	}

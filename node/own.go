@@ -218,6 +218,9 @@ func (c *core) metOwn(d chat.DeviceID, s *stream.Stream, h wire.OwnHello) (*ownL
 	if c.status.at > 0 {
 		s.TrySend(wire.EncodeFrame(c.status.frame()))
 	}
+	if c.profile.Version > 0 {
+		s.TrySend(wire.EncodeFrame(c.profile.Frame()))
+	}
 	return link, nil
 }
 
@@ -256,6 +259,12 @@ func (n *Node) heardOwn(ctx context.Context, d chat.DeviceID, f wire.Frame, t *o
 		return n.tell(ctx, func(c *core) {
 			if c.ofOwn(d) {
 				c.heardStatus(d, f)
+			}
+		})
+	case wire.OwnProfile:
+		return n.tell(ctx, func(c *core) {
+			if c.ofOwn(d) {
+				c.heardOwnProfile(d, f)
 			}
 		})
 	case wire.OwnWant:

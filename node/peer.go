@@ -35,6 +35,7 @@ type neighbour struct {
 	// showsCode is since when it says that it shows a pairing code; zero if not.
 	showsCode time.Time
 	full      bool      // its disk, as it says
+	profile   []byte    // the frame that has told it of this person last; nil for none
 	fetched   time.Time // when it last had space again
 	leave     func()    // ends keepPeerStream; nil if it does not run
 	leaving   bool      // it has said goodbye
@@ -311,7 +312,7 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, g greeting) {
 		c.n.spawn(func(context.Context) { old.Reset(stream.ReasonDone) })
 	}
 	nb.peer, nb.cert, nb.prekey = s, g.cert, g.hello.Prekey
-	nb.leaving, nb.full = false, false
+	nb.leaving, nb.full, nb.profile = false, false, nil
 	delete(c.direct.elsewhere, d)
 	c.checkClock(who, chat.HLC(g.hello.Now).Time())
 	c.trust(d)
@@ -332,6 +333,7 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, g greeting) {
 	c.metForDevices(nb)
 	c.metCourier(d)
 	c.receipt(receipt.PeerUp{Device: d})
+	c.tellProfile(d, nb)
 	c.showEvidence(d, chat.RoomID{})
 	if c.n.full.Load() {
 		c.tellFull(d, true)
@@ -400,6 +402,8 @@ func (c *core) heard(d chat.DeviceID, s *stream.Stream, f wire.Frame) {
 		c.heardContactAck(d, who, f)
 	case wire.Verify:
 		c.heardVerify(d, who, f)
+	case wire.ShownProfile:
+		c.heardProfile(d, who, f)
 	case wire.Unknown:
 		// From a newer version; it knows that we may not understand.
 	default:
@@ -426,6 +430,7 @@ func (c *core) gone(d chat.DeviceID) {
 	}
 	dev.connected, dev.address, dev.lastSeen = false, "", c.now
 	c.leftOff(d)
+	c.leftProfile(dev.person.id)
 	c.keepDevice(d)
 	c.showPerson(dev.person.id)
 }

@@ -20,9 +20,12 @@ type people struct {
 	// relation says what a person is to this one: whoever is more than a stranger
 	// is not forgotten.
 	relation func(chat.PersonID) contacts.Relation
-	looks    [2]lookalikes
-	names    *displayNames   // the same for those outside the loop
-	renamed  []chat.PersonID // whose display name has changed since takeRenamed
+	// sorting says what this person has made of a contact.
+	sorting func(chat.PersonID) contacts.Sorting
+	told    map[chat.PersonID]told // of themselves, this person too
+	looks   [2]lookalikes
+	names   *displayNames   // the same for those outside the loop
+	renamed []chat.PersonID // whose display name has changed since takeRenamed
 }
 
 type person struct {
@@ -48,6 +51,8 @@ func newPeople(self chat.PersonID, rows []store.DeviceRow) *people {
 	p := &people{
 		self: self, persons: map[chat.PersonID]*person{}, devices: map[chat.DeviceID]*device{},
 		relation: func(chat.PersonID) contacts.Relation { return contacts.Stranger },
+		sorting:  func(chat.PersonID) contacts.Sorting { return contacts.Sorting{} },
+		told:     map[chat.PersonID]told{},
 		looks:    [2]lookalikes{{}, {}},
 		names:    &displayNames{self: self, of: map[chat.PersonID]string{}},
 	}
@@ -228,6 +233,11 @@ func (p *people) person(who chat.PersonID) (chat.Person, bool) {
 	out := chat.Person{Person: who, Name: per.display, Me: who == p.self, Presence: chat.Gone, Devices: []chat.Device{}}
 	if !out.Me {
 		out.Relation = chat.Relation(p.relation(who).String())
+		s := p.sorting(who)
+		out.Groups, out.Team, out.Watched = slices.Clone(s.Groups), s.Team, s.Watched
+	}
+	if t := p.told[who]; t.profile != (chat.Profile{}) {
+		out.Profile = &t.profile
 	}
 	for _, d := range per.devices {
 		dev := chat.Device{Device: d.id, Presence: chat.Gone, LastSeen: d.lastSeen.UTC(), Address: d.address}

@@ -263,8 +263,7 @@ func (c *core) hangUp(d chat.DeviceID) {
 	c.n.spawn(func(context.Context) { _ = c.n.host.Disconnect(d) })
 }
 
-// settleDoors shuts out who is blocked now, and lets in who is no more. Others may
-// now be told, or not, who is here.
+// settleDoors shuts out who is blocked now, and lets in who is no more.
 func (c *core) settleDoors(r contacts.Record) {
 	_, was := c.circle.blocked[r.Person]
 	if is := r.Relation == contacts.Blocked; is != was {
@@ -276,10 +275,8 @@ func (c *core) settleDoors(r contacts.Record) {
 		}
 		c.setDoors()
 		c.seekAgain(r.Person)
-		c.shareReceipts(nil)
 		c.invitationsOf(r.Person)
 	}
-	c.introduce()
 }
 
 // seekAgain dials the devices of a person who was blocked before.
@@ -372,6 +369,23 @@ func (n *Node) changePrivacy(ctx context.Context, change func(contacts.Privacy) 
 func (c *core) reviewAudiences() {
 	c.introduce()
 	c.shareReceipts(nil)
+	c.tellProfiles()
+}
+
+// settleException ends the exception for somebody of whom nothing is to be left.
+func (c *core) settleException(r contacts.Record) {
+	if _, is := c.circle.privacy.Without(r.Person); !is || !r.Forgotten && r.Relation != contacts.Blocked {
+		return
+	}
+	n, who := c.n, r.Person
+	n.spawn(func(ctx context.Context) {
+		if err := n.changePrivacy(ctx, func(p contacts.Privacy) (contacts.Privacy, error) {
+			p, _ = p.Without(who)
+			return p, nil
+		}); err != nil && ctx.Err() == nil {
+			n.rarely("privacy", slog.LevelError, "storing that an exception has ended failed", "err", err)
+		}
+	})
 }
 
 // warnHidden says that nobody sees this person, as long as that is so.

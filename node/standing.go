@@ -58,6 +58,9 @@ const (
 	// verifyRate and verifyBurst bound messages of verifications from one
 	// neighbour: three are one, and two people hardly start one a minute.
 	verifyRate, verifyBurst = 0.1, 20
+	// profileRate and profileBurst bound what one neighbour tells of its person: an
+	// honest one does so when they meet, and when the person changes something.
+	profileRate, profileBurst = 0.1, 20
 	// courierRate and courierBurst bound the frames about envelopes that are heard of
 	// one neighbour, each of which may bring 60 KiB to be stored: a contact's whole
 	// quota comes at once, and a flood of them waits at its sender's.
@@ -72,7 +75,7 @@ type standings struct {
 	since   map[chat.DeviceID]time.Time // when those connected now came
 	refused uint64
 
-	authors, relays, directs, uninvited, frames, typing, hellos, contacts, verifies, couriers buckets
+	authors, relays, directs, uninvited, frames, typing, hellos, contacts, verifies, profiles, couriers buckets
 }
 
 type points struct {
@@ -89,6 +92,7 @@ func newStandings() *standings {
 		frames: newBuckets(frameRate, frameBurst), typing: newBuckets(typingRate, typingBurst),
 		hellos: newBuckets(helloRate, helloBurst), contacts: newBuckets(contactRate, contactBurst),
 		verifies: newBuckets(verifyRate, verifyBurst), couriers: newBuckets(courierRate, courierBurst),
+		profiles: newBuckets(profileRate, profileBurst),
 	}
 }
 

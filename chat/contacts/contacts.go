@@ -172,7 +172,12 @@ func (Tick) isInput()      {}
 // Persist says: store this, in place of what was stored of the person, before the
 // effects behind it are carried out; faces are then told. A Record of a Stranger
 // that is not Kept is to be deleted.
-type Persist struct{ Record Record }
+type Persist struct {
+	Record Record
+	// Moved says that the relation or the groups are others than before: who may see
+	// something of this person's may have changed.
+	Moved bool
+}
 
 // Send says: give this message to a device that is connected, and say Delivered
 // when it has it. Without Delivered it is sent again, later and later.

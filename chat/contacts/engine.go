@@ -157,7 +157,11 @@ func (e *Engine) set(r Record) *entry {
 	} else {
 		delete(e.people, r.Person)
 	}
-	e.emit(Persist{Record: r})
+	was := Record{}
+	if old != nil {
+		was = old.Record
+	}
+	e.emit(Persist{Record: r, Moved: r.Relation != was.Relation || r.Forgotten != was.Forgotten || !slices.Equal(r.Groups, was.Groups)})
 	if tray {
 		e.emit(Tray{Requests: e.Tray()})
 	}
