@@ -417,3 +417,35 @@ func BenchmarkPublish(b *testing.B) {
 		f.Publish(message(i))
 	}
 }
+
+// The node reads its own feed for alerts. What only faces want is not kept for that.
+func TestWeatherThatNobodyWantsIsNotKept(t *testing.T) {
+	d := &disk{}
+	f := New(0)
+	wants := func(e chat.Event) bool { _, ok := e.(chat.ReadEvent); return ok }
+	some := f.SubscribeTo(0, d.read, wants)
+	defer some.Close()
+	f.Publish(warning("a", 1))
+	f.Publish(chat.ReadEvent{Unread: 1})
+	if n := f.weather.Len(); n != 1 {
+		t.Errorf("%d events are kept", n)
+	}
+	all := f.Subscribe(0, d.read)
+	defer all.Close()
+	f.Publish(warning("a", 2))
+	f.Publish(message(1))
+	f.Publish(chat.ReadEvent{Unread: 2})
+	if got := next(t, some); fmt.Sprintf("%T %T", got[0], got[len(got)-1]) != "chat.MessageEvent chat.ReadEvent" || len(got) != 2 {
+		t.Errorf("who wants some is told %+v", got)
+	}
+	if got := next(t, all); len(got) != 3 {
+		t.Errorf("who wants all is told %+v", got)
+	}
+	for i := range maxWeather + 1 { // what is forgotten of what it did not want is no gap
+		f.Publish(warning(fmt.Sprint(i), i))
+	}
+	f.Publish(message(2))
+	if got := next(t, some); len(got) != 1 || got[0].EventType() != "message" {
+		t.Errorf("who wants some is told %+v", got)
+	}
+}
