@@ -111,9 +111,11 @@ type room struct {
 	mute   bool      // nobody hears what is unsaid, and it is not to be kept either
 	floor  uint64    // the highest version that others have shown to be this device's
 	sayAt  time.Time // no own statement before
-	// restateAt is before when it is not contradicted again what somebody else says
-	// with this device's key.
-	restateAt time.Time
+	// contradicts says that somebody else has spoken with this device's key, or that it
+	// has forgotten what it said; restateAt is before when it does not contradict that
+	// again.
+	contradicts bool
+	restateAt   time.Time
 	spreadAt  time.Time // when others are asked to compare; zero for never
 	restAt    time.Time // not before
 }

@@ -243,6 +243,34 @@ func TestARestoredHomeMustNotClaimWhatItLost(t *testing.T) {
 	}
 }
 
+// Everybody tells it of what it has forgotten, again and again until it speaks.
+func TestWhoForgotWhatItSaidMustNotFallSilent(t *testing.T) {
+	n := newNet(t, "ann", "ben", "cleo", "dan", "eve")
+	ann := n.nodes[0]
+	for i := range n.nodes[1:] {
+		n.link(0, i+1, true)
+	}
+	ann.hold(logs[1], 1)
+	n.settle()
+	for i := range n.nodes[1:] {
+		n.link(0, i+1, false)
+	}
+	ann.stored, ann.skew = map[key]Kept{}, -time.Hour
+	ann.start()
+	for i := range n.nodes[1:] {
+		n.link(0, i+1, true)
+	}
+	n.deliverAll()
+	ann.hold(logs[1], 2)
+	for late := n.now.Add(2 * time.Second); n.now.Before(late); n.now = n.now.Add(10 * time.Millisecond) {
+		n.deliverAll()
+		for _, x := range n.nodes {
+			x.tick()
+		}
+	}
+	n.agreed()
+}
+
 func TestTwoCopiesOfAHomeDoNotContradictEachOtherForEver(t *testing.T) {
 	n := newNet(t, "ann", "ben", "cleo")
 	ann, ben := n.nodes[0], n.nodes[1]

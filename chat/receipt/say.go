@@ -58,6 +58,9 @@ func (e *Engine) say(r *room) {
 		return
 	}
 	r.sayAt = e.now.Add(r.wait())
+	if r.contradicts {
+		r.contradicts, r.restateAt = false, e.now.Add(restateRest)
+	}
 	cover := prefix(e.self)
 	for _, d := range near {
 		cover ^= prefix(d)
@@ -132,8 +135,9 @@ func (e *Engine) returned(r *room, s *Statement, marks []Mark) {
 		// It may claim what this home does not hold.
 		r.unsaid[Held] = true
 	}
-	r.sayAt = later(r.sayAt, r.restateAt)
-	r.restateAt = later(e.now, r.sayAt).Add(restateRest)
+	if !r.contradicts { // however many tell of it, and how often
+		r.contradicts, r.sayAt = true, later(r.sayAt, r.restateAt)
+	}
 	e.say(r)
 }
 
