@@ -126,7 +126,11 @@ func (n *Node) putRoom(ctx context.Context, id chat.RoomID, name string, joined 
 		if err == nil && cursor != 0 {
 			n.feed.Publish(chat.RoomEvent{Cursor: cursor, Room: name, RoomID: id, Joined: joined, At: now.UTC()})
 		}
-		stored <- err
+		if err != nil {
+			stored <- err
+			return
+		}
+		n.store.Sync(func(err error) { stored <- err })
 	})
 	select {
 	case err := <-stored:
@@ -163,7 +167,11 @@ func (n *Node) await(ctx context.Context, p *post) (chat.Message, error) {
 func (n *Node) send(ctx context.Context, id chat.RoomID, d chat.Draft, p *post) {
 	if p.clientID != "" {
 		if m, ok, err := n.store.ByClientID(ctx, p.clientID); err != nil || ok {
-			n.posted(p, m, err)
+			if err == nil {
+				n.confirm(p, m)
+			} else {
+				n.posted(p, m, err)
+			}
 			return
 		}
 	}
@@ -198,6 +206,30 @@ func (n *Node) posting(clientID string) (p *post, first bool) {
 		n.posts[clientID] = p
 	}
 	return p, true
+}
+
+// confirm ends a post that the store has taken, once the disk itself has it: by then it
+// may long be with others.
+func (n *Node) confirm(p *post, m chat.Message) {
+	n.store.Sync(func(err error) {
+		if err != nil {
+			n.syncFailed(err)
+			m = chat.Message{}
+		}
+		n.posted(p, m, err)
+	})
+}
+
+// keep stores what a person, or another device, is going to be told is kept. done is
+// called once the disk itself has it, or with why it has not.
+func (n *Node) keep(b store.Batch, done func(error)) {
+	n.store.Commit(b, func(_ []chat.Cursor, err error) {
+		if err != nil {
+			done(err)
+			return
+		}
+		n.store.Sync(done)
+	})
 }
 
 // posted ends a post: who waits for it is told.

@@ -287,7 +287,7 @@ func (w *change) tell(cursors []chat.Cursor) {
 		if w.said >= 0 {
 			m = w.messages[w.said]
 		}
-		n.posted(w.post, m, nil)
+		n.confirm(w.post, m)
 	}
 	for i, at := range w.mine {
 		e := &w.batch.Records[at]
@@ -297,11 +297,8 @@ func (w *change) tell(cursors []chat.Cursor) {
 			n.publish(e.Room.Tag(e.ReceivedAt), &e.Entry)
 		}
 	}
-	if key := w.prekey; key != nil {
-		n.prekeyNow.Store(&key)
-	}
-	for _, l := range w.letters {
-		l.to.TrySend(l.frame)
+	if w.prekey != nil || len(w.letters) > 0 {
+		n.store.Sync(w.tellNeighbours)
 	}
 	for _, r := range w.again {
 		n.reopenings.add(r)
@@ -317,6 +314,20 @@ func (w *change) tell(cursors []chat.Cursor) {
 	}
 	for _, id := range w.unsettled() {
 		n.weighWanted(id)
+	}
+}
+
+// tellNeighbours tells them what they are going to rely on: that keys have come here, or
+// which they may use. Where the disk fails they are not told, as if they were away.
+func (w *change) tellNeighbours(err error) {
+	if err != nil {
+		return
+	}
+	if w.prekey != nil {
+		w.c.n.prekeyNow.Store(&w.prekey)
+	}
+	for _, l := range w.letters {
+		l.to.TrySend(l.frame)
 	}
 }
 

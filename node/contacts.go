@@ -253,13 +253,10 @@ func (c *core) save(changed []contacts.Record, after afterwards) {
 		done(nil)
 		return
 	}
-	n.store.Commit(store.Batch{State: changes}, func(_ []chat.Cursor, err error) {
+	n.keep(store.Batch{State: changes}, func(err error) {
 		if err != nil {
 			n.rarely("contacts", slog.LevelError, "storing what changed about contacts failed", "err", err)
-			if chat.CodeOf(err) != chat.CodeStopping {
-				n.warn(*chat.AsError(err))
-				n.writeFailed.Store(true)
-			}
+			n.cannotStore(err)
 			// The engine goes on with what is true; the disk has to follow.
 			n.spawn(func(ctx context.Context) { _ = n.tell(ctx, func(c *core) { c.unsaved(changed) }) })
 		} else {

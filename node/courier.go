@@ -129,20 +129,28 @@ func (c *core) courier(in courier.Input) {
 	}
 }
 
-// keepEnvelope stores an envelope for others. It is confirmed once the disk has it.
+// keepEnvelope stores an envelope for others. It is confirmed once the disk itself has it:
+// who hears that may drop it.
 func (c *core) keepEnvelope(ef courier.Keep) {
 	n := c.n
 	changes := []store.CourierChange{heldChange(&ef.Held, ef.Bytes)}
 	for _, id := range ef.Drop {
 		changes = append(changes, courierDrop(courier.Drop{Held: id}))
 	}
-	n.store.PutCourier(changes, func(err error) {
+	kept := func(err error) {
 		n.soon(func(c *core) {
 			if err != nil { // who carries it in is told why
 				c.judged(ef.Held.ID, carriedIn{says: wire.AnswerFull, err: err})
 			}
 			c.courier(courier.Kept{ID: ef.Held.ID, Err: err})
 		})
+	}
+	n.store.PutCourier(changes, func(err error) {
+		if err != nil {
+			kept(err)
+			return
+		}
+		n.store.Sync(kept)
 	})
 }
 
@@ -452,9 +460,7 @@ func (n *Node) SetKeeper(ctx context.Context, on bool, space int64) (chat.Keeper
 	defer n.settingKeeper.Unlock()
 	s := courier.Settings{Keeper: on, Space: space}
 	stored := make(chan error, 1)
-	n.store.Commit(store.Batch{State: []store.StateChange{{Key: keeperKey, Value: encodeKeeper(s)}}}, func(_ []chat.Cursor, err error) {
-		stored <- err
-	})
+	n.keep(store.Batch{State: []store.StateChange{{Key: keeperKey, Value: encodeKeeper(s)}}}, func(err error) { stored <- err })
 	if err := <-stored; err != nil {
 		return chat.Keeper{}, err
 	}

@@ -198,7 +198,7 @@ func (c *core) sign(devices []identity.ListedDevice, more store.StateChange, the
 	c.own.signing = true
 	out := make(chan error, 1)
 	batch := store.Batch{State: []store.StateChange{{Key: stateList, Value: next.Snapshot()}, more}}
-	c.n.store.Commit(batch, func(_ []chat.Cursor, err error) {
+	c.n.keep(batch, func(err error) {
 		c.n.soon(func(c *core) {
 			c.own.signing = false
 			if err == nil {

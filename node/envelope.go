@@ -192,10 +192,11 @@ func (n *Node) openOne(ctx context.Context, ef courier.Open) {
 			return
 		}
 	}
+	safe := n.secure(ctx) == nil // who is told that it has come drops it
 	// If the store has failed, the room engine has gone back by the time that this runs,
 	// or will; then what is held is not what came.
 	_ = n.tell(ctx, func(c *core) {
-		whole := !w.failed && !n.writeFailed.Load()
+		whole := safe && !w.failed && !n.writeFailed.Load()
 		for i := range all {
 			whole = whole && c.rooms.Held(ef.Room, &all[i])
 		}

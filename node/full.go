@@ -10,40 +10,69 @@ import (
 	"earshot/chat/wire"
 )
 
-// This file is about full disks, this device's and its neighbours'. Nothing that can't
-// be stored is taken or confirmed; those who wait for it are told why
+// This file is about disks that take nothing, this device's and its neighbours': full
+// ones, and those that have become read-only or fail. Nothing that can't be stored is
+// taken or confirmed; those who wait for it are told why
 // (PROTOCOL.md#devices-in-trouble).
 
-// spaceEvery is how often a full disk is looked at again.
-const spaceEvery = 2 * time.Second
+// A full disk is looked at again every spaceEvery; one that takes nothing for another
+// reason, which mostly takes a person, ever less often, up to mostWait.
+const (
+	spaceEvery = 2 * time.Second
+	mostWait   = 16 * time.Second
+)
 
-// diskFull notes that the store could not take something for want of space. It is
-// called by the store's writer, which must not wait.
-func (n *Node) diskFull() {
-	if !n.full.CompareAndSwap(false, true) {
+// diskStops notes that the disk takes nothing, for want of space or for another reason.
+// The store calls it, which must not wait.
+func (n *Node) diskStops(why chat.Code) {
+	if n.full.CompareAndSwap(false, true) {
+		n.spawn(func(ctx context.Context) { n.awaitDisk(ctx, why) })
+	}
+}
+
+// awaitDisk tries until the disk takes something.
+func (n *Node) awaitDisk(ctx context.Context, why chat.Code) {
+	if n.tell(ctx, func(c *core) { c.showFull(true) }) != nil {
 		return
 	}
-	n.spawn(func(ctx context.Context) {
-		if n.tell(ctx, func(c *core) { c.showFull(true) }) != nil {
+	wait := spaceEvery
+	if why == chat.CodeDiskFull {
+		wait = 0 // space may have returned by now
+	}
+	for sleep(ctx, wait) {
+		err := n.store.Works(ctx)
+		if err == nil {
+			n.unwarn(why)
+			n.diskWorks(ctx)
 			return
 		}
-		for n.store.Space() != nil {
-			if !sleep(ctx, spaceEvery) {
-				return
+		if ctx.Err() != nil {
+			return
+		}
+		if now := chat.CodeOf(err); now != why { // what was said is true no more
+			n.unwarn(why)
+			why = now
+		}
+		n.warn(*chat.AsError(err))
+		if wait = min(max(2*wait, spaceEvery), mostWait); why == chat.CodeDiskFull {
+			wait = spaceEvery
+		}
+	}
+}
+
+// diskWorks takes up what the disk did not take.
+func (n *Node) diskWorks(ctx context.Context) {
+	n.full.Store(false)
+	n.storeWorks()
+	n.log.Info("the disk takes what is stored again")
+	_ = n.tell(ctx, func(c *core) {
+		c.showFull(false)
+		for d, nb := range c.neighbours { // it is fetched, with new patience
+			if nb.hears() {
+				c.sync(catchup.PeerDown{Device: d})
+				c.sync(catchup.PeerUp{Device: d})
 			}
 		}
-		n.full.Store(false)
-		n.unwarn(chat.CodeDiskFull)
-		n.log.Info("the disk has space again")
-		_ = n.tell(ctx, func(c *core) {
-			c.showFull(false)
-			for d, nb := range c.neighbours { // what was not taken is fetched, with new patience
-				if nb.hears() {
-					c.sync(catchup.PeerDown{Device: d})
-					c.sync(catchup.PeerUp{Device: d})
-				}
-			}
-		})
 	})
 }
 
@@ -61,7 +90,7 @@ func (c *core) tellFull(d chat.DeviceID, full bool) {
 	}
 }
 
-// heardFull: a neighbour's disk is full, or no more.
+// heardFull: a neighbour's disk takes nothing, or does again.
 func (c *core) heardFull(d chat.DeviceID, nb *neighbour, f wire.Full) {
 	if nb.full == f.Full || !c.sharesAny(d) {
 		return
@@ -86,11 +115,11 @@ func (c *core) isFull(d chat.DeviceID) bool {
 	return nb != nil && nb.full && nb.hears()
 }
 
-// fullSentence says whose disk is full.
+// fullSentence says whose disk takes nothing.
 func (c *core) fullSentence(who chat.PersonID, d chat.DeviceID) string {
 	device := "device"
 	if label := c.neighbours[d].cert.Label; label != "" {
 		device = chat.CleanName(label)
 	}
-	return "The disk of " + c.displayName(who) + "'s " + device + " is full: it takes nothing until there is space."
+	return "The disk of " + c.displayName(who) + "'s " + device + " is full, or takes nothing: what is sent waits until it does."
 }

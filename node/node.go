@@ -73,7 +73,7 @@ type Node struct {
 
 	adopted     atomic.Bool // this home is another person's from now on
 	writeFailed atomic.Bool // the last write to the store failed
-	full        atomic.Bool // the disk is
+	full        atomic.Bool // the disk is, or takes nothing for another reason
 	overflowed  atomic.Bool // the outbox could not take an entry
 	taken       *taken      // by the store
 	wanted      wanted

@@ -341,9 +341,7 @@ func (n *Node) changePrivacy(ctx context.Context, change func(contacts.Privacy) 
 		return err
 	}
 	stored := make(chan error, 1)
-	n.store.Commit(store.Batch{State: []store.StateChange{{Key: privacyKey, Value: encodePrivacy(p)}}}, func(_ []chat.Cursor, err error) {
-		stored <- err
-	})
+	n.keep(store.Batch{State: []store.StateChange{{Key: privacyKey, Value: encodePrivacy(p)}}}, func(err error) { stored <- err })
 	if err := <-stored; err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 
 	"earshot/chat"
 	"earshot/chat/receipt"
@@ -15,8 +16,11 @@ import (
 // taken is what the store has taken and the loop has not been told of. The store's
 // writer fills it, which must not wait.
 type taken struct {
+	asking sync.Mutex // what is taken from rooms is asked for in the same order
+
 	mu    sync.Mutex
 	rooms heldIn
+	safe  heldIn // the same, of what a power failure does not take either
 	// lacking are the sealed rooms in which an entry has come without what it says.
 	lacking map[chat.RoomID]struct{}
 	rung    chan struct{} // capacity 1
@@ -30,7 +34,7 @@ type takenLog struct {
 
 func newTaken() *taken {
 	return &taken{
-		rooms: heldIn{}, lacking: map[chat.RoomID]struct{}{}, rung: make(chan struct{}, 1),
+		rooms: heldIn{}, safe: heldIn{}, lacking: map[chat.RoomID]struct{}{}, rung: make(chan struct{}, 1),
 	}
 }
 
@@ -61,14 +65,12 @@ func (n *Node) took(b *store.Batch, bare []chat.RoomID) {
 		}
 	}
 	t.mu.Lock()
-	for id, logs := range fresh {
-		all := t.rooms.room(id)
-		for log, l := range logs {
-			l.seq = max(l.seq, all[log].seq)
-			all[log] = l
-		}
-	}
+	t.rooms.add(fresh)
 	t.mu.Unlock()
+	t.ring()
+}
+
+func (t *taken) ring() {
 	select {
 	case t.rung <- struct{}{}:
 	default:
@@ -104,6 +106,17 @@ func (h heldIn) room(id chat.RoomID) map[chat.LogID]takenLog {
 	return m
 }
 
+// add adds what has come since.
+func (h heldIn) add(more heldIn) {
+	for id, logs := range more {
+		all := h.room(id)
+		for log, l := range logs {
+			l.seq = max(l.seq, all[log].seq)
+			all[log] = l
+		}
+	}
+}
+
 func (t *taken) lacks(id chat.RoomID, yes bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -119,29 +132,73 @@ func (t *taken) mayLack(id chat.RoomID) bool {
 	return lacks
 }
 
+// take returns what the loop may be told of.
 func (t *taken) take() heldIn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	safe := t.safe
+	t.safe = heldIn{}
+	return safe
+}
+
+// secure returns when what the store has taken by now is safe from a power failure, so
+// that the loop may be told of it: others act upon what is said to be held here, and
+// couriers drop it.
+func (n *Node) secure(ctx context.Context) error {
+	t := n.taken
+	said := make(chan error, 1)
+	t.asking.Lock()
+	t.mu.Lock()
 	rooms := t.rooms
 	t.rooms = heldIn{}
-	return rooms
+	t.mu.Unlock()
+	n.store.Sync(func(err error) {
+		t.mu.Lock()
+		if err == nil {
+			t.safe.add(rooms)
+		} else {
+			t.rooms.add(rooms)
+			t.ring() // it is asked for again
+		}
+		t.mu.Unlock()
+		said <- err
+	})
+	t.asking.Unlock()
+	select {
+	case err := <-said:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
+
+// secureEach is how often at most the disk is asked to confirm what comes from others.
+const secureEach = 200 * time.Millisecond
 
 // passTaken tells the loop what is on disk.
 func (n *Node) passTaken(ctx context.Context) {
 	for {
 		select {
 		case <-n.taken.rung:
+		case <-ctx.Done():
+			return
+		}
+		wait := secureEach
+		if err := n.secure(ctx); err == nil {
 			if n.tell(ctx, (*core).heldMore) != nil {
 				return
 			}
-		case <-ctx.Done():
+		} else if ctx.Err() == nil {
+			n.syncFailed(err)
+			wait = spaceEvery
+		}
+		if !sleep(ctx, wait) {
 			return
 		}
 	}
 }
 
-// heldMore: entries are on disk that were not before.
+// heldMore: entries are on disk that were not before, and safe there.
 func (c *core) heldMore() {
 	for id, logs := range c.n.taken.take() {
 		if !c.rooms.Sealed(id) {

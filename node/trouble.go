@@ -8,6 +8,7 @@ import (
 	"earshot/chat"
 	"earshot/chat/room"
 	"earshot/discovery"
+	"earshot/node/store"
 )
 
 // This file is what a node does about what goes wrong: it tells faces in plain
@@ -71,13 +72,7 @@ func (n *Node) setNetworks(usable []discovery.Interface) {
 // done: entries of these rooms, and perhaps what the private engine keeps. It is
 // called by the store's writer, which must not wait.
 func (n *Node) storeFailed(ids []chat.RoomID, err error) {
-	if code := chat.CodeOf(err); code != chat.CodeStopping {
-		n.writeFailed.Store(true)
-		n.warn(*chat.AsError(err))
-		if code == chat.CodeDiskFull {
-			n.diskFull()
-		}
-	}
+	n.cannotStore(err)
 	if len(ids) == 0 {
 		ids = []chat.RoomID{{}} // the private engine's own
 	}
@@ -89,6 +84,25 @@ func (n *Node) storeFailed(ids []chat.RoomID, err error) {
 	}
 }
 
+// syncFailed notes that the disk did not confirm what the store has taken.
+func (n *Node) syncFailed(err error) {
+	n.rarely("sync", slog.LevelError, "the disk did not confirm what was stored", "err", err)
+	n.cannotStore(err)
+}
+
+// cannotStore warns that the disk did not take something, or did not confirm it.
+func (n *Node) cannotStore(err error) {
+	code := chat.CodeOf(err)
+	if code == chat.CodeStopping {
+		return
+	}
+	n.writeFailed.Store(true)
+	n.warn(*chat.AsError(err))
+	if code == chat.CodeDiskFull || code == chat.CodeHomeBroken && !store.Damaged(err) {
+		n.diskStops(code)
+	}
+}
+
 // historyFailed logs why the history could not be read, or kept in order. Whoever
 // asked is told in plain words; a log has the cause.
 func (n *Node) historyFailed(err error) {
@@ -97,7 +111,7 @@ func (n *Node) historyFailed(err error) {
 
 // storeWorks notes that an entry was stored.
 func (n *Node) storeWorks() {
-	// A little may fit a disk that is full all the same.
+	// A little may fit a disk that is full all the same, or be stored and not confirmed.
 	if n.writeFailed.Load() && !n.full.Load() && n.writeFailed.CompareAndSwap(true, false) {
 		for _, code := range []chat.Code{chat.CodeDiskFull, chat.CodeHomeBroken, chat.CodeInternal} {
 			n.unwarn(code)

@@ -57,7 +57,7 @@ func (c *core) promise() <-chan error {
 	p.expires = c.now.Add(joinTimeout)
 	kept := promised{By: p.paired.By, Expires: p.expires}
 	out := make(chan error, 1)
-	c.n.store.Commit(store.Batch{State: []store.StateChange{{Key: stateJoining, Value: kept.encode()}}}, func(_ []chat.Cursor, err error) {
+	c.n.keep(store.Batch{State: []store.StateChange{{Key: stateJoining, Value: kept.encode()}}}, func(err error) {
 		c.n.soon(func(c *core) {
 			switch {
 			case c.pairing != p:
@@ -228,9 +228,9 @@ func (n *Node) adopt(ctx context.Context, cert identity.Certificate, list identi
 		return err
 	}
 	stored := make(chan error, 1)
-	n.store.Commit(store.Batch{State: []store.StateChange{
+	n.keep(store.Batch{State: []store.StateChange{
 		{Key: stateList, Value: r.Snapshot()}, {Key: stateRoot, Value: root[:]},
-	}}, func(_ []chat.Cursor, err error) { stored <- err })
+	}}, func(err error) { stored <- err })
 	if err := <-stored; err != nil {
 		return err
 	}

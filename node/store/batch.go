@@ -34,15 +34,20 @@ func (s *Store) Commit(b Batch, done func([]chat.Cursor, error)) {
 	s.submit(len(b.Records)+len(b.Unopened)+len(b.Openings)+len(b.Rooms)+len(b.Rules)+len(b.Payloads)+len(b.State), func(w *writer) (err error) {
 		cursors, err = w.store(&b)
 		return err
-	}, func(err error) {
-		if done == nil {
-			return
-		}
+	}, withCursors(&cursors, done))
+}
+
+// withCursors has done get what an operation has found out, unless that has failed.
+func withCursors(cursors *[]chat.Cursor, done func([]chat.Cursor, error)) func(error) {
+	if done == nil {
+		return nil
+	}
+	return func(err error) {
 		if err != nil {
-			cursors = nil
+			*cursors = nil
 		}
-		done(cursors, err)
-	})
+		done(*cursors, err)
+	}
 }
 
 func (w *writer) store(b *Batch) ([]chat.Cursor, error) {

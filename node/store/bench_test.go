@@ -151,6 +151,39 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
+// BenchmarkConfirm stores messages and has the disk confirm each: one by one, each is
+// waited for; else they come faster than the disk confirms.
+func BenchmarkConfirm(b *testing.B) {
+	for _, way := range []string{"one by one", "stream"} {
+		b.Run(way, func(b *testing.B) {
+			s := openStore(b, b.TempDir())
+			hlc := noon
+			recs := records(benchWriters(chat.OpenRoom("#lobby"), 50), b.N, &hlc, newWords(1))
+			b.ResetTimer()
+			var told sync.WaitGroup
+			for i := range recs {
+				told.Add(1)
+				s.Append(recs[i:i+1], func(_ []chat.Cursor, err error) {
+					if err != nil {
+						b.Error(err)
+					}
+					s.Sync(func(err error) {
+						if err != nil {
+							b.Error(err)
+						}
+						told.Done()
+					})
+				})
+				if way == "one by one" {
+					told.Wait()
+				}
+			}
+			told.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "entries/s")
+		})
+	}
+}
+
 // large opens the large history, and makes it where it is missing.
 func large(b *testing.B) (dir string, room chat.RoomID) {
 	n := 20_000

@@ -13,12 +13,15 @@ import (
 	"earshot/chat"
 )
 
-// Settings of every connection. temp_store keeps what is said out of temporary
+// Settings of every connection. A commit does not wait for the disk: see Store.Sync.
+// Where a system has a stronger word for that (macOS), folding the log uses it, too:
+// what was confirmed must not be lost on its way into the file. temp_store keeps what is said out of temporary
 // files. The caches are in KiB (negative by SQLite's convention): the writer's
 // holds the hot pages of its indexes.
 const (
 	writerPragmas = `
 		PRAGMA synchronous = NORMAL;
+		PRAGMA checkpoint_fullfsync = ON;
 		PRAGMA temp_store = MEMORY;
 		PRAGMA secure_delete = ON;
 		PRAGMA cache_size = -8192;`

@@ -70,15 +70,7 @@ func (s *Store) PutEarly(list []Early, done func([]chat.Cursor, error)) {
 		}
 		cursors = append(cursors, w.changes...)
 		return nil
-	}, func(err error) {
-		if done == nil {
-			return
-		}
-		if err != nil {
-			cursors = nil
-		}
-		done(cursors, err)
-	})
+	}, withCursors(&cursors, done))
 }
 
 func (w *writer) putEarly(m *Early) (chat.Cursor, error) {

@@ -23,8 +23,7 @@ func wrap(dir string, err error) error {
 	}
 	text := func(format string) string { return fmt.Sprintf(format, dir) }
 	switch {
-	case errors.Is(err, sqlite3.CORRUPT), errors.Is(err, sqlite3.NOTADB), errors.Is(err, sqlite3.IOERR_DATA),
-		errors.Is(err, sqlite3.IOERR_SHORT_READ), errors.Is(err, sqlite3.IOERR_CORRUPTFS), errors.Is(err, errDecode):
+	case Damaged(err):
 		return chat.Wrap(chat.CodeHomeBroken, err, text("The history in %s is damaged; nothing in it was changed."),
 			"Check the disk. Then move "+FileName+" away with all files whose names begin so, and restore a backup or start with an empty history.")
 	case errors.Is(err, sqlite3.FULL), diskFull(err), errors.Is(err, sqlite3.IOERR) && noSpace(dir):
@@ -35,6 +34,10 @@ func wrap(dir string, err error) error {
 			"Close other programs, or raise the limit of open files, then try again.")
 	case errors.Is(err, sqlite3.READONLY), errors.Is(err, sqlite3.CANTOPEN), errors.Is(err, sqlite3.PERM),
 		noWrites(err), errors.Is(err, sqlite3.IOERR) && noWrites(try(dir)):
+		if readOnly(err) || readOnly(try(dir)) {
+			return chat.Wrap(chat.CodeHomeBroken, err, text("Earshot may not write its history in %s: that disk is read-only now."),
+				"Make it writable, and check it first (a disk that fails becomes read-only): Earshot goes on by itself; or choose another home with --home.")
+		}
 		return chat.Wrap(chat.CodeHomeBroken, err, text("Earshot may not write its history in %s."),
 			"Make that directory and its files writable for you, or choose another home with --home.")
 	case errors.Is(err, sqlite3.BUSY), errors.Is(err, sqlite3.LOCKED):
@@ -79,12 +82,51 @@ func try(dir string) error {
 	return err
 }
 
-// Space tries whether the disk takes a little more: nil, or CodeDiskFull.
-func (s *Store) Space() error {
-	if !noSpace(s.dir) {
-		return nil
+// Works tries whether the disk takes a little more and confirms it: nil, or in words why
+// not.
+func (s *Store) Works(ctx context.Context) error {
+	if err := try(s.dir); err != nil {
+		return wrap(s.dir, err)
 	}
-	return wrap(s.dir, sqlite3.FULL)
+	said := make(chan error, 1)
+	s.submit(1, func(w *writer) error {
+		if err := w.exec(`INSERT INTO chore (name) VALUES (?)`, choreTry); err != nil {
+			return err
+		}
+		return w.exec(`DELETE FROM chore WHERE name = ?`, choreTry)
+	}, func(err error) {
+		if err != nil {
+			said <- err
+			return
+		}
+		s.Sync(func(err error) { said <- err })
+	})
+	var err error
+	select {
+	case err = <-said:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if chat.CodeOf(err) != chat.CodeHomeBroken || Damaged(err) || try(s.dir) != nil {
+		return err
+	}
+	return chat.Wrap(chat.CodeHomeBroken, err, fmt.Sprintf("The disk that holds %s takes files, but not what Earshot has open on it: it was away, or fails.", s.dir),
+		"Check the disk, then restart Earshot: earshot stop, and start it again.")
+}
+
+// choreTry is in no history for longer than a transaction.
+const choreTry = "try"
+
+// Damaged reports whether what was read is not what was stored.
+func Damaged(err error) bool {
+	for _, damage := range []error{
+		sqlite3.CORRUPT, sqlite3.NOTADB, sqlite3.IOERR_DATA, sqlite3.IOERR_SHORT_READ, sqlite3.IOERR_CORRUPTFS, errDecode,
+	} {
+		if errors.Is(err, damage) {
+			return true
+		}
+	}
+	return false
 }
 
 // noFile tries whether too many files are open for a connection, which needs three: of

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/ncruces/go-sqlite3"
@@ -29,8 +31,9 @@ var power = &powerVFS{VFS: vfs.Find(""), files: map[string]*diskFile{}}
 
 type powerVFS struct {
 	vfs.VFS
-	mu    sync.Mutex
-	files map[string]*diskFile // by path
+	mu     sync.Mutex
+	files  map[string]*diskFile // by path
+	broken bool                 // what is synced next is not written, said once, and forgotten
 }
 
 // diskFile is a file as the disk has it.
@@ -81,14 +84,26 @@ func (v *powerVFS) change(name string, c diskChange) {
 	f.pending = append(f.pending, c)
 }
 
-func (v *powerVFS) sync(name string) {
+// pending returns how many changes of a file a sync that begins now is about.
+func (v *powerVFS) pending(name string) int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.files[name].pending)
+}
+
+func (v *powerVFS) synced(name string, n int) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	f := v.files[name]
-	for _, c := range f.pending {
+	if v.broken {
+		v.broken, f.pending = false, f.pending[n:]
+		return syscall.EIO
+	}
+	for _, c := range f.pending[:n] {
 		f.durable = c.apply(f.durable, nil)
 	}
-	f.pending = nil
+	f.pending = f.pending[n:]
+	return nil
 }
 
 // lost returns a directory as it may be found when the power comes back.
@@ -149,45 +164,64 @@ func (f *powerFile) Truncate(size int64) error {
 }
 
 func (f *powerFile) Sync(flags vfs.SyncFlag) error {
-	err := f.File.Sync(flags)
-	if err == nil {
-		power.sync(f.name)
+	n := power.pending(f.name)
+	if err := f.File.Sync(flags); err != nil {
+		return err
 	}
-	return err
+	return power.synced(f.name, n)
 }
 
 // SharedMemory implements vfs.FileSharedMemory.
 func (f *powerFile) SharedMemory() vfs.SharedMemory { return vfsutil.WrapSharedMemory(f.File) }
 
+// openPower opens a history in dir on a disk that may lose power.
+func openPower(t *testing.T, dir string) *Store {
+	t.Helper()
+	c, err := openVFS(t.Context(), filepath.Join(dir, FileName), powerName, testKey, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.setUp(); err != nil {
+		t.Fatal(err)
+	}
+	return must(start(dir, Options{Key: testKey}, c))(t)
+}
+
+// synced waits for the disk's word.
+func synced(s *Store) error {
+	said := make(chan error, 1)
+	s.Sync(func(err error) { said <- err })
+	return <-said
+}
+
 // Whenever the power fails, and whatever the disk then has of what was not synced, even
-// halves of it: all is there that was folded into the file, perhaps more, and nothing is
-// damaged.
-func TestAPowerFailureDamagesNothing(t *testing.T) {
+// halves of it: all is there that was folded into the file or confirmed, perhaps more,
+// and nothing is damaged.
+func TestAPowerFailureDamagesNothingAndTakesNothingConfirmed(t *testing.T) {
 	lobby := chat.OpenRoom("#lobby")
 	r := rand.New(rand.NewPCG(7, 11))
-	for range 4 {
+	for range 6 {
 		dir := t.TempDir()
-		c, err := openVFS(t.Context(), filepath.Join(dir, FileName), powerName, testKey, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.setUp(); err != nil {
-			t.Fatal(err)
-		}
-		s := must(start(dir, Options{Key: testKey}, c))(t)
+		s := openPower(t, dir)
 		ann, open := opened(lobby, "ann", noon)
 		mustStore(t, s, open)
+		safe := uint64(0)
 		say := func() {
 			for range 1 + r.IntN(5) {
 				mustStore(t, s, ann.say(noon+chat.HLC(ann.seq), fmt.Sprint("message ", ann.seq)))
+				if r.IntN(4) == 0 {
+					if err := synced(s); err != nil {
+						t.Fatal(err)
+					}
+					safe = ann.seq
+				}
 			}
 		}
-		folded := uint64(0)
 		fold := func() {
 			if err := s.bare(t.Context(), func(w *writer) error {
 				logged, done, err := w.db.WALCheckpoint("main", sqlite3.CHECKPOINT_PASSIVE)
 				if err == nil && logged == done {
-					folded = ann.seq
+					safe = ann.seq
 				}
 				return errors.Join(err, w.emptyLog())
 			}); err != nil && !errors.Is(err, sqlite3.BUSY) {
@@ -211,15 +245,82 @@ func TestAPowerFailureDamagesNothing(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
-			checkHistory(t, power.lost(t, dir, r), lobby, folded)
+			checkHistory(t, power.lost(t, dir, r), lobby, safe)
 			if r.IntN(3) == 0 {
 				fold()
-				checkHistory(t, power.lost(t, dir, r), lobby, folded)
+				checkHistory(t, power.lost(t, dir, r), lobby, safe)
 			}
 		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
 		checkHistory(t, power.lost(t, dir, r), lobby, ann.seq)
+	}
+}
+
+// Whatever the disk says while messages come and are confirmed at once: none of those
+// it has confirmed is lost.
+func TestWhatIsConfirmedWhileOthersAreStoredIsNotLost(t *testing.T) {
+	lobby := chat.OpenRoom("#lobby")
+	r := rand.New(rand.NewPCG(3, 5))
+	dir := t.TempDir()
+	s := openPower(t, dir)
+	ann, open := opened(lobby, "ann", noon)
+	mustStore(t, s, open)
+	var confirmed atomic.Uint64
+	var told sync.WaitGroup
+	for range 20 {
+		for range 20 {
+			rec := ann.say(noon+chat.HLC(ann.seq), fmt.Sprint("message ", ann.seq))
+			told.Add(1)
+			s.Append([]Record{rec}, func(_ []chat.Cursor, err error) {
+				if err != nil {
+					t.Error(err)
+				}
+				s.Sync(func(err error) {
+					if was := confirmed.Swap(rec.Entry.Seq); err != nil || was >= rec.Entry.Seq {
+						t.Errorf("message %d is confirmed behind %d: %v", rec.Entry.Seq, was, err)
+					}
+					told.Done()
+				})
+			})
+		}
+		least := confirmed.Load()
+		checkHistory(t, power.lost(t, dir, r), lobby, least)
+	}
+	told.Wait()
+	checkHistory(t, power.lost(t, dir, r), lobby, ann.seq)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A system that could not write what was to be synced says so once, and may have
+// forgotten it: what is confirmed afterwards was written anew.
+func TestASyncThatFailedMustNotPassForDoneLater(t *testing.T) {
+	lobby := chat.OpenRoom("#lobby")
+	dir := t.TempDir()
+	s := openPower(t, dir)
+	ann, open := opened(lobby, "ann", noon)
+	mustStore(t, s, open, ann.say(noon+1, "message before"))
+	if err := synced(s); err != nil {
+		t.Fatal(err)
+	}
+	mustStore(t, s, ann.say(noon+2, "message lost on its way"))
+	power.mu.Lock()
+	power.broken = true
+	power.mu.Unlock()
+	if err := synced(s); chat.CodeOf(err) != chat.CodeHomeBroken {
+		t.Fatalf("a disk that fails says %v", err)
+	}
+	if err := synced(s); err != nil {
+		t.Fatal(err)
+	}
+	checkHistory(t, power.lost(t, dir, rand.New(rand.NewPCG(1, 2))), lobby, ann.seq)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := synced(s); chat.CodeOf(err) != chat.CodeStopping {
+		t.Errorf("a history that is closed says %v", err)
 	}
 }

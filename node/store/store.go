@@ -7,10 +7,11 @@
 // # Promises
 //
 // A batch is stored whole or not at all. What a done function was told is stored
-// survives the death of the process at any moment (kill -9); the last moments before
-// a power failure may be lost, but never the file. Writes happen in the order in
-// which they were asked for. Readers never wait for the writer, and see nothing
-// uncommitted; only Search may wait until it has indexed what is new.
+// survives the death of the process at any moment (kill -9). A power failure may take
+// what was stored in the last moments before it, up to about 30 seconds, but nothing
+// that Sync has confirmed, and never the file. Writes happen in the order in which they
+// were asked for. Readers never wait for the writer, and see nothing uncommitted; only
+// Search may wait until it has indexed what is new.
 //
 // State that was removed or replaced can't be read from the file any more, even with
 // the file's key: each value has a key of its own, which is overwritten where it
@@ -23,9 +24,10 @@
 //
 // # Goroutines
 //
-// One, the writer: started by Open, owned by the Store, ends in Close after it
-// has emptied the queue. It owns the only connection that writes, and calls every
-// done function. Reads run in the caller's goroutine on pooled connections.
+// Two, started by Open and owned by the Store. The writer ends in Close after it has
+// emptied the queue; it owns the only connection that writes, and calls every done
+// function but Sync's. Those the other one calls, which waits for the disk and ends when
+// nobody asks for that any more. Reads run in the caller's goroutine on pooled connections.
 package store
 
 import (
@@ -79,7 +81,8 @@ type Store struct {
 	pool  chan *conn    // cap readers; nil stands for a connection not yet made
 	stop  chan struct{} // closed once reads are refused
 	ended chan struct{} // closed by the writer when it has ended
-	w     *writer       // the writer's own; but for its atomics untouched by others before ended
+	disk  *disk
+	w     *writer // the writer's own; but for its atomics untouched by others before ended
 
 	snapshots sync.Mutex // held while one is read
 }
@@ -130,6 +133,9 @@ func start(dir string, opt Options, c *conn) (*Store, error) {
 	if err == nil {
 		err = c.keepLog(false)
 	}
+	if err == nil {
+		s.disk, err = openDisk(c)
+	}
 	if err != nil {
 		return nil, wrap(dir, errors.Join(err, c.close()))
 	}
@@ -143,6 +149,7 @@ func start(dir string, opt Options, c *conn) (*Store, error) {
 		s.pool <- nil
 	}
 	go s.write()
+	go s.syncAsked()
 	return s, nil
 }
 
@@ -157,6 +164,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	<-s.ended
+	s.disk.close() // those who ask are told of by the writer
 	close(s.stop)
 	var errs []error
 	for range readers {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -42,6 +43,7 @@ type writer struct {
 	// changes are the cursors of messages that the operation under way has changed.
 	changes []chat.Cursor
 	upkeep  upkeep
+	stored  atomic.Uint64 // transactions that changed anything; Sync looks at it
 	// failure is why the latest operation was not stored; nil if it was. It is the
 	// reason for holes in logs whose next entries were already queued behind it.
 	failure error
@@ -206,6 +208,7 @@ func (w *writer) commit(batch []op) (n int, err error) {
 	}
 	if w.db.TotalChanges() != before { // else the disk was not asked
 		w.failure = nil
+		w.stored.Add(1)
 	}
 	w.upkeep.wrote(start)
 	if len(w.logs) > maxCached {
