@@ -111,6 +111,7 @@ func (c *core) courier(in courier.Input) {
 			if err != nil {
 				// What is not remembered is made, given or taken once more.
 				n.rarely("couriers", slog.LevelError, "storing what is left with others failed", "err", err)
+				n.cannotStore(err)
 			}
 			if len(fresh) > 0 {
 				n.soon(func(c *core) {
@@ -137,20 +138,22 @@ func (c *core) keepEnvelope(ef courier.Keep) {
 	for _, id := range ef.Drop {
 		changes = append(changes, courierDrop(courier.Drop{Held: id}))
 	}
-	kept := func(err error) {
-		n.soon(func(c *core) {
-			if err != nil { // who carries it in is told why
-				c.judged(ef.Held.ID, carriedIn{says: wire.AnswerFull, err: err})
-			}
-			c.courier(courier.Kept{ID: ef.Held.ID, Err: err})
-		})
-	}
 	n.store.PutCourier(changes, func(err error) {
 		if err != nil {
-			kept(err)
-			return
+			n.cannotStore(err)
 		}
-		n.store.Sync(kept)
+		n.spawn(func(ctx context.Context) {
+			// What the disk has taken, it may yet confirm: then that is said.
+			if err == nil && !n.awaitSync(ctx) {
+				return
+			}
+			_ = n.tell(ctx, func(c *core) {
+				if err != nil { // who carries it in is told why
+					c.judged(ef.Held.ID, carriedIn{says: wire.AnswerFull, err: err})
+				}
+				c.courier(courier.Kept{ID: ef.Held.ID, Err: err})
+			})
+		})
 	})
 }
 

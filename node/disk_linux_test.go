@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +13,8 @@ import (
 	"earshot/chat"
 	"earshot/node"
 	"earshot/node/disktest"
+	"earshot/node/sim"
+	"earshot/node/store"
 )
 
 // smallDisk is the size of a disk, in bytes: a new home takes about a tenth.
@@ -33,6 +36,7 @@ func mayMount(t *testing.T) (dir string, ok bool) {
 }
 
 func TestAReadOnlyHomeIsSaidAtStartAndWorksOnceItIsWritable(t *testing.T) {
+	t.Parallel()
 	home, ok := mayMount(t)
 	if !ok {
 		return
@@ -77,7 +81,154 @@ func TestAReadOnlyHomeIsSaidAtStartAndWorksOnceItIsWritable(t *testing.T) {
 	}
 }
 
+// warned reports whether a node warns of something.
+func warned(t *testing.T, n *node.Node, code chat.Code) bool {
+	t.Helper()
+	me, err := n.Me(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(me.Warnings, func(w chat.Error) bool { return w.Code == code })
+}
+
+// held returns where a message is, and whether a device of whom it is for takes nothing.
+func held(t *testing.T, n *node.Node, id chat.EntryID) (state chat.MessageState, full bool) {
+	t.Helper()
+	m, err := n.Message(t.Context(), id)
+	if err != nil || m.State == nil {
+		t.Fatalf("a message of one's own is %+v: %v", m, err)
+	}
+	for _, r := range m.Recipients {
+		full = full || slices.ContainsFunc(r.Devices, func(d chat.DeviceState) bool { return d.Full })
+	}
+	return *m.State, full
+}
+
+func TestADiskThatBecomesReadOnlyIsSaidAndTakenUpAgain(t *testing.T) {
+	t.Parallel()
+	dir, ok := mayMount(t)
+	if !ok {
+		return
+	}
+	home := filepath.Join(dir, "Ann")
+	if err := os.Mkdir(home, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := disktest.Mount(home, smallDisk); err != nil {
+		t.Fatal(err)
+	}
+	ann, ben, room := pair(t, dir)
+	want := []string{"before"}
+	sends(t, ann, room, want[0])
+	resume, err := disktest.Stop(home, store.FileName, store.FileName+"-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		_, err := ann.Send(t.Context(), room, chat.Draft{Text: "refused"})
+		if chat.CodeOf(err) != chat.CodeHomeBroken || !strings.Contains(err.Error(), "read-only") {
+			t.Fatalf("a message on a disk that is read-only: %v", err)
+		}
+	}
+	if !warned(t, ann, chat.CodeHomeBroken) {
+		t.Error("a disk that is read-only is not warned of")
+	}
+	var last chat.Message
+	for i := range 20 {
+		text := fmt.Sprint("from Ben ", i)
+		if last, err = ben.Send(t.Context(), room, chat.Draft{Text: text}); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, text)
+	}
+	until(t, "said to Ben", func() bool { _, full := held(t, ben, last.ID); return full })
+	if got := texts(t, ann, room); !slices.Equal(got, want[:1]) {
+		t.Errorf("Ann reads %q from a disk that takes nothing", got)
+	}
+	if s, _ := held(t, ben, last.ID); s.State != chat.StateHere {
+		t.Errorf("what Ann can't store is %+v to Ben", s)
+	}
+	if err := resume(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "taken up", func() bool { return len(texts(t, ann, room)) == len(want) })
+	until(t, "delivered", func() bool { s, full := held(t, ben, last.ID); return s.Delivered == 1 && !full })
+	until(t, "warned of no more", func() bool { return !warned(t, ann, chat.CodeHomeBroken) })
+	sends(t, ann, room, "after")
+	want = append(want, "after")
+	for _, n := range []*node.Node{ann, ben} {
+		until(t, "read", func() bool { return len(texts(t, n, room)) >= len(want) })
+		if got := texts(t, n, room); !slices.Equal(got, want) {
+			t.Errorf("there is %q", got)
+		}
+	}
+}
+
+func TestACourierWithAFullDiskSaysSoAndIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	dir, ok := mayMount(t)
+	if !ok {
+		return
+	}
+	home := filepath.Join(dir, "Cat")
+	if err := os.Mkdir(home, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := disktest.Mount(home, smallDisk); err != nil {
+		t.Fatal(err)
+	}
+	o := sim.NewOffice(dir, nil)
+	defer func() {
+		if err := o.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	enter := func(name string) *node.Node {
+		n, err := o.Enter(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	ann, ben, cat := enter("Ann"), enter("Ben"), enter("Cat")
+	room := befriend(t, ann, ben)
+	befriend(t, ann, cat)
+	sends(t, ann, room, "before")
+	if err := o.Leave(t.Context(), ben); err != nil {
+		t.Fatal(err)
+	}
+	ballast := filepath.Join(home, "ballast")
+	if err := disktest.Fill(ballast); err != nil {
+		t.Fatal(err)
+	}
+	m, err := ann.Send(t.Context(), room, chat.Draft{Text: strings.Repeat("word ", 1000)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "said by Cat", func() bool { return warned(t, cat, chat.CodeDiskFull) })
+	keeps := func() int {
+		k, err := cat.Keeper(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k.Held
+	}
+	if s, _ := held(t, ann, m.ID); s.Held != 0 || keeps() != 0 {
+		t.Errorf("Cat holds %d envelopes on a full disk, and Ann is told %+v", keeps(), s)
+	}
+	if err := os.Truncate(ballast, 0); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "held by Cat", func() bool { s, _ := held(t, ann, m.ID); return s.State == chat.StateHeld && keeps() == 1 })
+	if err := o.Leave(t.Context(), ann); err != nil {
+		t.Fatal(err)
+	}
+	ben = enter("Ben")
+	until(t, "brought by Cat", func() bool { return len(texts(t, ben, room)) == 2 })
+}
+
 func TestAFullDiskCostsNoSealedMessage(t *testing.T) {
+	t.Parallel()
 	dir, ok := mayMount(t)
 	if !ok {
 		return

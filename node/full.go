@@ -7,6 +7,7 @@ import (
 
 	"earshot/chat"
 	"earshot/chat/catchup"
+	"earshot/chat/courier"
 	"earshot/chat/wire"
 )
 
@@ -100,6 +101,7 @@ func (c *core) heardFull(d chat.DeviceID, nb *neighbour, f wire.Full) {
 		nb.fetched = c.now
 		c.sync(catchup.PeerDown{Device: d})
 		c.sync(catchup.PeerUp{Device: d})
+		c.courier(courier.Ready{Device: d})
 	}
 	c.n.log.LogAttrs(c.n.ctx, slog.LevelDebug, "a neighbour's disk", slog.String("device", d.Short()), slog.Bool("full", f.Full))
 	for _, id := range c.rooms.Rooms() {

@@ -75,6 +75,12 @@ func pair(t *testing.T, dir string) (ann, ben *node.Node, room chat.RoomID) {
 		return n
 	}
 	ann, ben = enter("Ann"), enter("Ben")
+	return ann, ben, befriend(t, ann, ben)
+}
+
+// befriend makes two people contacts who are here, and returns their chat.
+func befriend(t *testing.T, ann, ben *node.Node) (room chat.RoomID) {
+	t.Helper()
 	until(t, "met", func() bool {
 		people, err := ann.People(t.Context())
 		return err == nil && slices.ContainsFunc(people, func(p chat.Person) bool { return p.Person == id(t, ben) && p.Presence == chat.Here })
@@ -91,7 +97,7 @@ func pair(t *testing.T, dir string) (ann, ben *node.Node, room chat.RoomID) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ann, ben, r.RoomID
+	return r.RoomID
 }
 
 // sends says something, again and again while the disk is full.

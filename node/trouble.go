@@ -90,6 +90,27 @@ func (n *Node) syncFailed(err error) {
 	n.cannotStore(err)
 }
 
+// awaitSync returns when the disk has confirmed what is stored by now, however long that
+// takes; false if ctx ends before.
+func (n *Node) awaitSync(ctx context.Context) bool {
+	for {
+		said := make(chan error, 1)
+		n.store.Sync(func(err error) { said <- err })
+		select {
+		case err := <-said:
+			if err == nil {
+				return true
+			}
+			n.syncFailed(err)
+		case <-ctx.Done():
+			return false
+		}
+		if !sleep(ctx, spaceEvery) {
+			return false
+		}
+	}
+}
+
 // cannotStore warns that the disk did not take something, or did not confirm it.
 func (n *Node) cannotStore(err error) {
 	code := chat.CodeOf(err)

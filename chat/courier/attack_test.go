@@ -356,6 +356,26 @@ func TestADiskThatTakesNothingLosesNothingAndIsSaid(t *testing.T) {
 	cat.balanced()
 }
 
+func TestACourierThatWasFullIsAskedAgainWhenItSaysSo(t *testing.T) {
+	w := newWorld(t)
+	ann, ben, cat := w.node("Ann"), w.node("Ben"), w.node("Cat")
+	room := w.join("Ann and Ben", true, ann, ben)
+	w.meet(ann, cat, Contact)
+	cat.full = true
+	ann.say(Key{room, ben.person}, "one")
+	w.pass(20 * time.Second)
+	cat.holds(0)
+	cat.full = false
+	w.pass(time.Minute)
+	cat.holds(0) // it may be full for long, and is left in peace
+	ann.in(Ready{Device: ben.device})
+	w.run()
+	cat.holds(0)
+	ann.in(Ready{Device: cat.device})
+	w.run()
+	cat.holds(1)
+}
+
 func TestAnEnvelopeForTooLongOrTooLateIsRefused(t *testing.T) {
 	w := newWorld(t)
 	ann, cat := w.node("Ann"), w.node("Cat")

@@ -153,6 +153,10 @@ type Forget struct {
 	Person chat.PersonID
 }
 
+// Ready says that the disk of a device that was met takes something again: what it did
+// not take, it may be given now.
+type Ready struct{ Device chat.DeviceID }
+
 // Tick says that time has passed; due when NextTick says so.
 type Tick struct{}
 
@@ -171,6 +175,7 @@ func (CarriedProof) isInput() {}
 func (Gone) isInput()         {}
 func (Carried) isInput()      {}
 func (Forget) isInput()       {}
+func (Ready) isInput()        {}
 func (Tick) isInput()         {}
 
 // Send is a frame for a device that was met.

@@ -123,6 +123,12 @@ func (e *Engine) Handle(now time.Time, in Input) []Effect {
 		e.met(in)
 	case Left:
 		e.left(in.Device)
+	case Ready:
+		if p := e.peers[in.Device]; p != nil {
+			clear(p.denied)
+			p.busy = time.Time{}
+			e.giveAll()
+		}
 	case Heard:
 		if p := e.peers[in.Device]; p != nil {
 			e.heard(p, in.Frame)

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"syscall"
 	"testing"
 )
@@ -57,6 +60,53 @@ func Fill(file string) error {
 // ReadOnly makes the disk at dir take no more writes.
 func ReadOnly(dir string) error {
 	return syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, "")
+}
+
+// Stop makes the disk at dir take nothing from this process, as one does that the system
+// has made read-only after an error, though the files of these names in it are open for
+// writing: that is when the system refuses ReadOnly. The directory is read-only, and to
+// what is open can't be written. resume ends it; until then these files must stay open.
+// As for Mount, only a process that Run started may call it.
+func Stop(dir string, names ...string) (resume func() error, err error) {
+	type swapped struct{ fd, was int }
+	var list []swapped
+	resume = func() error {
+		err := syscall.Unmount(dir, syscall.MNT_DETACH)
+		for _, s := range list {
+			err = errors.Join(err, syscall.Dup3(s.was, s.fd, syscall.O_CLOEXEC), syscall.Close(s.was))
+		}
+		return err
+	}
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return nil, err
+	}
+	for _, entry := range open {
+		path, err := os.Readlink("/proc/self/fd/" + entry.Name())
+		if err != nil || filepath.Dir(path) != dir || !slices.Contains(names, filepath.Base(path)) {
+			continue
+		}
+		fd, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			return nil, err
+		}
+		mute, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+		if err != nil {
+			return nil, err
+		}
+		was, err := syscall.Dup(fd) // keeps its locks, too
+		if err != nil {
+			return nil, errors.Join(err, syscall.Close(mute))
+		}
+		list = append(list, swapped{fd, was})
+		if err := errors.Join(syscall.Dup3(mute, fd, syscall.O_CLOEXEC), syscall.Close(mute)); err != nil {
+			return nil, err
+		}
+	}
+	if err := syscall.Mount(dir, dir, "", syscall.MS_BIND, ""); err != nil {
+		return nil, err
+	}
+	return resume, syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY, "")
 }
 
 // Writable makes the disk at dir take writes again.
