@@ -38,7 +38,11 @@ type Config struct {
 	// Logger receives what a maintainer may want to know; nil discards it.
 	Logger *slog.Logger
 
-	// What follows is for simulations, which bring their own network.
+	// What follows is for simulations, which bring their own network and whose computers
+	// do not lose power.
+
+	// Volatile has nothing wait for the disk to confirm it.
+	Volatile bool
 
 	// Sources replaces mDNS: it is called once, when the node listens.
 	Sources func(h *host.Host) ([]discovery.Source, error)

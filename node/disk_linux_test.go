@@ -120,7 +120,7 @@ func TestADiskThatBecomesReadOnlyIsSaidAndTakenUpAgain(t *testing.T) {
 	ann, ben, room := pair(t, dir)
 	want := []string{"before"}
 	sends(t, ann, room, want[0])
-	resume, err := disktest.Stop(home, store.FileName, store.FileName+"-wal")
+	stopped, err := disktest.Stop(home, store.FileName, store.FileName+"-wal")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestADiskThatBecomesReadOnlyIsSaidAndTakenUpAgain(t *testing.T) {
 	if s, _ := held(t, ben, last.ID); s.State != chat.StateHere {
 		t.Errorf("what Ann can't store is %+v to Ben", s)
 	}
-	if err := resume(); err != nil {
+	if err := stopped.Resume(); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "taken up", func() bool { return len(texts(t, ann, room)) == len(want) })

@@ -137,7 +137,7 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 	n.person, n.device, n.name = n.keys.Cert.Person(), n.keys.Cert.Device, n.keys.Name
-	if n.store, err = store.Open(ctx, n.cfg.Home, store.Options{Key: n.keys.History, Notify: unlock.Notify, Trouble: n.historyFailed}); err != nil {
+	if n.store, err = store.Open(ctx, n.cfg.Home, store.Options{Key: n.keys.History, Notify: unlock.Notify, Trouble: n.historyFailed, Volatile: n.cfg.Volatile}); err != nil {
 		return err
 	}
 	newest, err := n.store.LastCursor(ctx)

@@ -62,25 +62,26 @@ func ReadOnly(dir string) error {
 	return syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, "")
 }
 
+// Stopped is a disk that takes nothing from this process.
+type Stopped struct {
+	dir     string
+	covered bool
+	files   []swapped
+}
+
+// swapped is a descriptor that can't be written to, and another one for what it was.
+type swapped struct{ fd, was int }
+
 // Stop makes the disk at dir take nothing from this process, as one does that the system
 // has made read-only after an error, though the files of these names in it are open for
-// writing: that is when the system refuses ReadOnly. The directory is read-only, and to
-// what is open can't be written. resume ends it; until then these files must stay open.
-// As for Mount, only a process that Run started may call it.
-func Stop(dir string, names ...string) (resume func() error, err error) {
-	type swapped struct{ fd, was int }
-	var list []swapped
-	resume = func() error {
-		err := syscall.Unmount(dir, syscall.MNT_DETACH)
-		for _, s := range list {
-			err = errors.Join(err, syscall.Dup3(s.was, s.fd, syscall.O_CLOEXEC), syscall.Close(s.was))
-		}
-		return err
-	}
+// writing: that is when the system refuses ReadOnly. Until Resume these files must stay
+// open. As for Mount, only a process that Run started may call it.
+func Stop(dir string, names ...string) (*Stopped, error) {
 	open, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		return nil, err
 	}
+	s := &Stopped{dir: dir}
 	for _, entry := range open {
 		path, err := os.Readlink("/proc/self/fd/" + entry.Name())
 		if err != nil || filepath.Dir(path) != dir || !slices.Contains(names, filepath.Base(path)) {
@@ -98,7 +99,7 @@ func Stop(dir string, names ...string) (resume func() error, err error) {
 		if err != nil {
 			return nil, errors.Join(err, syscall.Close(mute))
 		}
-		list = append(list, swapped{fd, was})
+		s.files = append(s.files, swapped{fd, was})
 		if err := errors.Join(syscall.Dup3(mute, fd, syscall.O_CLOEXEC), syscall.Close(mute)); err != nil {
 			return nil, err
 		}
@@ -106,7 +107,28 @@ func Stop(dir string, names ...string) (resume func() error, err error) {
 	if err := syscall.Mount(dir, dir, "", syscall.MS_BIND, ""); err != nil {
 		return nil, err
 	}
-	return resume, syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY, "")
+	s.covered = true
+	return s, syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY, "")
+}
+
+// Return has the directory take files again, but not the open ones, as with a disk that
+// was away for a while.
+func (s *Stopped) Return() error {
+	if !s.covered {
+		return nil
+	}
+	s.covered = false
+	return syscall.Unmount(s.dir, syscall.MNT_DETACH)
+}
+
+// Resume has the disk take all again.
+func (s *Stopped) Resume() error {
+	err := s.Return()
+	for _, f := range s.files {
+		err = errors.Join(err, syscall.Dup3(f.was, f.fd, syscall.O_CLOEXEC), syscall.Close(f.was))
+	}
+	s.files = nil
+	return err
 }
 
 // Writable makes the disk at dir take writes again.

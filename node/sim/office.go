@@ -65,7 +65,7 @@ func (o *Office) enter(ctx context.Context, home, name string) (*node.Node, erro
 	}
 	var self peer.ID
 	n, err := node.Start(ctx, node.Config{
-		Home: o.Home(home), Name: name, Version: "sim", Logger: o.log,
+		Home: o.Home(home), Name: name, Version: "sim", Logger: o.log, Volatile: true,
 		Transport: o.Net.Transport(), ListenAddrs: []ma.Multiaddr{listen},
 		Sources: func(h *host.Host) ([]discovery.Source, error) {
 			self = host.PeerID(h.Device())

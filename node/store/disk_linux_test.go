@@ -18,11 +18,14 @@ import (
 func init() {
 	children["full"] = fillDisk
 	children["read-only"] = readOnlyDisk
+	children["stop"] = stopDisk
 }
 
 func TestAFullDiskIsSaidAndSurvived(t *testing.T) { mounting(t, "full") }
 
 func TestAReadOnlyDiskIsSaid(t *testing.T) { mounting(t, "read-only") }
+
+func TestADiskThatStopsIsSaidAndTriedAgain(t *testing.T) { mounting(t, "stop") }
 
 // mounting runs a child that may mount a small disk.
 func mounting(t *testing.T, what string) { disktest.Run(t, child(t.Context(), what, t.TempDir())) }
@@ -57,6 +60,53 @@ func readOnlyDisk(dir string) error {
 		return fmt.Errorf("on a disk that became read-only: %w", err)
 	}
 	return nil
+}
+
+// stopDisk has a disk take nothing while the history is open, then nothing but of what
+// is open, as one that is back after it was away, and then all again.
+func stopDisk(dir string) error {
+	ctx := context.Background()
+	if err := disktest.Mount(dir, smallDisk); err != nil {
+		return err
+	}
+	s, err := Open(ctx, dir, Options{Key: testKey})
+	if err != nil {
+		return err
+	}
+	ann := newWriter(chat.OpenRoom("#lobby"), "ann")
+	if _, err := s.store(ann.say(noon, "message before")); err != nil {
+		return err
+	}
+	if err := s.Works(ctx); err != nil {
+		return fmt.Errorf("on a good disk: %w", err)
+	}
+	stopped, err := disktest.Stop(dir, FileName, FileName+"-wal")
+	if err != nil {
+		return err
+	}
+	rec := ann.say(noon+1, "message after")
+	_, err = s.store(rec)
+	for _, err := range []error{err, s.Works(ctx)} {
+		if chat.CodeOf(err) != chat.CodeHomeBroken || !strings.Contains(err.Error(), "read-only") || Damaged(err) {
+			return fmt.Errorf("on a disk that takes nothing: %w", err)
+		}
+	}
+	if err := stopped.Return(); err != nil {
+		return err
+	}
+	if err := s.Works(ctx); chat.CodeOf(err) != chat.CodeHomeBroken || !strings.Contains(err.Error(), "restart") {
+		return fmt.Errorf("on a disk that was away: %w", err)
+	}
+	if err := stopped.Resume(); err != nil {
+		return err
+	}
+	if err := s.Works(ctx); err != nil {
+		return fmt.Errorf("on a disk that works again: %w", err)
+	}
+	if _, err := s.store(rec); err != nil {
+		return err
+	}
+	return s.Close()
 }
 
 // fillDisk appends until a disk of 4 MB is full, makes room, and goes on.

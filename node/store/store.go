@@ -65,6 +65,9 @@ type Options struct {
 	// Trouble is told why a read failed, or work that nobody waits for. It may be
 	// nil, and is called by several goroutines at once.
 	Trouble func(error)
+	// Volatile says that the history need not survive a power failure, as in a
+	// simulation: Sync does not ask the disk.
+	Volatile bool
 	// Hold, in tests, runs in the writer before each transaction.
 	hold func()
 	// Step, in tests, is told what comes next while a history is encrypted.
