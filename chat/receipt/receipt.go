@@ -116,8 +116,8 @@ type room struct {
 	// again.
 	contradicts bool
 	restateAt   time.Time
-	spreadAt  time.Time // when others are asked to compare; zero for never
-	restAt    time.Time // not before
+	spreadAt    time.Time // when others are asked to compare; zero for never
+	restAt      time.Time // not before
 }
 
 // neighbour is a device that frames can be sent to.
