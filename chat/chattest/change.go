@@ -1,12 +1,14 @@
 package chattest
 
 import (
+	"slices"
 	"time"
 
 	"earshot/chat"
 	"earshot/chat/catchup"
 	"earshot/chat/content"
 	"earshot/chat/private"
+	"earshot/chat/receipt"
 	"earshot/chat/room"
 )
 
@@ -110,6 +112,9 @@ func (c *change) end() int {
 	default:
 		c.tell()
 	}
+	if len(c.shared) > 0 {
+		d.receipt(receipt.Shared{Rooms: slices.DeleteFunc(slices.Clone(c.shared), func(id chat.RoomID) bool { return id == lobby })})
+	}
 	for _, id := range c.shared {
 		for _, l := range d.links {
 			if to := l.other(d); l.up && d.rooms.Entered(id) && d.shares(id, to.id) {
@@ -127,6 +132,7 @@ func (d *device) write(c *change) {
 		return // until the engines have gone back to what is stored
 	}
 	d.disk.writes = append(d.disk.writes, c)
+	c.holds(false)
 	d.disk.free = later(d.disk.free, d.w.now).Add(d.w.between(time.Millisecond, 30*time.Millisecond))
 	epoch := d.disk.epoch
 	d.w.at(d.disk.free, d.alive(func() {
@@ -173,6 +179,7 @@ func (c *change) stored() {
 		d.w.confirm(d, r)
 		d.w.note("%d stores %s", d.index, nameOf(&r.Entry))
 	}
+	c.holds(true)
 	c.tell()
 }
 

@@ -93,6 +93,8 @@ func TestTheSimulationSeesWhatIsBroken(t *testing.T) {
 		"the order of arrival":    {Config{OrderOfArrival: true}, "shows another order"},
 		"removed members are fed": {Config{DeafToRemoval: true}, ""},
 		"payloads not asked for":  {Config{Incurious: true, Liar: true}, "does not read"},
+		"held before stored":      {Config{Boastful: true}, "it never got beyond"},
+		"states not compared":     {Config{Incomparable: true}, "believes that"},
 		"anybody may remove":      {Config{Obedient: true}, "for somebody who may not"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -154,7 +154,10 @@ func (w *world) check() error {
 	if err := w.unread(); err != nil {
 		return err
 	}
-	return w.overread()
+	if err := w.overread(); err != nil {
+		return err
+	}
+	return w.aware()
 }
 
 // shown returns the entries of a room as a face shows them, each once.

@@ -11,6 +11,7 @@ import (
 	"earshot/chat/catchup"
 	"earshot/chat/identity"
 	"earshot/chat/private"
+	"earshot/chat/receipt"
 	"earshot/chat/room"
 	"earshot/chat/wire"
 )
@@ -28,19 +29,21 @@ type device struct {
 	links []*link                 // in the order in which they were made
 	reach map[chat.DeviceID]*link // the same, by the other end
 
-	up      bool
-	life    int // counts starts; what an earlier life had planned is void
-	rooms   *room.Engine
-	catchup *catchup.Engine
-	bases   *catchup.Bases
-	wishes  catchup.Wishes
-	private *private.Engine
-	seen    map[chat.EntryID]bool // on the live path
-	tickAt  time.Time
-	prekey  []byte                    // of the private engine, as it is stored
-	exits   map[chat.RoomID]int       // how often it has left a room
-	exited  map[chat.RoomID]time.Time // when it last did
-	disk    disk
+	up       bool
+	life     int // counts starts; what an earlier life had planned is void
+	rooms    *room.Engine
+	catchup  *catchup.Engine
+	bases    *catchup.Bases
+	wishes   catchup.Wishes
+	receipts *receipt.Engine
+	keeps    map[statementKey]receipt.Kept // on their way to the disk
+	private  *private.Engine
+	seen     map[chat.EntryID]bool // on the live path
+	tickAt   time.Time
+	prekey   []byte                    // of the private engine, as it is stored
+	exits    map[chat.RoomID]int       // how often it has left a room
+	exited   map[chat.RoomID]time.Time // when it last did
+	disk     disk
 }
 
 // newDevice makes a device of a person, with a clock that differs from the others',
@@ -100,6 +103,7 @@ func (d *device) start() {
 	d.catchup = catchup.New(d.id, holdings{d.rooms, d}, rand.New(rand.NewPCG(d.w.rng.Uint64(), d.w.rng.Uint64())))
 	d.rooms.Handle(d.now(), room.Enter{Room: lobby})
 	d.rooms.Handle(d.now(), room.Restore{Room: lobby, Logs: d.disk.frontier(lobby)})
+	d.startReceipts()
 	d.startPrivate()
 }
 
@@ -219,7 +223,7 @@ func (d *device) sync(in catchup.Input) {
 // arm plans the next tick, on the device's own clock.
 func (d *device) arm() {
 	var next time.Time
-	for _, t := range []time.Time{d.rooms.NextTick(), d.catchup.NextTick(), d.private.NextTick()} {
+	for _, t := range []time.Time{d.rooms.NextTick(), d.catchup.NextTick(), d.private.NextTick(), d.receipts.NextTick()} {
 		if next.IsZero() || (!t.IsZero() && t.Before(next)) {
 			next = t
 		}
@@ -242,6 +246,9 @@ func (d *device) arm() {
 		d.sync(catchup.Tick{})
 		if t := d.private.NextTick(); !t.IsZero() && !d.now().Before(t) {
 			d.seal(private.Tick{})
+		}
+		if t := d.receipts.NextTick(); !t.IsZero() && !d.now().Before(t) {
+			d.receipt(receipt.Tick{})
 		}
 		d.arm()
 	}))

@@ -10,6 +10,7 @@ import (
 	"earshot/chat"
 	"earshot/chat/content"
 	"earshot/chat/private"
+	"earshot/chat/receipt"
 	"earshot/chat/room"
 	"earshot/chat/wire"
 )
@@ -17,18 +18,20 @@ import (
 // disk is a store: records in the order they came, what was opened of them, the keys
 // of the private engine, and changes under way.
 type disk struct {
-	records  []record
-	at       map[chat.EntryID]int // in records, of what is there once
-	heads    map[chat.LogID]room.Log
-	stripped []int // places in records of those that came without payload
-	where    map[chat.LogID]chat.RoomID
-	state    map[string][]byte
-	before   map[string][]byte // some changes ago; of a forgetful disk only
-	changes  int
-	unopened map[chat.EntryID]private.Unopened
-	retries  map[private.Retry]bool
-	removals map[chat.EntryID][]content.Removal // by what they are to remove
-	edits    map[chat.EntryID][]chat.EntryID    // by what they change
+	records    []record
+	at         map[chat.EntryID]int // in records, of what is there once
+	heads      map[chat.LogID]room.Log
+	stripped   []int // places in records of those that came without payload
+	where      map[chat.LogID]chat.RoomID
+	state      map[string][]byte
+	before     map[string][]byte // some changes ago; of a forgetful disk only
+	changes    int
+	unopened   map[chat.EntryID]private.Unopened
+	retries    map[private.Retry]bool
+	removals   map[chat.EntryID][]content.Removal // by what they are to remove
+	edits      map[chat.EntryID][]chat.EntryID    // by what they change
+	statements map[statementKey]receipt.Kept
+	seen       map[chat.LogID]uint64 // how far the person has read
 	// tenures says who may remove what others say in a room.
 	tenures func(chat.RoomID) []content.Tenure
 	// Defects: what anybody wants removed is removed; payloads are not asked for.
@@ -46,6 +49,7 @@ func (k *disk) reset() {
 	k.at, k.heads, k.where = map[chat.EntryID]int{}, map[chat.LogID]room.Log{}, map[chat.LogID]chat.RoomID{}
 	k.state, k.unopened, k.retries = map[string][]byte{}, map[chat.EntryID]private.Unopened{}, map[private.Retry]bool{}
 	k.removals, k.edits = map[chat.EntryID][]content.Removal{}, map[chat.EntryID][]chat.EntryID{}
+	k.statements, k.seen = map[statementKey]receipt.Kept{}, map[chat.LogID]uint64{}
 }
 
 // begin is told that a process has opened the disk.

@@ -7,6 +7,7 @@ import (
 	"earshot/chat"
 	"earshot/chat/catchup"
 	"earshot/chat/private"
+	"earshot/chat/receipt"
 	"earshot/chat/room"
 	"earshot/chat/wire"
 )
@@ -86,6 +87,8 @@ func (l *link) join() {
 			to.wishes.Met(to.now(), holdings{to.rooms, to}.Shared(d.id))
 			to.sync(catchup.PeerUp{Device: d.id})
 			to.met(d)
+			to.receipt(receipt.PeerUp{Device: d.id})
+			to.arm()
 		})
 	}
 }
@@ -108,6 +111,7 @@ func (l *link) cut() {
 		if d.up {
 			d.sync(catchup.PeerDown{Device: l.other(d).id})
 			d.seal(private.Gone{Device: l.other(d).id})
+			d.receipt(receipt.PeerDown{Device: l.other(d).id})
 		}
 	}
 }

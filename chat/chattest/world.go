@@ -3,7 +3,7 @@
 // and reorders live entries, cuts links, splits the network, fails writes, crashes
 // devices, sets their clocks and has one of them lie; then it heals the network and
 // looks whether everybody holds the same, in the same order, reads what was for them
-// and nothing else, and remembers no more than it may. Open rooms, private rooms and
+// and nothing else, knows how far the others are, and remembers no more than it may. Open rooms, private rooms and
 // chats of two are composed as package node does. It knows no real network, disk or
 // clock; the same seed gives the same trace, byte for byte.
 package chattest
@@ -43,6 +43,8 @@ type Config struct {
 	DeafToRemoval  bool // to throw somebody out does nothing
 	Incurious      bool // nobody asks for payloads that entries came without
 	Obedient       bool // what anybody wants removed is removed
+	Boastful       bool // what is about to be stored counts as held
+	Incomparable   bool // nobody compares what is known of who holds what
 
 	Trace io.Writer // every event as a line, if set
 }
