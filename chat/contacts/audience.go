@@ -93,10 +93,10 @@ func CleanGroups(names []string) ([]string, error) {
 	for _, name := range names {
 		clean := chat.CleanLine(name, chat.MaxGroupName+1) // one more shows that it is too long
 		switch {
-		case clean == "":
-			return nil, chat.Errorf(chat.CodeUsage, "A group needs a name. Give each a name of letters or digits.")
 		case len(clean) > chat.MaxGroupName || len(name) > 4*chat.MaxGroupName:
 			return nil, chat.Errorf(chat.CodeTooLong, "The name of a group has at most %d bytes, and %q is longer. Shorten it.", chat.MaxGroupName, clean)
+		case clean == "":
+			return nil, chat.Errorf(chat.CodeUsage, "A group needs a name. Give each a name of letters or digits.")
 		case strings.Contains(clean, ","):
 			return nil, chat.Errorf(chat.CodeUsage, "A comma stands between groups, and %q has one in its name. Leave it out.", clean)
 		}

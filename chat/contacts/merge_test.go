@@ -188,7 +188,7 @@ func TestTheDevicesOfAPersonComeToHoldTheSame(t *testing.T) {
 			if n == b {
 				peer = a1.id()
 			}
-			switch rapid.IntRange(0, 8).Draw(rt, "what") {
+			switch rapid.IntRange(0, 9).Draw(rt, "what") {
 			case 0:
 				keep(n, n.do(Add{Person: peer}))
 			case 1:
@@ -200,6 +200,13 @@ func TestTheDevicesOfAPersonComeToHoldTheSame(t *testing.T) {
 				keep(n, n.do(Tick{}))
 			case 4:
 				keep(n, n.do([]Input{Block{Person: peer}, Unblock{Person: peer}, Decline{Person: peer}, Verify{Person: peer}}[rapid.IntRange(0, 3).Draw(rt, "which")]))
+			case 9:
+				keep(n, n.do([]Input{
+					Group{Person: peer, Groups: drawGroups(rt)},
+					Group{Person: peer},
+					SetTeam{Person: peer, Team: rapid.Bool().Draw(rt, "team")},
+					Watch{Person: peer, Watched: rapid.Bool().Draw(rt, "watched")},
+				}[rapid.IntRange(0, 3).Draw(rt, "sorted")]))
 			case 5, 6:
 				if n != b && len(records[1-i]) > 0 {
 					keep(n, n.do(Merge{Record: records[1-i][rapid.IntRange(0, len(records[1-i])-1).Draw(rt, "record")]}))
@@ -227,7 +234,7 @@ func TestTheDevicesOfAPersonComeToHoldTheSame(t *testing.T) {
 			tell(a2, a1)
 		}
 		x, y := a1.Record(b.id()), a2.Record(b.id())
-		if later(x, y) != 0 {
+		if later(x, y) != 0 || !x.Sorting.same(y.Sorting) {
 			rt.Fatalf("one holds\n%+v, the other\n%+v", x, y)
 		}
 		if x.Relation.Known() && b.Relation(a1.id()).Known() && x.Chat != b.Chat(a1.id()) {
