@@ -178,6 +178,10 @@ func TestRecordsAreReadAsTheyWereWritten(t *testing.T) {
 			Message: rapid.SliceOfN(rapid.Byte(), 1, contacts.MaxMessage).Draw(t, "message"), Tries: rapid.IntRange(0, 26).Draw(t, "tries"),
 			NextTry: at("next"), DeclinedUntil: at("declined"), Claimant: id("claimant"), QuietUntil: at("quiet"),
 			Forgotten: rapid.Bool().Draw(t, "forgotten"),
+			Sorting: contacts.Sorting{
+				Groups: rapid.SliceOfN(rapid.String(), 0, 3).Draw(t, "groups"), GroupsAt: at("grouped"), Team: rapid.Bool().Draw(t, "team"), TeamAt: at("teamed"),
+				Watched: rapid.Bool().Draw(t, "watched"), WatchedAt: at("watched at"),
+			},
 		}
 		for range rapid.IntRange(0, 16).Draw(t, "namesakes") {
 			r.Namesakes = append(r.Namesakes, id("namesake"))

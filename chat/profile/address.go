@@ -26,8 +26,12 @@ var (
 // script, dots between them, and the signs of RFC 5322 that need no quotes. The error
 // has chat.CodeUsage.
 func Address(s string) (string, error) {
+	if len(s) > chat.MaxProfilePart {
+		return "", noAddress(s)
+	}
+	s = norm.NFC.String(s)
 	i := strings.LastIndexByte(s, '@')
-	if i < 0 || len(s) > chat.MaxProfilePart {
+	if i < 0 || chat.CleanLine(s, chat.MaxProfilePart) != s {
 		return "", noAddress(s)
 	}
 	local, domain := s[:i], s[i+1:]
@@ -39,14 +43,11 @@ func Address(s string) (string, error) {
 			return "", noAddress(s)
 		}
 	}
-	if strings.ContainsRune(local, unicode.ReplacementChar) || chat.CleanLine(s, chat.MaxProfilePart) != s {
-		return "", noAddress(s)
-	}
 	domain, err := domains.ToASCII(domain)
 	if err != nil {
 		return "", noAddress(s)
 	}
-	return fold.String(norm.NFC.String(local)) + "@" + domain, nil
+	return norm.NFC.String(fold.String(local)) + "@" + domain, nil
 }
 
 // atomic reports whether a character may stand in an address without quotes.

@@ -167,7 +167,7 @@ func Clean(f wire.ShownProfile) chat.Profile {
 	line := func(s string) string { return chat.CleanLine(s, chat.MaxProfilePart) }
 	out := chat.Profile{Title: line(f.Title), Department: line(f.Department), Location: line(f.Location), Phone: line(f.Phone)}
 	if _, err := Address(f.Email); err == nil {
-		out.Email = f.Email
+		out.Email = line(f.Email)
 	}
 	return out
 }
