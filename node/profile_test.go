@@ -15,8 +15,8 @@ import (
 	"earshot/chat/wire"
 )
 
-// know makes somebody this node's contact, as another own device may tell.
-func know(t *testing.T, n *Node, who chat.PersonID, name string, r contacts.Relation) {
+// meets makes somebody this node's contact, as another own device may tell.
+func meets(t *testing.T, n *Node, who chat.PersonID, name string, r contacts.Relation) {
 	t.Helper()
 	if err := n.do(t.Context(), func(c *core) {
 		c.contact(contacts.Merge{Record: contacts.Record{Person: who, Relation: r, Since: c.now, Name: name}}, nil)
@@ -36,9 +36,9 @@ func tell(t *testing.T, n *Node, i int, f wire.ShownProfile) {
 func TestAnAddressFindsContactsOnly(t *testing.T) {
 	home := t.TempDir()
 	n := alone(t, home)
-	know(t, n, personNo(1), "Zoe", contacts.Verified)
-	know(t, n, personNo(2), "Ada", contacts.Contact)
-	know(t, n, personNo(3), "Ben", contacts.Contact)
+	meets(t, n, personNo(1), "Zoe", contacts.Verified)
+	meets(t, n, personNo(2), "Ada", contacts.Contact)
+	meets(t, n, personNo(3), "Ben", contacts.Contact)
 	for i := 1; i <= 4; i++ { // the fourth is a stranger
 		tell(t, n, i, wire.ShownProfile{Version: 1, Email: fmt.Sprintf("Person%d@Example.org", i)})
 	}
@@ -84,7 +84,7 @@ func TestAnAddressFindsContactsOnly(t *testing.T) {
 	if held := stateOf(t, n, profilePrefix); held[profileKey(personNo(3))] != nil || held[profileKey(personNo(1))] == nil {
 		t.Errorf("what a forgotten contact has told is still stored")
 	}
-	know(t, n, personNo(3), "Ben", contacts.Contact)
+	meets(t, n, personNo(3), "Ben", contacts.Contact)
 	if names, code := find("person3@example.org"); code != chat.CodeNotFound {
 		t.Errorf("what was forgotten comes back: %q", names)
 	}
@@ -93,7 +93,7 @@ func TestAnAddressFindsContactsOnly(t *testing.T) {
 // Of what a contact tells the newest version counts, and of one version the last word.
 func TestTheNewestThatSomebodyTellsCounts(t *testing.T) {
 	n := alone(t, t.TempDir())
-	know(t, n, personNo(1), "Ben", contacts.Contact)
+	meets(t, n, personNo(1), "Ben", contacts.Contact)
 	for _, step := range []struct {
 		f    wire.ShownProfile
 		want *chat.Profile
@@ -119,7 +119,7 @@ func TestTheNewestThatSomebodyTellsCounts(t *testing.T) {
 
 func TestWhatStrangersTellIsBoundedAndNotStored(t *testing.T) {
 	n := alone(t, t.TempDir())
-	know(t, n, personNo(0), "Ben", contacts.Contact)
+	meets(t, n, personNo(0), "Ben", contacts.Contact)
 	tell(t, n, 0, wire.ShownProfile{Version: 1, Title: "Boss"})
 	for i := range 2 * chat.MaxStrangers {
 		tell(t, n, 1+i, wire.ShownProfile{Version: 1, Title: "Nobody"})
@@ -238,8 +238,8 @@ func TestPrivacyIsReadAsItWasWritten(t *testing.T) {
 
 func TestAnExceptionEndsWithTheContact(t *testing.T) {
 	n := alone(t, t.TempDir())
-	know(t, n, personNo(1), "Ben", contacts.Contact)
-	know(t, n, personNo(2), "Cleo", contacts.Contact)
+	meets(t, n, personNo(1), "Ben", contacts.Contact)
+	meets(t, n, personNo(2), "Cleo", contacts.Contact)
 	yes := true
 	p := contacts.DefaultPrivacy().Face()
 	p.Exceptions = []chat.PrivacyException{{Person: personNo(1), Presence: &yes}, {Person: personNo(2), Read: &yes}}
