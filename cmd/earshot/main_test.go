@@ -301,9 +301,9 @@ func TestSend(t *testing.T) {
 func TestSendFromACommandOfItsOwn(t *testing.T) {
 	c := newCLI(t)
 	c.node.Appear("Bob")
-	start := time.Now()
-	if _, errs, code := c.run("send", "lobby", "hello"); code != 0 || errs != "" || time.Since(start) > stay {
-		t.Errorf("with somebody near: %d %q after %v", code, errs, time.Since(start))
+	// It says so where it has stayed to the end.
+	if _, errs, code := c.run("send", "lobby", "hello"); code != 0 || errs != "" {
+		t.Errorf("with somebody near: %d %q", code, errs)
 	}
 	if len(c.cfgs) != 1 || c.cfgs[0].Offline {
 		t.Errorf("started %+v, want one node with a network", c.cfgs)

@@ -63,12 +63,12 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	line, err := regexp.Compile("(?m)" + args[1])
 	ts.Check(err)
 	var b []byte
-	for late := time.Now().Add(10 * time.Second); time.Now().Before(late); time.Sleep(5 * time.Millisecond) {
+	for late := time.Now().Add(30 * time.Second); time.Now().Before(late); time.Sleep(5 * time.Millisecond) {
 		if b, _ = os.ReadFile(ts.MkAbs(args[0])); line.Match(b) {
 			return
 		}
 	}
-	ts.Fatalf("%s has no line like %s after ten seconds:\n%s", args[0], args[1], b)
+	ts.Fatalf("%s has no line like %s after half a minute:\n%s", args[0], args[1], b)
 }
 
 // awaitExec runs a program again and again until it prints a line of this form:

@@ -295,7 +295,7 @@ func (w *wire) start(host string, cfg nodeConfig) *node {
 			w.t.Logf("log of %s:\n%s", host, n.stderr)
 		}
 	})
-	n.await(5*time.Second, "started", "")
+	n.await("started", "")
 	return n
 }
 
@@ -321,19 +321,22 @@ func (n *node) end(sig os.Signal) {
 }
 
 // awaitLog waits until the node's log has a text that many times.
-func (n *node) awaitLog(within time.Duration, text string, times int) {
+func (n *node) awaitLog(text string, times int) {
 	n.t.Helper()
-	for deadline := time.Now().Add(within); strings.Count(n.stderr.String(), text) < times; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); strings.Count(n.stderr.String(), text) < times; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			n.t.Fatalf("the log does not have %q %d times within %v", text, times, within)
+			n.t.Fatalf("the log does not have %q %d times within %v", text, times, patience)
 		}
 	}
 }
 
+// patience is how long a test waits for what happens at once on an idle machine.
+const patience = 30 * time.Second
+
 // await returns the next event of the given kind (any, if empty) about the given peer (likewise).
-func (n *node) await(within time.Duration, kind, about string) nodeEvent {
+func (n *node) await(kind, about string) nodeEvent {
 	n.t.Helper()
-	timeout := time.After(within)
+	timeout := time.After(patience)
 	for {
 		select {
 		case ev, ok := <-n.events:
@@ -344,7 +347,7 @@ func (n *node) await(within time.Duration, kind, about string) nodeEvent {
 				return ev
 			}
 		case <-timeout:
-			n.t.Fatalf("no event %q within %v", kind, within)
+			n.t.Fatalf("no event %q within %v", kind, patience)
 		}
 	}
 }

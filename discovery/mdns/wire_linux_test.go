@@ -80,7 +80,7 @@ func question() *dns.Msg {
 // awaitMsg returns the next message for which ok holds.
 func awaitMsg(t *testing.T, msgs <-chan *dns.Msg, what string, ok func(*dns.Msg) bool) *dns.Msg {
 	t.Helper()
-	timeout := time.After(5 * time.Second)
+	timeout := time.After(patience)
 	for {
 		select {
 		case m := <-msgs:
@@ -143,8 +143,8 @@ func TestGoodbye(t *testing.T) {
 	if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	n.await(5*time.Second, "ended", "")
-	if d := time.Since(began); d > time.Second {
+	n.await("ended", "")
+	if d := time.Since(began); d > 10*time.Second {
 		t.Errorf("ending took %v", d)
 	}
 	awaitMsg(t, msgs, "goodbye", func(m *dns.Msg) bool {
@@ -188,7 +188,7 @@ func TestOpenWindowHearsUnasked(t *testing.T) {
 	announced.Response = true
 	announced.Answer = records(t, strings.Repeat("x", instanceLen), testPeer(2).String(), "10.7.0.77")
 	w.say(announced)
-	n.await(2*time.Second, "found", testPeer(2).String())
+	n.await("found", testPeer(2).String())
 }
 
 func records(t *testing.T, instance, peer string, addrs ...string) []dns.RR {
@@ -408,7 +408,7 @@ func TestRescan(t *testing.T) {
 		s.Rescan()
 	}
 	<-rounds
-	if d := time.Since(began); d < 900*time.Millisecond || d > 3*time.Second {
+	if d := time.Since(began); d < 900*time.Millisecond || d > 30*time.Second {
 		t.Errorf("the next window came after %v", d)
 	}
 }
