@@ -323,10 +323,10 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, g greeting) {
 		value += knownBefore
 	}
 	c.n.host.Value(d, "known", value)
-	c.n.wanted.met(c.now, holdings{c}.Shared(d))
 	c.sync(catchup.PeerUp{Device: d})
 	c.lostDevice(d) // what was on its way on an earlier stream is lost
 	c.metDevice(nb)
+	c.n.wanted.met(c.now, holdings{c}.Shared(d))
 	if !c.revokedBy(who, d) { // else a stranger has it
 		c.contact(contacts.Met{Person: who, Device: d, Name: dev.person.name}, nil)
 	}
