@@ -363,9 +363,7 @@ func (w *change) tellWeather() {
 	n := w.c.n
 	for _, ev := range w.weather {
 		if changed, ok := ev.(chat.RoomChangedEvent); ok { // with what only the store counts
-			rows, err := n.store.Rooms(n.ctx)
-			if at := slices.IndexFunc(rows, func(r store.RoomRow) bool { return r.Room == changed.RoomID }); err == nil && at >= 0 {
-				r := &rows[at]
+			if r, err := n.roomRow(n.ctx, changed.RoomID); err == nil && r != nil {
 				changed.Unread, changed.Unreadable, changed.LastAt, changed.ReadUpTo = r.Unread, r.Unreadable, r.LastAt, r.ReadUpTo
 				changed.Mentions = r.Mentions
 			}

@@ -159,17 +159,13 @@ func (n *Node) recall(ctx context.Context) error {
 
 // showCounts tells faces how much of a room is unread and can't be read.
 func (n *Node) showCounts(ctx context.Context, id chat.RoomID) error {
-	rows, err := n.store.Rooms(ctx)
-	if err != nil {
+	row, err := n.roomRow(ctx, id)
+	if err != nil || row == nil {
 		return err
-	}
-	at := slices.IndexFunc(rows, func(r store.RoomRow) bool { return r.Room == id })
-	if at < 0 {
-		return nil
 	}
 	return n.do(ctx, func(c *core) {
 		info, _ := c.private.Info(id)
-		n.feed.Publish(chat.RoomChangedEvent{Room: c.faceRoom(rows[at]), Members: c.members(info)})
+		n.feed.Publish(chat.RoomChangedEvent{Room: c.faceRoom(*row), Members: c.members(info)})
 	})
 }
 

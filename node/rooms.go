@@ -222,6 +222,20 @@ func (c *core) sealed(id chat.RoomID) bool {
 	return known || c.rooms.Sealed(id)
 }
 
+// roomRow returns what the store knows of a room, nil if that is nothing.
+func (n *Node) roomRow(ctx context.Context, id chat.RoomID) (*store.RoomRow, error) {
+	rows, err := n.store.Rooms(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i := range rows {
+		if rows[i].Room == id {
+			return &rows[i], nil
+		}
+	}
+	return nil, nil
+}
+
 // Rooms returns the rooms this node is in, in the order of joining, and then those
 // it has left.
 func (n *Node) Rooms(ctx context.Context) ([]chat.Room, error) {

@@ -100,18 +100,14 @@ func (c *core) loadKeeping(rows []store.RoomRow) {
 
 // followSetting takes up how long things are kept in a direct chat, as it is stored.
 func (n *Node) followSetting(ctx context.Context, id chat.RoomID) error {
-	rows, err := n.store.Rooms(ctx)
-	if err != nil {
+	row, err := n.roomRow(ctx, id)
+	if err != nil || row == nil {
 		return err
 	}
-	at := slices.IndexFunc(rows, func(r store.RoomRow) bool { return r.Room == id })
-	if at < 0 {
-		return nil
-	}
 	return n.do(ctx, func(c *core) {
-		c.keep(id, content.Setting{Disappear: rows[at].Disappear, Keep: rows[at].Keep})
+		c.keep(id, content.Setting{Disappear: row.Disappear, Keep: row.Keep})
 		if info, ok := c.private.Info(id); ok && info.Direct {
-			n.feed.Publish(chat.RoomChangedEvent{Room: c.faceRoom(rows[at]), Members: c.members(info), What: howLong(c.keeping[id])})
+			n.feed.Publish(chat.RoomChangedEvent{Room: c.faceRoom(*row), Members: c.members(info), What: howLong(c.keeping[id])})
 		}
 	})
 }
