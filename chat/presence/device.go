@@ -16,11 +16,12 @@ type device struct {
 	cared bool // this person wants to know of them
 
 	connected bool
-	since     time.Time // when it connected
-	told      bool      // it has said something of itself since
-	lost      time.Time // when it was last connected, zero for never or while it is
-	until     time.Time // until when it may come back; zero for no longer
-	losses    []time.Time
+	since     time.Time      // when it connected
+	told      bool           // it has said something of itself since
+	lost      time.Time      // when it was last connected, zero for never or while it is
+	until     time.Time      // until when it may come back; zero for no longer
+	losses    []time.Time    // the last flaps of them
+	grace     time.Duration  // that the last was followed by
 	ahead     *time.Duration // of its clock, as it has said
 
 	seen  time.Time // of the newest evidence
@@ -51,7 +52,7 @@ func (e *Engine) place(d *device) {
 	if d.chain != nil && d.chain.foreign() {
 		e.table.count(d.chain)
 	}
-	if !d.cared {
+	if !d.cared && !d.connected {
 		e.dropKey(d)
 	}
 }
@@ -114,6 +115,7 @@ func (e *Engine) disconnected(in Disconnected) {
 			e.timed[d] = struct{}{}
 		}
 	}
+	e.place(d)
 	e.soon()
 	e.check(d)
 }
@@ -121,22 +123,18 @@ func (e *Engine) disconnected(in Disconnected) {
 // patience notes that a connection broke, and returns how long the device may take to
 // come back: the longer the more often that has happened.
 func (d *device) patience(now time.Time) time.Duration {
-	d.losses = append(d.losses, now)
-	// Each one keeps those before it in mind for as long as it may last.
-	d.losses = slices.DeleteFunc(d.losses, func(t time.Time) bool { return now.Sub(t) >= flapTime+maxGrace })
-	if len(d.losses) > 2*flaps {
-		d.losses = slices.Delete(d.losses, 0, len(d.losses)-2*flaps)
-	}
-	recent := 0
-	for _, t := range d.losses {
-		if now.Sub(t) < flapTime || recent > 0 {
-			recent++
-		}
-	}
+	n := len(d.losses)
 	wait := grace
-	for i := flaps; i <= recent; i++ {
-		wait = min(max(firstGrace, 2*wait), maxGrace)
+	switch {
+	case n > 0 && d.grace > grace && now.Sub(d.losses[n-1]) < flapTime+d.grace:
+		wait = min(2*d.grace, maxGrace)
+	case n >= flaps-1 && now.Sub(d.losses[n-(flaps-1)]) < flapTime:
+		wait = firstGrace
 	}
+	if d.losses = append(d.losses, now); len(d.losses) > flaps {
+		d.losses = d.losses[1:]
+	}
+	d.grace = wait
 	return wait
 }
 

@@ -95,8 +95,9 @@ func (id ID) xor(o ID) ID {
 }
 
 // summaries works out what every neighbour would be told, each with this device or
-// without it, and whether it knows as much.
-func (e *Engine) summaries() (of func(*peer) summary) {
+// without it, and whether this node has to bring beats from some neighbours to others:
+// it, or one of them, knows of devices out of its sight.
+func (e *Engine) summaries() (of func(*peer) summary, active bool) {
 	root, near := e.sum()
 	rootFor := func(p *peer) ID {
 		if e.shares(p) && !e.own.chain.bye {
@@ -105,6 +106,7 @@ func (e *Engine) summaries() (of func(*peer) summary) {
 		return root
 	}
 	for _, p := range e.order {
+		active = active || p.heard.valid && !p.heard.near
 		if !p.heard.valid || p.heard.root == rootFor(p) {
 			p.differs = time.Time{}
 			continue
@@ -114,12 +116,12 @@ func (e *Engine) summaries() (of func(*peer) summary) {
 		}
 		near = near && e.now.Sub(p.differs) < differFor
 	}
-	return func(p *peer) summary { return summary{true, rootFor(p), near} }
+	return func(p *peer) summary { return summary{true, rootFor(p), near} }, active || !near
 }
 
-// settled reports whether this node has nothing to ask a neighbour, or to tell it.
+// settled reports whether a neighbour and this node know the same, and know that.
 func (p *peer) settled(mine summary) bool {
-	return mine.near && p.said == mine && p.heard.valid && p.heard.root == mine.root
+	return p.said == mine && p.heard.valid && p.heard.root == mine.root
 }
 
 // round asks one neighbour what it knows, if it is time, and there is anything to learn
@@ -129,12 +131,12 @@ func (e *Engine) round() {
 		return
 	}
 	e.roundAt = time.Time{}
-	of := e.summaries()
+	of, active := e.summaries()
 	var open []*peer
 	var rest time.Time
 	for _, p := range e.order {
 		switch {
-		case p.settled(of(p)):
+		case !active && p.settled(of(p)):
 		case e.now.Before(p.restsTo):
 			if rest.IsZero() || p.restsTo.Before(rest) {
 				rest = p.restsTo
@@ -148,6 +150,18 @@ func (e *Engine) round() {
 		return
 	}
 	e.roundAt = e.now.Add(time.Duration((0.75 + 0.5*e.cfg.Random.Float64()) * float64(roundEvery)))
+	if !active { // what has changed takes a few bytes to tell, and may be known to all
+		told := false
+		for _, p := range open {
+			if mine := of(p); p.heard.valid && p.said != mine {
+				told = true
+				e.compare(p, mine)
+			}
+		}
+		if told {
+			return
+		}
+	}
 	p := open[e.cfg.Random.IntN(len(open))]
 	if !p.asking.IsZero() {
 		if p.silent++; p.silent >= patience {
@@ -155,23 +169,25 @@ func (e *Engine) round() {
 			return
 		}
 	}
-	e.ask(p, of(p))
+	if mine := of(p); active || p.heard.valid {
+		e.ask(p, mine)
+	} else {
+		p.asking = e.now
+		e.compare(p, mine)
+	}
 }
 
-// ask tells a neighbour what is known here: in brief where it may know the same.
-func (e *Engine) ask(p *peer, mine summary) {
-	f := wire.PresenceWant{Root: mine.root[:], Near: mine.near}
+// compare tells a neighbour in brief what is known here.
+func (e *Engine) compare(p *peer, mine summary) {
 	p.said = mine
-	if !p.heard.valid {
-		p.asking = e.now
-	}
-	if !mine.near || p.heard.valid && p.heard.root != mine.root {
-		p.asking = e.now
-		p.salt = e.cfg.Random.Uint64()
-		f.Salt = p.salt
-		f.Cells = e.cellsFor(p)
-		p.cells = 2 * len(f.Cells)
-	}
+	e.send(p, wire.PresenceWant{Root: mine.root[:], Near: mine.near})
+}
+
+// ask tells a neighbour what is known here, to be told what is not.
+func (e *Engine) ask(p *peer, mine summary) {
+	p.said, p.asking, p.salt = mine, e.now, e.cfg.Random.Uint64()
+	f := wire.PresenceWant{Root: mine.root[:], Near: mine.near, Salt: p.salt, Cells: e.cellsFor(p)}
+	p.cells = 2 * len(f.Cells)
 	e.send(p, f)
 }
 
@@ -192,6 +208,7 @@ func (e *Engine) each(p *peer, f func(offer)) {
 
 const (
 	cellsPer = 8  // cells are a multiple of
+	spare    = 31 // cells, so that few share one where there are few
 	modulus  = 15 // a cell is 0 for nothing, or one more than a slot modulo this
 )
 
@@ -200,7 +217,7 @@ const (
 func (e *Engine) cellsFor(p *peer) []byte {
 	n := 0
 	e.each(p, func(offer) { n++ })
-	n = min((n+n/4+cellsPer)/cellsPer*cellsPer, wire.MaxPresenceCells)
+	n = min((n+n/4+spare)/cellsPer*cellsPer, wire.MaxPresenceCells)
 	newest := make([]int64, n)
 	e.each(p, func(k offer) {
 		i := cellOf(k.id, p.salt, n)
@@ -253,9 +270,9 @@ func (e *Engine) wanted(p *peer, f wire.PresenceWant) {
 		}
 		return
 	}
-	if mine := e.summaries()(p); len(f.Root) > 0 && p.said != mine {
-		p.said = mine
-		e.send(p, wire.PresenceWant{Root: mine.root[:], Near: mine.near})
+	of, _ := e.summaries()
+	if mine := of(p); len(f.Root) > 0 && p.said != mine {
+		e.compare(p, mine)
 	}
 }
 
@@ -324,6 +341,9 @@ func (e *Engine) pack(give []offer) wire.PresenceDigest {
 func (e *Engine) digest(p *peer, f wire.PresenceDigest) {
 	answer := !p.asking.IsZero() && e.now.Sub(p.asking) < answerWithin
 	bringing := !p.offered.IsZero() && e.now.Sub(p.offered) < answerWithin
+	if e.now.Before(p.mutedUntil) {
+		p.asking, p.offered = time.Time{}, time.Time{}
+	}
 	if !answer && !bringing || e.now.Before(p.mutedUntil) {
 		return
 	}

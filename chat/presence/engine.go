@@ -46,10 +46,12 @@ func New(cfg Config) *Engine {
 // Handle applies one input and returns what must now be done, in order. It never
 // blocks, and does not depend on map order.
 func (e *Engine) Handle(now time.Time, in Input) []Effect {
-	if leap := now.Sub(e.now); !e.now.IsZero() && (leap < -time.Second || leap > 2*slotLength+roundEvery) {
-		e.forgetSkew() // the machine slept, or its clock was set
+	// What beats are measured by is the wall clock alone.
+	leap := now.Round(0).Sub(e.now.Round(0))
+	asleep := !e.now.IsZero() && (leap < -time.Second || leap > 2*slotLength+roundEvery)
+	if e.now = now; asleep { // or the clock was set
+		e.forgetSkew()
 	}
-	e.now = now
 	switch in := in.(type) {
 	case Connected:
 		e.connected(in)
@@ -160,12 +162,19 @@ func (e *Engine) expires(d *device) {
 	}
 }
 
-// forgetSkew unlearns how far others' clocks are from this one.
+// forgetSkew unlearns how far others' clocks are from this one, and what was to be
+// waited for by the old one.
 func (e *Engine) forgetSkew() {
+	for _, p := range e.order {
+		p.asking, p.offered, p.answered, p.differs = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+		p.restsTo, p.mutedUntil = time.Time{}, time.Time{}
+	}
 	for _, d := range e.devices {
 		d.ahead = nil
 	}
 	e.table.forgetSkew()
+	e.roundAt = time.Time{}
+	e.soon()
 }
 
 // review asks anew who may know what, and who matters.

@@ -74,8 +74,9 @@ func (e *Engine) tickOwn() {
 	if !o.dirty {
 		return
 	}
-	if !o.bucket.take(e.now, 1/(2*ownEvery).Seconds(), ownBurst/2) {
-		o.signAt = e.now.Add(2 * ownEvery)
+	const rate = 1 / (2 * float64(ownEvery/time.Second))
+	if !o.bucket.take(e.now, rate, ownBurst/2) {
+		o.signAt = e.now.Add(time.Duration((1-o.bucket.tokens)/rate*float64(time.Second)) + time.Millisecond)
 		return
 	}
 	if c := o.chain; c != nil && !c.bye && c.reach > o.want.Reach && o.want.Reach <= ReachHolders {

@@ -31,7 +31,7 @@ func (e *Engine) told(p *peer, f wire.Frame) {
 // takeKey takes the key to what a device shows.
 func (e *Engine) takeKey(p *peer, k key) {
 	d := p.device
-	if !d.cared || d.key != nil && *d.key == k {
+	if d.key != nil && *d.key == k {
 		return
 	}
 	e.dropKey(d)

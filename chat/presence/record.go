@@ -241,6 +241,7 @@ func readPart(b []byte) (*part, error) {
 	if len(p.Text) > chat.MaxStatusText || p.Since > wire.MaxSlot*30 || p.Until > wire.MaxSlot*30 || p.TextUntil > wire.MaxSlot*30 || p.Chosen > uint64(chat.MaxHLC) {
 		return nil, invalid("a status out of bounds")
 	}
+	p.Text = chat.CleanStatus(p.Text)
 	return &p, nil
 }
 
@@ -258,7 +259,7 @@ func newPart(o *Own) *part {
 
 // status returns what a part says at a time. A state of a later version is none.
 func (p *part) status(now time.Time) chat.Status {
-	s := chat.Status{Text: chat.CleanStatus(p.Text), Since: moment(p.Since), Until: moment(p.Until), TextUntil: moment(p.TextUntil)}
+	s := chat.Status{Text: p.Text, Since: moment(p.Since), Until: moment(p.Until), TextUntil: moment(p.TextUntil)}
 	if int(p.State) < len(states) {
 		s.State = states[p.State]
 	}

@@ -1,6 +1,7 @@
 package presence
 
 import (
+	"bytes"
 	"slices"
 	"time"
 
@@ -112,21 +113,20 @@ func (t *table) add(c *chain) bool {
 	return true
 }
 
+// makeRoom removes a chain of a stranger's for another one, and reports whether there
+// was one that had to give way.
 func (t *table) makeRoom(c *chain) bool {
-	most := c.by
-	if !c.foreign() {
-		most = chat.DeviceID{}
-	}
-	for _, o := range t.list {
-		if o.foreign() && t.foreign[o.by] > t.foreign[most] {
-			most = o.by
+	most, n := chat.DeviceID{}, 0
+	for by, has := range t.foreign {
+		if has > n || has == n && bytes.Compare(by[:], most[:]) < 0 {
+			most, n = by, has
 		}
 	}
-	if c.foreign() && most == c.by {
+	if c.foreign() && t.foreign[c.by] >= n {
 		return false
 	}
 	for _, o := range t.list {
-		if o.foreign() && o.by == most && (o.device == nil || !o.device.connected) {
+		if o.foreign() && o.by == most {
 			t.remove(o)
 			return true
 		}

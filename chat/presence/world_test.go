@@ -230,7 +230,7 @@ func (w *world) run(d time.Duration) {
 		var tick *node
 		for _, n := range w.nodes {
 			if at := n.NextTick(); !n.down && !at.IsZero() {
-				if at = at.Add(-n.skew); at.Before(next) {
+				if at = at.Add(-n.skew); at.Before(next) || tick == nil && at.Equal(next) {
 					next, tick = at, n
 				}
 			}

@@ -24,6 +24,7 @@ type command struct {
 
 var commands = map[string]command{
 	"bench":     {"measure Earshot beside the floor of its libraries (Linux)", runBench},
+	"presence":  {"simulate networks that know who is here", runPresence},
 	"schedules": {"play schedules of faults against the engines, without a network", runSchedules},
 	// What bench runs on the hosts of its laboratory.
 	"floor-stream": {"", floorStream},

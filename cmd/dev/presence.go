@@ -1,0 +1,34 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"time"
+
+	"earshot/chat/chattest"
+)
+
+// runPresence measures what it costs networks of several sizes to know who is here.
+func runPresence(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("presence", flag.ContinueOnError)
+	seed := flags.Uint64("seed", 1, "the `seed` of the first network")
+	window := flags.Duration("window", 2*time.Minute, "for how long to measure, in simulated `time`")
+	devices := flags.Int("devices", 0, "how `many` devices; 0 for 10, 100 and 1,000")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	sizes := []int{10, 100, 1000}
+	if *devices > 0 {
+		sizes = []int{*devices}
+	}
+	for _, devices := range sizes {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		began := time.Now()
+		m := chattest.Presence(*seed, devices, *window)
+		fmt.Printf("%s\t(%v)\n", m, time.Since(began).Round(100*time.Millisecond))
+	}
+	return nil
+}
