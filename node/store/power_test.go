@@ -200,7 +200,7 @@ func synced(s *Store) error {
 func TestAPowerFailureDamagesNothingAndTakesNothingConfirmed(t *testing.T) {
 	lobby := chat.OpenRoom("#lobby")
 	r := rand.New(rand.NewPCG(7, 11))
-	for range 6 {
+	for range 4 {
 		dir := t.TempDir()
 		s := openPower(t, dir)
 		ann, open := opened(lobby, "ann", noon)
@@ -269,8 +269,8 @@ func TestWhatIsConfirmedWhileOthersAreStoredIsNotLost(t *testing.T) {
 	mustStore(t, s, open)
 	var confirmed atomic.Uint64
 	var told sync.WaitGroup
-	for range 20 {
-		for range 20 {
+	for range 8 {
+		for range 30 {
 			rec := ann.say(noon+chat.HLC(ann.seq), fmt.Sprint("message ", ann.seq))
 			told.Add(1)
 			s.Append([]Record{rec}, func(_ []chat.Cursor, err error) {
