@@ -10,25 +10,37 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"os/signal"
 	"slices"
 	"syscall"
 
 	"earshot/chat"
+	"earshot/node"
+	"earshot/node/desktop"
 	"earshot/node/keyring"
 )
 
-func main() { os.Exit(runProcess(startNode)) }
+func main() { os.Exit(runProcess(startNode, atDesktop)) }
 
-// runProcess carries out this process's command line.
-func runProcess(start starter) int {
+// atDesktop returns the desktop that this process runs on; nil for none.
+func atDesktop(log *slog.Logger) node.Desktop {
+	if os.Getenv(desktop.Variable) == "off" {
+		return nil
+	}
+	return desktop.New(log)
+}
+
+// runProcess carries out this process's command line. What lasts is shown on a desktop,
+// unless that is nil.
+func runProcess(start starter, at func(*slog.Logger) node.Desktop) int {
 	// A reader that has seen enough (earshot follow | head) is no reason to die
 	// with the store open: writing fails instead, and the command ends.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, restore) // the second one kills
-	a := &app{in: os.Stdin, p: newPrinter(os.Stdout, os.Stderr), start: start, keys: keyring.SystemKeyring()}
+	a := &app{in: os.Stdin, p: newPrinter(os.Stdout, os.Stderr), start: start, desktop: at, keys: keyring.SystemKeyring()}
 	return run(ctx, a, os.Args[1:])
 }
 

@@ -25,7 +25,7 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"earshot": func() {
-		os.Exit(runProcess(startTestNode))
+		os.Exit(runProcess(startTestNode, nil))
 	}})
 }
 

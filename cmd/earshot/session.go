@@ -57,8 +57,10 @@ type app struct {
 	opt   options
 	start starter
 	keys  keyring.System // the operating system's; nil for none
-	home  string
-	log   *slog.Logger
+	// desktop returns the one that a lasting node runs on; nil for none.
+	desktop func(*slog.Logger) node.Desktop
+	home    string
+	log     *slog.Logger
 
 	pending chan reply // where the answer to a question will come, nil without one
 }
@@ -201,10 +203,14 @@ func (s *session) startOwn(ctx context.Context) error {
 	if s.opened {
 		unlock.Ask, unlock.Notify = nil, nil
 	}
-	n, err := s.app.start(ctx, node.Config{
+	cfg := node.Config{
 		Home: s.app.home, Unlock: unlock, Name: name, Port: o.port, Interfaces: o.interfaces,
 		Offline: o.offline || !s.need.network, Version: version(), Logger: s.app.log,
-	})
+	}
+	if s.need.lasting && s.app.desktop != nil { // a short command is over before anybody looks up
+		cfg.Desktop = s.app.desktop(s.app.log)
+	}
+	n, err := s.app.start(ctx, cfg)
 	if err != nil {
 		return err
 	}

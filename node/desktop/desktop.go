@@ -20,6 +20,9 @@ import (
 	"earshot/chat"
 )
 
+// Variable is the environment variable by which a process is kept from its desktop: "off".
+const Variable = "EARSHOT_DESKTOP"
+
 // Idle is whether somebody is at this machine.
 type Idle struct {
 	// Since is when the last key was pressed or the mouse last moved; zero while

@@ -43,7 +43,8 @@ func (h *Host) Start(ctx context.Context, c Command) (*Process, error) {
 	cmd.Dir = h.dir
 	cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + h.dir, "USER=" + h.Name, "LANG=C.UTF-8",
-		"EARSHOT_KEYRING=off", // the keyring of whoever runs the laboratory is none of its business
+		// The keyring and the desktop of whoever runs the laboratory are none of its business.
+		"EARSHOT_KEYRING=off", "EARSHOT_DESKTOP=off",
 	}, c.Env...)
 	cmd.Stdin = strings.NewReader(c.Stdin)
 	// A group of its own, so that what it starts can be killed with it.
