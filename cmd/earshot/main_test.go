@@ -37,7 +37,9 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("EARSHOT_HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("EARSHOT_KEYRING", "off") // that of whoever runs the tests
-			return nil
+			examples, err := filepath.Abs("examples")
+			env.Setenv("EXAMPLES", examples)
+			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exitsWith, "await": await, "awaitexec": awaitExec, "keep": keep, "reads": readsAll},
 	})
