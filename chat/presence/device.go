@@ -28,6 +28,7 @@ type device struct {
 	st    statement // of its newest record; seq is 0 before the first
 	chain *chain    // of that record, while it is in the table
 	key   *key      // to what it shows
+	kept  bool      // key is kept for the next start
 	shown View      // when Show was last said
 }
 
@@ -54,6 +55,8 @@ func (e *Engine) place(d *device) {
 	}
 	if !d.cared && !d.connected {
 		e.dropKey(d)
+	} else if d.key != nil && d.cared != d.kept {
+		e.keepKey(d)
 	}
 }
 

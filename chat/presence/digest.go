@@ -22,6 +22,7 @@ type peer struct {
 	heard, said summary // what it said that it knows, and what it was told
 	differs     time.Time
 
+	met      time.Time // when beats were last to be exchanged with it
 	asking   time.Time // when it was sent a summary; zero once it has answered
 	salt     uint64    // of that
 	cells    int       // likewise
@@ -39,6 +40,8 @@ type summary struct {
 	valid bool
 	root  ID
 	near  bool
+	// relays says that the node brings beats from some neighbours to others.
+	relays bool
 }
 
 // line is a beat of a slot.
@@ -116,12 +119,14 @@ func (e *Engine) summaries() (of func(*peer) summary, active bool) {
 		}
 		near = near && e.now.Sub(p.differs) < differFor
 	}
-	return func(p *peer) summary { return summary{true, rootFor(p), near} }, active || !near
+	active = active || !near
+	return func(p *peer) summary { return summary{true, rootFor(p), near, active} }, active
 }
 
-// settled reports whether a neighbour and this node know the same, and know that.
+// settled reports whether a neighbour and this node know the same, and know that, and
+// neither needs the beats of the other.
 func (p *peer) settled(mine summary) bool {
-	return p.said == mine && p.heard.valid && p.heard.root == mine.root
+	return !mine.relays && p.said == mine && p.heard.valid && p.heard.root == mine.root && !p.heard.relays
 }
 
 // round asks one neighbour what it knows, if it is time, and there is anything to learn
@@ -131,12 +136,12 @@ func (e *Engine) round() {
 		return
 	}
 	e.roundAt = time.Time{}
-	of, active := e.summaries()
+	of, relays := e.summaries()
 	var open []*peer
 	var rest time.Time
 	for _, p := range e.order {
 		switch {
-		case !active && p.settled(of(p)):
+		case p.settled(of(p)):
 		case e.now.Before(p.restsTo):
 			if rest.IsZero() || p.restsTo.Before(rest) {
 				rest = p.restsTo
@@ -150,7 +155,7 @@ func (e *Engine) round() {
 		return
 	}
 	e.roundAt = e.now.Add(time.Duration((0.75 + 0.5*e.cfg.Random.Float64()) * float64(roundEvery)))
-	if !active { // what has changed takes a few bytes to tell, and may be known to all
+	if !relays { // what has changed takes a few bytes to tell, and may be known to all
 		told := false
 		for _, p := range open {
 			if mine := of(p); p.heard.valid && p.said != mine {
@@ -162,14 +167,22 @@ func (e *Engine) round() {
 			return
 		}
 	}
-	p := open[e.cfg.Random.IntN(len(open))]
+	// Whoever was met the longest ago; of several, any.
+	turn := e.cfg.Random.IntN(len(open))
+	p := open[turn]
+	for i := range open {
+		if o := open[(turn+i)%len(open)]; o.met.Before(p.met) {
+			p = o
+		}
+	}
 	if !p.asking.IsZero() {
 		if p.silent++; p.silent >= patience {
 			p.silent, p.asking, p.restsTo = 0, time.Time{}, e.now.Add(restFor)
 			return
 		}
 	}
-	if mine := of(p); active || p.heard.valid {
+	p.met = e.now
+	if mine := of(p); relays || p.heard.valid {
 		e.ask(p, mine)
 	} else {
 		p.asking = e.now
@@ -180,13 +193,13 @@ func (e *Engine) round() {
 // compare tells a neighbour in brief what is known here.
 func (e *Engine) compare(p *peer, mine summary) {
 	p.said = mine
-	e.send(p, wire.PresenceWant{Root: mine.root[:], Near: mine.near})
+	e.send(p, wire.PresenceWant{Root: mine.root[:], Near: mine.near, Relays: mine.relays})
 }
 
 // ask tells a neighbour what is known here, to be told what is not.
 func (e *Engine) ask(p *peer, mine summary) {
 	p.said, p.asking, p.salt = mine, e.now, e.cfg.Random.Uint64()
-	f := wire.PresenceWant{Root: mine.root[:], Near: mine.near, Salt: p.salt, Cells: e.cellsFor(p)}
+	f := wire.PresenceWant{Root: mine.root[:], Near: mine.near, Relays: mine.relays, Salt: p.salt, Cells: e.cellsFor(p)}
 	p.cells = 2 * len(f.Cells)
 	e.send(p, f)
 }
@@ -256,7 +269,7 @@ func ahead(s int64, cell byte) int64 {
 // wanted takes a summary, and gives what its sender lacks.
 func (e *Engine) wanted(p *peer, f wire.PresenceWant) {
 	if len(f.Root) == len(ID{}) {
-		p.heard = summary{true, ID(f.Root), f.Near}
+		p.heard = summary{true, ID(f.Root), f.Near, f.Relays}
 		p.asking, p.silent, p.restsTo = time.Time{}, 0, time.Time{}
 		e.soon()
 	}
@@ -265,7 +278,7 @@ func (e *Engine) wanted(p *peer, f wire.PresenceWant) {
 	}
 	if len(f.Cells) > 0 {
 		if e.now.Sub(p.answered) >= answerEvery {
-			p.answered = e.now
+			p.answered, p.met = e.now, e.now
 			e.answer(p, f.Salt, f.Cells)
 		}
 		return

@@ -26,6 +26,8 @@ type Engine struct {
 	expireAt time.Time            // when something that a device shows ends, or before
 	timed    map[*device]struct{} // whose view changes by itself soon
 	keyed    []*device            // that have given their keys, by id
+	kept     int                  // keys of others
+	begun    bool
 
 	now time.Time // of the input being handled
 	out []Effect
@@ -51,6 +53,10 @@ func (e *Engine) Handle(now time.Time, in Input) []Effect {
 	asleep := !e.now.IsZero() && (leap < -time.Second || leap > 2*slotLength+roundEvery)
 	if e.now = now; asleep { // or the clock was set
 		e.forgetSkew()
+	}
+	if !e.begun {
+		e.begun = true
+		e.begin()
 	}
 	switch in := in.(type) {
 	case Connected:
@@ -167,7 +173,7 @@ func (e *Engine) expires(d *device) {
 func (e *Engine) forgetSkew() {
 	for _, p := range e.order {
 		p.asking, p.offered, p.answered, p.differs = time.Time{}, time.Time{}, time.Time{}, time.Time{}
-		p.restsTo, p.mutedUntil = time.Time{}, time.Time{}
+		p.restsTo, p.mutedUntil, p.met = time.Time{}, time.Time{}, time.Time{}
 	}
 	for _, d := range e.devices {
 		d.ahead = nil

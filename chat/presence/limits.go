@@ -60,6 +60,8 @@ const (
 	maxForeign = 75
 	// maxDevices bounds the devices of which something is known.
 	maxDevices = 2 * maxChains
+	// maxKeys bounds the keys of others that are kept (guess: 16 devices of 256 people).
+	maxKeys = 4096
 	// maxNamesakes bounds the chains whose names begin alike: what one beat is tried on.
 	maxNamesakes = 4
 	// maxAsked bounds the records that one neighbour has been asked for and has not

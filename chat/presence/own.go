@@ -1,9 +1,12 @@
 package presence
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"earshot/chat"
@@ -16,8 +19,8 @@ type own struct {
 	dirty bool // it is not what was said
 	seq   uint64
 	chain *ownChain // nil while nothing is said
-	// key opens the status; it is another one after each start, and whenever somebody
-	// who has it may no longer. holders are those who have it.
+	// key opens the status; it is another one whenever somebody who has it may no
+	// longer, and after an end that was not clean. holders are those who have it.
 	key     *key
 	holders map[chat.PersonID]struct{}
 
@@ -36,8 +39,14 @@ type ownChain struct {
 	revealed int64 // the last slot whose beat may be known to others
 }
 
-// seqKey is where the number of the newest record is kept, in 8 bytes.
-const seqKey = KeyPrefix + "seq"
+const (
+	// seqKey is where the number of the newest record is kept, in 8 bytes.
+	seqKey = KeyPrefix + "seq"
+	// holdersKey is where, from a clean end to the next start, the key is kept and who
+	// has it. While the engine runs it is not: after a crash it might not be known of
+	// somebody that they have it.
+	holdersKey = KeyPrefix + "holders"
+)
 
 func (o *own) restore(kept map[string][]byte) {
 	o.holders = map[chat.PersonID]struct{}{}
@@ -45,6 +54,26 @@ func (o *own) restore(kept map[string][]byte) {
 	if b := kept[seqKey]; len(b) == 8 {
 		o.seq = min(binary.BigEndian.Uint64(b), uint64(chat.MaxHLC)-1)
 	}
+	const each = len(chat.PersonID{})
+	if b := kept[holdersKey]; len(b) >= len(key{}) && (len(b)-len(key{}))%each == 0 {
+		k := key(b)
+		o.key = &k
+		for b = b[len(k):]; len(b) > 0; b = b[each:] {
+			o.holders[chat.PersonID(b)] = struct{}{}
+		}
+	}
+}
+
+// keepHolders has the key kept for the next start.
+func (e *Engine) keepHolders() {
+	if e.own.key == nil {
+		return
+	}
+	b := slices.Clone(e.own.key[:])
+	for _, who := range slices.SortedFunc(maps.Keys(e.own.holders), func(a, b chat.PersonID) int { return bytes.Compare(a[:], b[:]) }) {
+		b = append(b, who[:]...)
+	}
+	e.do(Keep{Key: holdersKey, Value: b})
 }
 
 // setOwn takes what is to be said from now on.
@@ -105,6 +134,7 @@ func (e *Engine) leave() {
 		_ = e.say(c.reach, true) // without randomness they find out by themselves
 	}
 	e.own.want = nil
+	e.keepHolders()
 }
 
 // say signs a new record and gives it to all who may have it.

@@ -32,7 +32,7 @@ type Config struct {
 	Cares   func(chat.PersonID) bool
 	Entropy io.Reader         // for keys
 	Random  *rand.Rand        // for whom to ask, and when
-	Kept    map[string][]byte // what Keep had stored, by key
+	Kept    map[string][]byte // what Keep has stored, by key
 	// Verify stands in for ed25519.Verify where many engines in one process would
 	// check the same signatures; nil otherwise.
 	Verify func(ed25519.PublicKey, []byte, []byte) bool

@@ -211,3 +211,67 @@ func TestChainsOfOneDeviceCannotBeLinked(t *testing.T) {
 		w.link(a, b)
 	}
 }
+
+// Who was given the key before a restart of either reads on after it, however far away
+// they are by then; unless they may no longer, or it is not known who has it.
+func TestTheKeyIsTheSameAfterACleanRestart(t *testing.T) {
+	for _, c := range []struct {
+		what  string
+		end   func(a *node)
+		reads bool
+	}{
+		{"a clean end", func(a *node) { a.leaveAll() }, true},
+		{"a crash", (*node).crash, false},
+		{"an end, and bob may no longer", func(a *node) { a.leaveAll(); a.may[personOf("bob")] = false }, false},
+	} {
+		w := newWorld(t)
+		a, s, b := w.node("alice"), w.node("stranger"), w.node("bob")
+		friends(a, b)
+		for _, n := range w.nodes {
+			n.show(chat.Available)
+		}
+		w.link(a, b)
+		w.run(time.Second)
+		c.end(a)
+		b.leaveAll()
+		w.run(time.Minute)
+		for _, n := range []*node{a, b} {
+			n.start()
+			n.show(chat.Busy)
+		}
+		if _, kept := a.kept[holdersKey]; kept && a.kept[holdersKey] != nil {
+			t.Errorf("after %s: the key is kept while it is in use", c.what)
+		}
+		w.link(a, s)
+		w.link(s, b)
+		w.run(2 * time.Minute)
+		if v := b.sees(a); !v.Here || (v.Status.State == chat.Busy) != c.reads {
+			t.Errorf("after %s: seen as %+v", c.what, v)
+		}
+	}
+}
+
+func TestKeysOfOthersAreKeptWithinBounds(t *testing.T) {
+	w := newWorld(t)
+	a := w.node("alice")
+	for i := range maxKeys + 10 {
+		d := a.deviceOf(chat.DeviceID{1, byte(i >> 8), byte(i)})
+		d.cared = true
+		a.setKey(d, key{1})
+		a.keepKey(d)
+	}
+	if a.Engine.kept != maxKeys {
+		t.Errorf("%d keys are kept", a.Engine.kept)
+	}
+	d := a.devices[chat.DeviceID{1, 0, 1}]
+	a.dropKey(d)
+	n := 0
+	for _, ef := range a.out {
+		if k, ok := ef.(Keep); ok && k.Value == nil {
+			n++
+		}
+	}
+	if a.Engine.kept != maxKeys-1 || n != 1 {
+		t.Errorf("%d keys are kept, %d were forgotten", a.Engine.kept, n)
+	}
+}

@@ -1,7 +1,10 @@
 package presence
 
 import (
+	"encoding/hex"
+	"maps"
 	"slices"
+	"strings"
 
 	"earshot/chat"
 	"earshot/chat/wire"
@@ -35,9 +38,8 @@ func (e *Engine) takeKey(p *peer, k key) {
 		return
 	}
 	e.dropKey(d)
-	d.key = &k
-	i, _ := slices.BinarySearchFunc(e.keyed, d, compareDevices)
-	e.keyed = slices.Insert(e.keyed, i, d)
+	e.setKey(d, k)
+	e.keepKey(d)
 	if d.chain != nil {
 		d.st.unlock(&d.chain.record, d.key)
 		e.expires(d)
@@ -54,14 +56,64 @@ func (e *Engine) takeKey(p *peer, k key) {
 	e.check(d)
 }
 
+func (e *Engine) setKey(d *device, k key) {
+	d.key = &k
+	i, _ := slices.BinarySearchFunc(e.keyed, d, compareDevices)
+	e.keyed = slices.Insert(e.keyed, i, d)
+}
+
 func (e *Engine) dropKey(d *device) {
 	if d.key == nil {
 		return
 	}
 	d.key = nil
+	e.keepKey(d)
 	if i, ok := slices.BinarySearchFunc(e.keyed, d, compareDevices); ok {
 		e.keyed = slices.Delete(e.keyed, i, i+1)
 	}
+}
+
+// keyPrefix begins where the keys of others' devices are kept, in hexadecimal.
+const keyPrefix = KeyPrefix + "key/"
+
+// keepKey keeps the key of a device, or does so no more.
+func (e *Engine) keepKey(d *device) {
+	switch k := keyPrefix + hex.EncodeToString(d.id[:]); {
+	case d.key != nil && d.cared && (d.kept || e.kept < maxKeys):
+		if !d.kept {
+			d.kept = true
+			e.kept++
+		}
+		e.do(Keep{Key: k, Value: slices.Clone(d.key[:])})
+	case d.kept:
+		d.kept = false
+		e.kept--
+		e.do(Keep{Key: k})
+	}
+}
+
+// begin takes up what was kept.
+func (e *Engine) begin() {
+	for _, k := range slices.Sorted(maps.Keys(e.cfg.Kept)) {
+		name, ok := strings.CutPrefix(k, keyPrefix)
+		id, err := hex.DecodeString(name)
+		value := e.cfg.Kept[k]
+		if !ok || err != nil || len(id) != len(chat.DeviceID{}) || len(value) != len(key{}) {
+			continue
+		}
+		d := e.deviceOf(chat.DeviceID(id))
+		e.setKey(d, key(value))
+		d.kept = true
+		e.kept++
+		if !d.cared {
+			e.dropKey(d)
+		}
+	}
+	if e.cfg.Kept[holdersKey] != nil {
+		e.do(Keep{Key: holdersKey})
+	}
+	e.cfg.Kept = nil
+	e.reviewOwn()
 }
 
 // record takes one record, and reports whether to go on with those behind it.

@@ -73,6 +73,8 @@ type PresenceWant struct {
 	// Near says that all of them are its own neighbours', and all neighbours know as
 	// much: it needs no beats, and has none to bring.
 	Near bool `cbor:"2,keyasint,omitempty"`
+	// Relays says that it, or a neighbour of its, needs those of the receiver.
+	Relays bool `cbor:"6,keyasint,omitempty"`
 	// Salt and Cells sum up the chains: see PROTOCOL.md. Absent for none.
 	Salt  uint64 `cbor:"3,keyasint,omitempty"`
 	Cells []byte `cbor:"4,keyasint,omitempty"` // two to a byte

@@ -18,7 +18,7 @@ func presenceFrames() map[string]Frame {
 		"presence-digest":         PresenceDigest{Slot: 58_907_521, Beats: line},
 		"presence-digest-ask":     PresenceDigest{Slot: 0, Beats: []byte{}, Ask: []byte{0x81}},
 		"presence-want-brief":     PresenceWant{Root: fill(8, 0x55), Near: true},
-		"presence-want":           PresenceWant{Root: fill(8, 0x55), Salt: 7, Cells: []byte{0x01, 0x00, 0xf0, 0x00}},
+		"presence-want":           PresenceWant{Root: fill(8, 0x55), Near: true, Relays: true, Salt: 7, Cells: []byte{0x01, 0x00, 0xf0, 0x00}},
 		"presence-want-of-record": PresenceWant{Records: fill(2*BeatName, 0x33)},
 		"presence-key":            PresenceKey{Key: fill(32, 0x66)},
 	}
