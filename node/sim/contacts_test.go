@@ -223,7 +223,8 @@ func TestARestartKeepsEveryRelation(t *testing.T) {
 		}
 	}
 	p, err := again.Privacy(again.ctx)
-	if err != nil || !reflect.DeepEqual(p, chat.Privacy{Nearby: chat.OnlyContacts, Presence: chat.Nobody, Read: chat.Everyone}) {
+	want := chat.Privacy{Nearby: chat.OnlyContacts, Presence: chat.Nobody, Typing: chat.Nobody, Read: chat.Everyone, Exceptions: []chat.PrivacyException{}}
+	if err != nil || !reflect.DeepEqual(p, want) {
 		t.Errorf("the settings are %+v (%v)", p, err)
 	}
 	same, err := again.Verification(again.ctx, eve.id())

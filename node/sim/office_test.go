@@ -157,13 +157,13 @@ func TestABurstArrivesWholeAndInOrder(t *testing.T) {
 	_, enter := newOffice(t)
 	ann, ben := enter("Ann"), enter("Ben")
 	ben.sees("Ann", chat.Here)
+	sent := make(chan error, 1)
 	go func() {
-		for i := range burst {
-			if _, err := ann.Send(ann.ctx, lobby, chat.Draft{Text: fmt.Sprint(i)}); err != nil {
-				t.Error(err)
-				return
-			}
+		var err error
+		for i := 0; i < burst && err == nil; i++ {
+			_, err = ann.Send(ann.ctx, lobby, chat.Draft{Text: fmt.Sprint(i)})
 		}
+		sent <- err
 	}()
 	for i := range burst {
 		e := ben.await("the next message", func(e chat.Event) bool { _, ok := e.(chat.MessageEvent); return ok })
@@ -171,6 +171,7 @@ func TestABurstArrivesWholeAndInOrder(t *testing.T) {
 			t.Fatalf("message %d is %q", i, got)
 		}
 	}
+	ann.must(<-sent)
 }
 
 func TestARestartKeepsWhoOneIsAndWhatWasSaid(t *testing.T) {
