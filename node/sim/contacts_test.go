@@ -223,7 +223,7 @@ func TestARestartKeepsEveryRelation(t *testing.T) {
 		}
 	}
 	p, err := again.Privacy(again.ctx)
-	want := chat.Privacy{Nearby: chat.OnlyContacts, Presence: chat.Nobody, Typing: chat.Nobody, Read: chat.Everyone, Exceptions: []chat.PrivacyException{}}
+	want := chat.Privacy{Nearby: chat.OnlyContacts, Presence: chat.Nobody, Typing: chat.Nobody, Read: chat.Everyone}
 	if err != nil || !reflect.DeepEqual(p, want) {
 		t.Errorf("the settings are %+v (%v)", p, err)
 	}
