@@ -3,12 +3,14 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"earshot/chat"
+	"earshot/chat/phrase"
 )
 
 func TestExitCodesOfPresence(t *testing.T) {
@@ -436,5 +438,50 @@ func TestCompletionOfPresence(t *testing.T) {
 		if out := c.ok(append([]string{"__complete"}, strings.Split(words, "|")...)...); out != want {
 			t.Errorf("%s: %q, want %q", words, out, want)
 		}
+	}
+}
+
+// What the README shows of who is free is what the program shows, and its commands work.
+func TestTheReadmeSaysHowPeopleAreShown(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, readme, _ := strings.Cut(string(text), "\n## Who is free\n")
+	readme, _, _ = strings.Cut(readme, "\n## ")
+	for _, a := range []chat.Availability{chat.Available, chat.Away, chat.Busy, chat.InMeeting, chat.DoNotDisturb} {
+		p := chat.Person{Presence: chat.Here, Status: chat.Status{State: a}}
+		if !regexp.MustCompile("(?m)^[|] `" + phrase.Mark(p) + "` .*[*]{2}" + phrase.State(a) + "[*]{2}").MatchString(readme) {
+			t.Errorf("the README does not explain %s %s", phrase.Mark(p), phrase.State(a))
+		}
+	}
+	for _, mark := range []string{phrase.MarkHere, phrase.MarkGone} {
+		if !strings.Contains(readme, "| `"+mark+"` ") {
+			t.Errorf("the README does not explain %s", mark)
+		}
+	}
+	for _, code := range []int{exitOK, exitAway, exitOccupied, exitGone, exitUntold, exitNotFound, exitUnreachable} {
+		if !strings.Contains(readme, fmt.Sprintf("%d for ", code)) {
+			t.Errorf("the README does not explain exit code %d", code)
+		}
+	}
+	c := newCLI(t)
+	c.daemon()
+	for _, name := range []string{"Bob", "Carol"} {
+		c.node.Show(c.node.Befriend(name).Person, chat.Status{State: chat.Available})
+	}
+	ran := 0
+	for line := range strings.Lines(readme) {
+		line, _, _ = strings.Cut(line, "  #")
+		for one := range strings.SplitSeq(line, "&&") {
+			args := strings.Fields(strings.ReplaceAll(one, "'", ""))
+			if len(args) > 1 && args[0] == "earshot" {
+				c.ok(args[1:]...)
+				ran++
+			}
+		}
+	}
+	if ran < 8 {
+		t.Errorf("found %d commands in the README", ran)
 	}
 }
