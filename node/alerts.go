@@ -64,8 +64,10 @@ func (c *core) startAlerts() {
 		asking = append(asking, chat.Author{Person: r.Person, Name: c.displayName(r.Person)})
 	}
 	c.alert(alert.Requests{From: asking})
-	for _, inv := range c.invitations {
-		c.alert(alert.Invited{Room: inv.Room, RoomID: inv.RoomID, By: inv.By})
+	for _, info := range c.private.Infos() {
+		if info.Invitation != nil {
+			c.alert(alert.Invited{RoomID: info.Room})
+		}
 	}
 	c.alert(alert.Status{Status: c.status.device})
 	c.alert(alert.Settings{Alerts: c.alerts.settings, Zone: time.Local})

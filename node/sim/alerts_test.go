@@ -23,7 +23,9 @@ func TestAReadOnOneDeviceTakesTheAlertBackOnTheOther(t *testing.T) {
 	o, ann, ben, enter := friends(t)
 	phone := join(o, enter, ann)
 	room := ann.chatWith(ben.id()).RoomID
-	phone.until("in the chat", func() bool { return phone.relation(ben.id()) == chat.RelationContact && phone.chatWith(ben.id()).RoomID == room })
+	phone.until("in the chat", func() bool {
+		return phone.relation(ben.id()) == chat.RelationContact && phone.chatWith(ben.id()).RoomID == room
+	})
 	m := ben.tells(room, "Hello, both of you")
 	for _, d := range []*desk{ann, phone} {
 		if a := d.called(room, false); a.From.Person != ben.id() || a.Text != m.Text || a.Count != 1 || a.Silent {
