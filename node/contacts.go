@@ -199,12 +199,14 @@ func (c *core) follow(changed []contacts.Record) {
 	for _, r := range changed {
 		c.settleChat(r)
 		c.settleDoors(r)
+		c.watchAnew(r.Person)
 		if !r.Relation.Known() {
 			c.endVerification(r.Person, "You are no contacts any more.")
 		}
 	}
 	if len(changed) > 0 {
 		c.introduce()
+		c.reviewPresence()
 	}
 }
 

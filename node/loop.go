@@ -41,6 +41,7 @@ type core struct {
 	status     status
 	alerts     alerts
 	profile    profile.Own
+	sight      sight
 	viewed     chat.RoomID           // on a screen; zero for none
 	sessions   map[*session]struct{} // that run
 	bases      *catchup.Bases
@@ -169,6 +170,7 @@ func (c *core) tick() {
 	c.tickSupplies()
 	c.tickStatus()
 	c.tickAlerts()
+	c.tickPresence()
 }
 
 func (c *core) nextTick() time.Time {
@@ -192,6 +194,7 @@ func (c *core) nextTick() time.Time {
 	sooner(c.nextMissingTick())
 	sooner(c.supplies.next())
 	sooner(c.status.nextTick())
+	sooner(c.nextPresenceTick())
 	sooner(c.nextTypingTick())
 	sooner(c.alerts.engine.NextTick())
 	for _, nb := range c.neighbours {

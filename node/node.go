@@ -210,7 +210,6 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 	if c.alerts, err = n.loadAlerts(ctx); err != nil {
 		return nil, err
 	}
-	c.settleStatus()
 	logs, err := n.store.Logs(ctx)
 	if err != nil {
 		return nil, err
@@ -270,7 +269,14 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 	if err := c.loadPrivate(ctx); err != nil {
 		return nil, err
 	}
-	return c, c.loadReceipts(ctx)
+	if err := c.loadReceipts(ctx); err != nil {
+		return nil, err
+	}
+	if err := c.loadPresence(ctx); err != nil {
+		return nil, err
+	}
+	c.settleStatus()
+	return c, nil
 }
 
 // lastOwn returns the clock by which this device has said all that it has said so
@@ -423,6 +429,7 @@ func (n *Node) sayGoodbye(ctx context.Context) {
 	defer cancel()
 	streams := make(chan []*stream.Stream, 1)
 	_ = n.do(ctx, func(c *core) {
+		c.leaveForGood()
 		var told []*stream.Stream
 		for _, nb := range c.neighbours {
 			if nb.peer != nil && nb.peer.TrySend(wire.EncodeFrame(wire.Goodbye{})) {

@@ -183,6 +183,7 @@ func (c *core) ended(d chat.DeviceID, s *stream.Stream) {
 	nb.silent = c.now
 	if nb.peer == s {
 		nb.peer = nil
+		c.leftPresence(d, nb.leaving)
 		c.sync(catchup.PeerDown{Device: d})
 		c.leftOff(d)
 	}
@@ -332,6 +333,7 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, g greeting) {
 	}
 	c.metForDevices(nb)
 	c.metCourier(d)
+	c.metPresence(d, chat.HLC(g.hello.Now).Time())
 	c.receipt(receipt.PeerUp{Device: d})
 	c.tellProfile(d, nb)
 	c.showEvidence(d, chat.RoomID{})
@@ -389,6 +391,8 @@ func (c *core) heard(d chat.DeviceID, s *stream.Stream, f wire.Frame) {
 		c.heardPrivate(nb, f)
 	case wire.Receipt, wire.ReceiptHave, wire.ReceiptWant:
 		c.heardReceipt(d, f)
+	case wire.PresenceRecords, wire.PresenceDigest, wire.PresenceWant, wire.PresenceKey:
+		c.heardPresence(d, f)
 	case wire.Full:
 		c.heardFull(d, nb, f)
 	case wire.Evidence:
@@ -429,6 +433,9 @@ func (c *core) gone(d chat.DeviceID) {
 		return
 	}
 	dev.connected, dev.address, dev.lastSeen = false, "", c.now
+	nb := c.neighbours[d]
+	c.leftPresence(d, nb != nil && nb.leaving)
+	dev.lastSeen = c.viewOf(dev).LastSeen
 	c.leftOff(d)
 	c.leftProfile(dev.person.id)
 	c.keepDevice(d)

@@ -3,11 +3,13 @@ package node
 import (
 	"bytes"
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
 	"earshot/chat"
 	"earshot/chat/contacts"
+	"earshot/chat/presence"
 	"earshot/node/store"
 )
 
@@ -23,6 +25,8 @@ type people struct {
 	// sorting says what this person has made of a contact.
 	sorting func(chat.PersonID) contacts.Sorting
 	told    map[chat.PersonID]told // of themselves, this person too
+	// view says what is known of a device.
+	view    func(*device) presence.View
 	looks   [2]lookalikes
 	names   *displayNames   // the same for those outside the loop
 	renamed []chat.PersonID // whose display name has changed since takeRenamed
@@ -37,12 +41,14 @@ type person struct {
 	display string    // how the name is written beside all others
 	root    []byte    // their root key, nil while no certificate was seen
 	devices []*device
+	shown   *chat.Person // as faces were told last; see unchanged
 }
 
 type device struct {
 	id        chat.DeviceID
 	person    *person
 	connected bool // its peer stream is open and its certificate checked
+	spoken    bool // the presence engine has been told so: something may be said to it
 	address   string
 	lastSeen  time.Time
 }
@@ -53,6 +59,7 @@ func newPeople(self chat.PersonID, rows []store.DeviceRow) *people {
 		relation: func(chat.PersonID) contacts.Relation { return contacts.Stranger },
 		sorting:  func(chat.PersonID) contacts.Sorting { return contacts.Sorting{} },
 		told:     map[chat.PersonID]told{},
+		view:     func(d *device) presence.View { return presence.View{Here: d.connected, LastSeen: d.lastSeen} },
 		looks:    [2]lookalikes{{}, {}},
 		names:    &displayNames{self: self, of: map[chat.PersonID]string{}},
 	}
@@ -239,46 +246,28 @@ func (p *people) person(who chat.PersonID) (chat.Person, bool) {
 	if t := p.told[who]; t.profile != (chat.Profile{}) {
 		out.Profile = &t.profile
 	}
-	for _, d := range per.devices {
-		dev := chat.Device{Device: d.id, Presence: chat.Gone, LastSeen: d.lastSeen.UTC(), Address: d.address}
-		if d.connected {
-			dev.Presence, out.Presence = chat.Here, chat.Here
-		}
-		if d.lastSeen.After(out.LastSeen) {
-			out.LastSeen = d.lastSeen.UTC()
-		}
-		out.Devices = append(out.Devices, dev)
-	}
+	p.presence(per, &out)
 	return out, true
 }
 
-// all returns everybody: who is here first, then by name.
+// all returns everybody: who is free first, then who else is here, then by name.
 func (p *people) all() []chat.Person {
 	out := make([]chat.Person, 0, len(p.persons))
 	for id := range p.persons {
 		per, _ := p.person(id)
 		out = append(out, per)
 	}
-	rank := func(p chat.Person) int {
+	rank := func(p *chat.Person) int {
 		switch {
 		case p.Me:
 			return 0
 		case p.Presence == chat.Here:
-			return 1
+			return 1 + availability(p)
 		}
-		return 2
+		return math.MaxInt
 	}
 	slices.SortFunc(out, func(a, b chat.Person) int {
-		if d := rank(a) - rank(b); d != 0 {
-			return d
-		}
-		if a.Name != b.Name {
-			if a.Name < b.Name {
-				return -1
-			}
-			return 1
-		}
-		return bytes.Compare(a.Person[:], b.Person[:])
+		return cmp.Or(cmp.Compare(rank(&a), rank(&b)), cmp.Compare(a.Name, b.Name), bytes.Compare(a.Person[:], b.Person[:]))
 	})
 	return out
 }
@@ -310,11 +299,14 @@ func (c *core) acquainted() map[chat.PersonID]struct{} {
 	return out
 }
 
-// showPerson tells faces how a person is now.
+// showPerson tells faces how a person is now, unless they know.
 func (c *core) showPerson(who chat.PersonID) {
-	if p, ok := c.people.person(who); ok {
-		c.n.feed.Publish(chat.PersonEvent{Person: p})
+	p, ok := c.people.person(who)
+	if !ok || c.people.persons[who].unchanged(p) {
+		return
 	}
+	c.n.feed.Publish(chat.PersonEvent{Person: p})
+	c.watch(&p)
 }
 
 // meet notes whose a device is and what they go by, as of at. Of somebody blocked

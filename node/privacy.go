@@ -368,6 +368,7 @@ func (c *core) reviewAudiences() {
 	c.introduce()
 	c.shareReceipts(nil)
 	c.tellProfiles()
+	c.reviewPresence()
 }
 
 // settleException ends the exception for somebody of whom nothing is to be left.

@@ -189,6 +189,9 @@ func (l listeners) Gives(k receipt.Kind, to chat.PersonID) bool {
 	if k == receipt.HeldKept {
 		return !l.c.hidden(to)
 	}
+	if l.c.appearsOffline() && to != l.c.n.person { // it is given when that is over
+		return false
+	}
 	return l.c.mayReach(to, contacts.ReachRead)
 }
 
@@ -207,7 +210,7 @@ func (c *core) readKind(id chat.RoomID) receipt.Kind {
 	switch {
 	case !c.circle.privacy.Shows(contacts.ReachRead) || c.circle.hides():
 		return receipt.ReadOwn
-	case !c.circle.privacy.ShowsAll(contacts.ReachRead) || c.blockedIn(id):
+	case !c.circle.privacy.ShowsAll(contacts.ReachRead) || c.blockedIn(id) || c.appearsOffline():
 		return receipt.ReadKept
 	}
 	return receipt.Read

@@ -197,11 +197,20 @@ func (c *core) settleStatus() {
 	s := &c.status
 	now := c.now.Round(0) // also the time that the machine has slept is idle
 	s.watchMachine(now)
-	if s.device = s.now(now); c.appearsOffline() {
+	was := c.appearsOffline()
+	if s.device = s.now(now); c.appearsOffline() != was {
 		c.quitAllTyping()
+		c.shareReceipts(nil)
 	}
-	if own := c.ownStatus(); own != s.shown {
-		s.shown = own
+	c.tellPresence()
+	c.showPerson(c.n.person)
+	c.showOwnStatus()
+}
+
+// showOwnStatus tells faces the own status, unless they know.
+func (c *core) showOwnStatus() {
+	if own := c.ownStatus(); own != c.status.shown {
+		c.status.shown = own
 		c.n.feed.Publish(chat.StatusEvent{OwnStatus: own})
 	}
 }
@@ -209,8 +218,9 @@ func (c *core) settleStatus() {
 // ownStatus returns what faces are told of the own status.
 func (c *core) ownStatus() chat.OwnStatus {
 	s := &c.status
+	me, _ := c.people.person(c.n.person)
 	out := chat.OwnStatus{
-		Status: inUTC(s.device), Chosen: s.chosen.At(c.now).State, Locked: s.locked, IdleBy: s.by, IdleProblem: s.problem,
+		Status: me.Status, Chosen: s.chosen.At(c.now).State, Locked: s.locked, IdleBy: s.by, IdleProblem: s.problem,
 	}
 	if s.machine == chat.Away {
 		out.IdleSince = s.since.UTC()
