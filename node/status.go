@@ -250,7 +250,7 @@ func (c *core) tickStatus() {
 }
 
 // idle notes since when nobody has touched the machine, as the desktop tells: zero
-// for somebody who is at it. Whoever calls it says by idleBy what tells.
+// for somebody who is at it.
 func (c *core) idle(since time.Time, locked bool) {
 	s := &c.status
 	if locked && !s.locked {
@@ -261,14 +261,8 @@ func (c *core) idle(since time.Time, locked bool) {
 }
 
 // idleBy notes what tells whether the machine is idle; nothing where by is empty, and
-// then problem says why in a sentence.
-func (c *core) idleBy(by, problem string) {
-	s := &c.status
-	if s.by, s.problem = by, problem; by == "" {
-		s.idle, s.locked = time.Time{}, false
-	}
-	c.settleStatus()
-}
+// then problem says why in a sentence. It counts from the next call of idle on.
+func (c *core) idleBy(by, problem string) { c.status.by, c.status.problem = by, problem }
 
 // Status returns what this person shows.
 func (n *Node) Status(ctx context.Context) (chat.OwnStatus, error) {

@@ -238,8 +238,10 @@ func TestAnIdleMachineIsToldAndActivityTakesItBack(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		desktop(func(c *core) { c.idleBy("logind", "") })
-		desktop(func(c *core) { c.idle(time.Time{}, false) })
+		desktop(func(c *core) {
+			c.idleBy("logind", "")
+			c.idle(time.Time{}, false)
+		})
 		time.Sleep(time.Hour)
 		if got := statusOf(t, n); got.State != chat.Available || got.IdleBy != "logind" || !got.IdleSince.IsZero() {
 			t.Errorf("who is at the machine is %+v", got)
@@ -264,7 +266,10 @@ func TestAnIdleMachineIsToldAndActivityTakesItBack(t *testing.T) {
 		if got := statusOf(t, n); got.State != chat.Available || !got.IdleSince.IsZero() {
 			t.Errorf("who is at a face is %+v", got)
 		}
-		desktop(func(c *core) { c.idleBy("", "Nothing tells.") })
+		desktop(func(c *core) {
+			c.idleBy("", "Nothing tells.")
+			c.idle(time.Time{}, false)
+		})
 		if got := statusOf(t, n); got.State != chat.Available || got.Locked || got.IdleProblem != "Nothing tells." {
 			t.Errorf("where nothing tells it is %+v", got)
 		}
