@@ -27,8 +27,10 @@ type sight struct {
 	// wait: what is said counts on what is kept.
 	storing int
 	waiting []letter
-	// unkept is what the store did not take, by key; it is tried again at retryAt.
-	unkept  map[string][]byte
+	// kept is what the store is to hold, by key. What it did not take of it is unkept,
+	// and tried again at retryAt.
+	kept    map[string][]byte
+	unkept  map[string]struct{}
 	retryAt time.Time
 	hopes   map[chat.PersonID]time.Time // see hopeFor
 }
@@ -47,7 +49,7 @@ func (c *core) loadPresence(ctx context.Context) error {
 	}
 	var seed [32]byte
 	_, _ = crand.Read(seed[:]) // never fails
-	c.sight = sight{unkept: map[string][]byte{}, hopes: map[chat.PersonID]time.Time{}}
+	c.sight = sight{kept: map[string][]byte{}, unkept: map[string]struct{}{}, hopes: map[chat.PersonID]time.Time{}}
 	c.sight.engine = presence.New(presence.Config{
 		Key: n.keys.Device, Person: n.person,
 		May:   func(who chat.PersonID) bool { return c.mayReach(who, contacts.ReachPresence) },
@@ -88,8 +90,8 @@ func (c *core) presence(in presence.Input) {
 	for _, ef := range s.engine.Handle(c.now, in) {
 		switch ef := ef.(type) {
 		case presence.Send:
-			if nb := c.neighbours[ef.To]; nb != nil && nb.peer != nil && len(s.waiting) < maxWaiting {
-				s.waiting = append(s.waiting, letter{nb.peer, wire.EncodeFrame(ef.Frame)})
+			if nb := c.neighbours[ef.To]; nb != nil && nb.peer != nil {
+				s.wait(letter{nb.peer, wire.EncodeFrame(ef.Frame)})
 			}
 		case presence.Show:
 			show = append(show, ef.Device)
@@ -106,6 +108,13 @@ func (c *core) presence(in presence.Input) {
 	}
 }
 
+// wait has a frame wait for its turn, or forgets it where too many do.
+func (s *sight) wait(l letter) {
+	if len(s.waiting) < maxWaiting {
+		s.waiting = append(s.waiting, l)
+	}
+}
+
 // keepPresence has the store take what the engine goes on with after a restart.
 func (c *core) keepPresence(keep []store.StateChange) {
 	if len(keep) == 0 {
@@ -114,21 +123,25 @@ func (c *core) keepPresence(keep []store.StateChange) {
 	n, s := c.n, &c.sight
 	s.storing++
 	for _, k := range keep {
-		delete(s.unkept, k.Key) // the newer counts
+		s.kept[k.Key] = k.Value
 	}
 	n.store.Commit(store.Batch{State: keep}, func(_ []chat.Cursor, err error) {
-		n.soon(func(c *core) {
-			c.sight.storing--
-			if err != nil {
-				n.rarely("presence", slog.LevelError, "storing what presence goes on with failed", "err", err)
-				for _, k := range keep {
-					c.sight.unkept[k.Key] = k.Value
-				}
-				c.sight.retryAt = c.now.Add(saveAgain)
-			}
-			c.sendPresence()
-		})
+		n.soon(func(c *core) { c.keptPresence(keep, err) })
 	})
+}
+
+// keptPresence: the store has taken something, or not.
+func (c *core) keptPresence(keep []store.StateChange, err error) {
+	s := &c.sight
+	s.storing--
+	if err != nil {
+		c.n.rarely("presence", slog.LevelError, "storing what presence goes on with failed", "err", err)
+		for _, k := range keep {
+			s.unkept[k.Key] = struct{}{}
+		}
+		s.retryAt = c.now.Add(saveAgain)
+	}
+	c.sendPresence()
 }
 
 // sendPresence sends what waits, once what it counts on is stored, or can't be: a full
@@ -153,9 +166,10 @@ func (c *core) tickPresence() {
 	if !s.retryAt.IsZero() && !c.now.Before(s.retryAt) {
 		s.retryAt = time.Time{}
 		var again []store.StateChange
-		for key, value := range s.unkept {
-			again = append(again, store.StateChange{Key: key, Value: value})
+		for key := range s.unkept {
+			again = append(again, store.StateChange{Key: key, Value: s.kept[key]}) // perhaps newer by now
 		}
+		clear(s.unkept)
 		c.keepPresence(again)
 	}
 	c.tickHopes()
