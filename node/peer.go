@@ -295,11 +295,11 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, g greeting) {
 	nb.silent = time.Time{}
 	if news {
 		c.keepDevice(d)
-		c.showPerson(who)
 	}
 	if q := c.quiet[s]; q != nil {
 		if !c.greets(d) { // shown here, and told nothing
 			q.theirs = &g
+			c.showPerson(who)
 			return
 		}
 		c.sayHello(s)
@@ -315,6 +315,8 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, g greeting) {
 	nb.peer, nb.cert, nb.prekey = s, g.cert, g.hello.Prekey
 	nb.leaving, nb.full, nb.profile = false, false, nil
 	delete(c.direct.elsewhere, d)
+	c.metPresence(d, chat.HLC(g.hello.Now).Time())
+	c.showPerson(who)
 	c.checkClock(who, chat.HLC(g.hello.Now).Time())
 	c.trust(d)
 	// Where connections must be closed, those that say nothing go first, then
@@ -333,7 +335,6 @@ func (c *core) greeted(d chat.DeviceID, s *stream.Stream, g greeting) {
 	}
 	c.metForDevices(nb)
 	c.metCourier(d)
-	c.metPresence(d, chat.HLC(g.hello.Now).Time())
 	c.receipt(receipt.PeerUp{Device: d})
 	c.tellProfile(d, nb)
 	c.showEvidence(d, chat.RoomID{})

@@ -350,7 +350,7 @@ func TestARevokedDeviceMustNotAnswerForItsPerson(t *testing.T) {
 	lost, err := phone.Me(phone.ctx)
 	ben.must(err)
 	ben.must(ben.RevokeDevice(ben.ctx, lost.Device))
-	phone.sees("Ann", chat.Gone) // she knows
+	phone.isGone(ann) // she knows
 	ann.must(o.Leave(ann.ctx, ben.Node))
 	ann.must(ann.SetPrivacy(ann.ctx, visible(chat.Everyone)))
 	phone = o.reboot(phone, "phone")
