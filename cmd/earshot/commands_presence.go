@@ -1,8 +1,6 @@
 package main
 
 import (
-	"time"
-
 	"github.com/spf13/cobra"
 
 	"earshot/chat"
@@ -125,6 +123,3 @@ func statusFlags(c *cobra.Command, o *options) {
 	c.Flags().StringVar(&o.until, "until", "", "end it at this `TIME`, such as 14:00 or 2026-12-01T09:00")
 	c.Flags().BoolVar(&o.clear, "clear", false, "be available, without a text")
 }
-
-// watchTimeout is what calling off may take, when the command itself was called off.
-const watchTimeout = 2 * time.Second

@@ -21,7 +21,7 @@ const (
 	exitAmbiguous   = 8
 	exitHeld        = 9
 	exitNotYet      = 10
-	exitAway        = 20 // of presence, as are those below
+	exitAway        = 20 // this and the next three: how somebody is, of presence
 	exitOccupied    = 21
 	exitGone        = 22
 	exitUntold      = 23

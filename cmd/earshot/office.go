@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 
@@ -31,9 +32,10 @@ const (
 )
 
 // office sorts people into sections: a contact stands under each of their groups, else
-// under their department.
+// under their department. The two are kept apart: groups are this person's own word,
+// departments that of others.
 func office(people []chat.Person) []section {
-	named, rest := map[string]*section{}, map[string]*section{}
+	groups, departments, rest := map[string]*section{}, map[string]*section{}, map[string]*section{}
 	put := func(in map[string]*section, key, heading string, p chat.Person) {
 		if in[key] == nil {
 			in[key] = &section{heading: heading}
@@ -44,14 +46,14 @@ func office(people []chat.Person) []section {
 		switch {
 		case p.Me:
 			put(rest, headMe, headMe, p)
+		case len(p.Groups) > 0 && p.Relation.Known():
+			for _, g := range p.Groups {
+				put(groups, strings.ToLower(g), g, p)
+			}
+		case department(p) != "":
+			put(departments, strings.ToLower(department(p)), "Department "+department(p), p)
 		case p.Relation.Known():
-			under := headings(p)
-			for _, h := range under {
-				put(named, strings.ToLower(h), h, p)
-			}
-			if len(under) == 0 {
-				put(rest, headContacts, headContacts, p)
-			}
+			put(rest, headContacts, headContacts, p)
 		case p.Relation == chat.RelationBlocked:
 			put(rest, headBlocked, headBlocked, p)
 		case p.Relation == chat.RelationAsking, p.Relation == chat.RelationRequested:
@@ -70,13 +72,10 @@ func office(people []chat.Person) []section {
 		}
 	}
 	add(rest[headMe])
-	keys := make([]string, 0, len(named))
-	for key := range named {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	for _, key := range keys {
-		add(named[key])
+	for _, named := range []map[string]*section{groups, departments} {
+		for _, key := range slices.Sorted(maps.Keys(named)) {
+			add(named[key])
+		}
 	}
 	for _, h := range []string{headContacts, headWaiting, headNear, headMet, headBlocked} {
 		add(rest[h])
@@ -84,15 +83,12 @@ func office(people []chat.Person) []section {
 	return out
 }
 
-// headings are the groups of a contact, else their department.
-func headings(p chat.Person) []string {
-	if len(p.Groups) > 0 {
-		return p.Groups
+// department is the one that a contact says is theirs; nobody else is believed.
+func department(p chat.Person) string {
+	if p.Profile == nil || !p.Relation.Known() {
+		return ""
 	}
-	if p.Profile != nil && cell(p.Profile.Department) != "" {
-		return []string{cell(p.Profile.Department)}
-	}
-	return nil
+	return cell(p.Profile.Department)
 }
 
 // freedom ranks people by how likely they can be talked to now.
@@ -100,10 +96,21 @@ func freedom(p chat.Person) int {
 	return slices.Index([]string{phrase.MarkAvailable, phrase.MarkHere, phrase.MarkAway, phrase.MarkBusy, phrase.MarkGone}, phrase.Mark(p))
 }
 
-// inGroup reports whether somebody stands under a heading of this name.
-func inGroup(p chat.Person, name string) bool {
-	return slices.ContainsFunc(p.Groups, func(g string) bool { return strings.EqualFold(g, name) }) ||
-		p.Profile != nil && p.Relation.Known() && strings.EqualFold(cell(p.Profile.Department), name)
+// inGroup returns who is in a group or, if there is none of this name, in a department.
+func inGroup(people []chat.Person, name string) []chat.Person {
+	var in, at []chat.Person
+	for _, p := range people {
+		if slices.ContainsFunc(p.Groups, func(g string) bool { return strings.EqualFold(g, name) }) {
+			in = append(in, p)
+		}
+		if strings.EqualFold(department(p), name) {
+			at = append(at, p)
+		}
+	}
+	if len(in) > 0 {
+		return in
+	}
+	return at
 }
 
 // holds reports whether something known of somebody holds a text, whatever its case.
@@ -174,9 +181,10 @@ func runPeople(ctx context.Context, a *app, args []string) error {
 				return chat.Errorf(chat.CodeNotFound, "Nobody here is called %q. `earshot people` lists whom you have met.", cell(args[0]))
 			}
 		}
-		people = slices.DeleteFunc(people, func(p chat.Person) bool {
-			return a.opt.group != "" && !inGroup(p, a.opt.group) || a.opt.sought != "" && !holds(p, a.opt.sought)
-		})
+		if a.opt.group != "" {
+			people = inGroup(people, a.opt.group)
+		}
+		people = slices.DeleteFunc(people, func(p chat.Person) bool { return a.opt.sought != "" && !holds(p, a.opt.sought) })
 		switch {
 		case a.p.json:
 			for _, p := range people {

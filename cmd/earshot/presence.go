@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"earshot/chat"
 	"earshot/chat/phrase"
@@ -12,6 +13,9 @@ import (
 )
 
 // This file is whether others are free.
+
+// watchTimeout is what calling off may take, when the command itself was called off.
+const watchTimeout = 2 * time.Second
 
 // outcome ends a command that has said all there is to say, with an exit code for
 // scripts.
@@ -70,35 +74,26 @@ func runPresence(ctx context.Context, a *app, args []string) (err error) {
 	})
 }
 
-// whose returns how the one is whom ref means: an e-mail address, or what findPerson
-// takes.
+// whose returns how the one is whom ref means: an e-mail address, or else what
+// findPerson takes. What looks like an address is never a name, since contacts can call
+// themselves by the address of another.
 func whose(ctx context.Context, c *client.Client, ref string) (client.Presence, error) {
-	var unknown error
-	if strings.LastIndexByte(ref, '@') > 0 {
-		found, err := c.Presence(ctx, client.Whose{Email: ref})
-		switch {
-		case err == nil && len(found) == 1:
-			return found[0], nil
-		case err == nil && len(found) > 1:
-			return client.Presence{}, severalHave(ref, found)
-		case chat.CodeOf(err) != chat.CodeNotFound:
+	ask := client.Whose{Email: ref}
+	if strings.IndexByte(ref, '@') < 1 { // "@Bob" is a name
+		p, err := findPerson(ctx, c, ref)
+		if err != nil {
 			return client.Presence{}, err
 		}
-		unknown = err
+		ask = client.Whose{Who: p.Person.String()}
 	}
-	p, err := findPerson(ctx, c, ref)
-	if err != nil {
-		if unknown != nil {
-			err = unknown
-		}
+	found, err := c.Presence(ctx, ask)
+	switch {
+	case err != nil:
 		return client.Presence{}, err
-	}
-	found, err := c.Presence(ctx, client.Whose{Who: p.Person.String()})
-	if err == nil && len(found) == 0 {
-		err = chat.Errorf(chat.CodeNotFound, "%s has just gone from this node's memory. Ask again.", called(p))
-	}
-	if err != nil {
-		return client.Presence{}, err
+	case len(found) == 0:
+		return client.Presence{}, chat.Errorf(chat.CodeNotFound, "Nobody is %q any more. Ask again.", cell(ref))
+	case len(found) > 1:
+		return client.Presence{}, severalHave(ref, found)
 	}
 	return found[0], nil
 }

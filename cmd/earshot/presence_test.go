@@ -61,6 +61,17 @@ func jsonOf(v any) string {
 	return string(b)
 }
 
+// Contacts call themselves what they like: none answers for another's address by that.
+func TestAContactNamedLikeAnAddressDoesNotAnswerForIt(t *testing.T) {
+	c := newCLI(t)
+	c.daemon()
+	c.node.Show(c.node.Befriend("boss@example.org").Person, chat.Status{State: chat.Available})
+	errorsOf(t, c, exitNotFound, "presence", "boss@example.org")
+	if out := c.ok("presence", "@boss@example.org", "--line"); out != "● boss@example.org available\n" {
+		t.Errorf("by their name: %q", out)
+	}
+}
+
 func TestErrorsAboutPresenceSayWhatToDo(t *testing.T) {
 	c := newCLI(t)
 	c.daemon()
@@ -170,15 +181,15 @@ func TestWordsBehindSlashStatus(t *testing.T) {
 	for args, want := range map[string]statusWish{
 		"":                               {},
 		"busy":                           {state: "busy"},
-		"busy -m back soon --for 1h":     {state: "busy", text: text("back soon"), for_: "1h"},
-		"-m 'at the gym' --until 14:00":  {text: text("at the gym"), till: "14:00"},
-		"--until 2026-12-01T09:00 dnd":   {state: "dnd", till: "2026-12-01T09:00"},
+		"busy -m back soon --for 1h":     {state: "busy", text: text("back soon"), lasting: "1h"},
+		"-m 'at the gym' --until 14:00":  {text: text("at the gym"), until: "14:00"},
+		"--until 2026-12-01T09:00 dnd":   {state: "dnd", until: "2026-12-01T09:00"},
 		"-m":                             {text: text("")},
 		"--clear":                        {clear: true},
-		"meeting --for 1h -m the budget": {state: "meeting", text: text("the budget"), for_: "1h"},
+		"meeting --for 1h -m the budget": {state: "meeting", text: text("the budget"), lasting: "1h"},
 	} {
 		got, err := parseStatus(args)
-		if err != nil || jsonOf([]any{got.state, got.text, got.for_, got.till, got.clear}) != jsonOf([]any{want.state, want.text, want.for_, want.till, want.clear}) {
+		if err != nil || jsonOf([]any{got.state, got.text, got.lasting, got.until, got.clear}) != jsonOf([]any{want.state, want.text, want.lasting, want.until, want.clear}) {
 			t.Errorf("%q: %+v, %v", args, got, err)
 		}
 	}
@@ -254,6 +265,7 @@ func TestPeopleAreListedAsInAnOffice(t *testing.T) {
 	c.daemon()
 	ann, bob, carol, dan := "Ann", c.node.Befriend("Bob"), c.node.Befriend("Carol"), c.node.Befriend("Dan")
 	c.node.Befriend("Finn")
+	c.node.Tell(c.node.Befriend("Gail").Person, chat.Profile{Department: "Sales"}) // says they
 	c.node.Appear("Eve")
 	old := c.node.Appear("Old")
 	c.node.Depart(old.Person)
@@ -273,11 +285,13 @@ You
   ●  ` + ann + `    available               you              \w{6}
 board
   ●  Carol  available: third floor  • contact        \w{6}
-Research
-  ◇  Dan    here                    • contact        \w{6}
 Sales
   ●  Carol  available: third floor  • contact        \w{6}
   ⊘  Bob    busy                    • contact, team  \w{6}
+Department Research
+  ◇  Dan    here                    • contact        \w{6}
+Department Sales
+  ◇  Gail   here                    • contact        \w{6}
 Contacts
   ◇  Finn   here                    • contact        \w{6}
 Asked, or asking
@@ -295,7 +309,7 @@ $`
 		"--group|research":           "Dan",
 		"--search|FLOOR":             "Carol",
 		"--search|0100":              "Dan",
-		"--search|sales":             "Bob Carol",
+		"--search|sales":             "Bob Carol Gail",
 		"--group|board|--search|bob": "",
 	} {
 		var got []string

@@ -17,10 +17,10 @@ import (
 
 // statusWish is what `earshot status` or /status was told.
 type statusWish struct {
-	state      string  // "" for as it is
-	text       *string // nil for as it is
-	for_, till string
-	clear      bool
+	state          string  // "" for as it is
+	text           *string // nil for as it is
+	lasting, until string  // when it ends, as for wording.ParseEnd
+	clear          bool
 }
 
 func (w statusWish) empty() bool { return w == statusWish{} }
@@ -29,13 +29,13 @@ func (w statusWish) empty() bool { return w == statusWish{} }
 func (w statusWish) change(now time.Time) (chat.StatusChange, error) {
 	var c chat.StatusChange
 	if w.clear {
-		if w.state != "" || w.text != nil || w.for_ != "" || w.till != "" {
+		if w.state != "" || w.text != nil || w.lasting != "" || w.until != "" {
 			return c, chat.Errorf(chat.CodeUsage, "--clear takes the state and the text away, so nothing can stand beside it. Leave out one of them.")
 		}
 		free, none := chat.Available, ""
 		return chat.StatusChange{State: &free, Text: &none}, nil
 	}
-	end, err := wording.ParseEnd(w.for_, w.till, now)
+	end, err := wording.ParseEnd(w.lasting, w.until, now)
 	if err != nil {
 		return c, err
 	}
@@ -82,9 +82,9 @@ func parseStatus(args string) (statusWish, error) {
 			all := strings.Trim(strings.Join(text, " "), `'"`)
 			w.text = &all
 		case word == "--for":
-			w.for_, err = next()
+			w.lasting, err = next()
 		case word == "--until":
-			w.till, err = next()
+			w.until, err = next()
 		case word == "--clear":
 			w.clear = true
 		case w.state == "" && !strings.HasPrefix(word, "-"):
@@ -100,7 +100,7 @@ func parseStatus(args string) (statusWish, error) {
 }
 
 func runStatus(ctx context.Context, a *app, args []string) error {
-	w := statusWish{text: a.opt.text, for_: a.opt.lasting, till: a.opt.until, clear: a.opt.clear}
+	w := statusWish{text: a.opt.text, lasting: a.opt.lasting, until: a.opt.until, clear: a.opt.clear}
 	if len(args) > 0 {
 		w.state = args[0]
 	}

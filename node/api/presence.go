@@ -45,7 +45,7 @@ func PresenceOf(p chat.Person, now time.Time) Presence {
 	return out
 }
 
-// People who are asked about and what is set of one are answers and bodies.
+// Presences is an answer; Groups, Team and AlertLevel are bodies.
 type (
 	Presences struct {
 		Presence []Presence `json:"presence"`

@@ -55,9 +55,6 @@ func (n *Node) Idle(since time.Time, locked bool) {
 	n.showStatus()
 }
 
-// Alert calls this person to a conversation.
-func (n *Node) Alert(e chat.AlertEvent) { n.feed.Publish(e) }
-
 // tellFree publishes that somebody is free who was waited for. n.mu is held.
 func (n *Node) tellFree(who chat.PersonID) {
 	p, ok := n.known(who)
