@@ -18,13 +18,12 @@ import (
 // This file is what people tell of themselves: this person to others, each as much as
 // they may see, and others to this person.
 
-const (
-	// ownProfileKey is the key of State under which this person's profile stands.
-	ownProfileKey = "profile"
-	// profilePrefix begins those of contacts' profiles.
-	profilePrefix = "profile/"
-)
+// profilePrefix begins the keys of State under which profiles stand: contacts' as
+// ShownProfile, this person's as OwnProfile.
+const profilePrefix = "profile/"
 
+// profileKey is where somebody's stands. Whoever this device was before it was paired
+// is somebody else.
 func profileKey(who chat.PersonID) string { return profilePrefix + who.String() }
 
 // told is what a person tells of themselves.
@@ -50,7 +49,7 @@ func (t told) frame() wire.ShownProfile {
 
 // loadProfiles reads what the store holds of this person's profile and of contacts'.
 func (n *Node) loadProfiles(ctx context.Context, c *core) error {
-	state, err := n.store.State(ctx, ownProfileKey)
+	state, err := n.store.State(ctx, profilePrefix)
 	if err != nil {
 		return err
 	}
@@ -58,7 +57,7 @@ func (n *Node) loadProfiles(ctx context.Context, c *core) error {
 		f, err := wire.DecodeFrame(b)
 		switch f := f.(type) {
 		case wire.OwnProfile:
-			if key == ownProfileKey {
+			if key == profileKey(n.person) {
 				c.profile, err = profile.FromFrame(f)
 			}
 		case wire.ShownProfile:
@@ -117,7 +116,7 @@ func (c *core) setProfile(next profile.Own, from chat.DeviceID, then func(error)
 		}
 	}
 	c.tellProfiles()
-	n.store.Commit(store.Batch{State: []store.StateChange{{Key: ownProfileKey, Value: b}}}, func(_ []chat.Cursor, err error) {
+	n.store.Commit(store.Batch{State: []store.StateChange{{Key: profileKey(n.person), Value: b}}}, func(_ []chat.Cursor, err error) {
 		if err != nil {
 			n.rarely("profile", slog.LevelError, "storing the profile failed", "err", err)
 		}

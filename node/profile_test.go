@@ -12,7 +12,9 @@ import (
 
 	"earshot/chat"
 	"earshot/chat/contacts"
+	"earshot/chat/profile"
 	"earshot/chat/wire"
+	"earshot/node/store"
 )
 
 // meets makes somebody this node's contact, as another own device may tell.
@@ -165,6 +167,18 @@ func TestTheOwnProfileIsKept(t *testing.T) {
 	}
 	if _, err := n.SetProfile(t.Context(), chat.OwnProfile{Profile: chat.Profile{Email: "nowhere"}}); chat.CodeOf(err) != chat.CodeUsage {
 		t.Error(err)
+	}
+	// What whoever this device was before it was paired told of themselves is not
+	// this person's.
+	other, err := profile.Parse(chat.OwnProfile{Profile: chat.Profile{Title: "Nobody"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Version = chat.MaxHLC
+	stored := make(chan error, 1)
+	n.store.Commit(store.Batch{State: []store.StateChange{{Key: profileKey(personNo(1)), Value: wire.EncodeFrame(other.Frame())}}}, func(_ []chat.Cursor, err error) { stored <- err })
+	if err := <-stored; err != nil {
+		t.Fatal(err)
 	}
 	if err := n.Close(t.Context()); err != nil {
 		t.Fatal(err)
