@@ -1,0 +1,7 @@
+//go:build !linux
+
+package host
+
+import "errors"
+
+func segmentsIn(uintptr) (uint32, error) { return 0, errors.ErrUnsupported }
