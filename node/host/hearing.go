@@ -18,7 +18,7 @@ const (
 	listenEvery = time.Second
 	// silentAfter is how long nothing may have come before this side asks, too: the other
 	// side's probe, and its way.
-	silentAfter = probeAfter + time.Second
+	silentAfter = probeAfter + time.Second/2
 	// deafAfter is how long its own probes, one each probeEvery, may then go unanswered.
 	deafAfter = probes * probeEvery
 	// unaskedIdle and kernelGivesUp are the kernel's own patience meanwhile. Linux takes

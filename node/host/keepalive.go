@@ -19,9 +19,9 @@ import (
 // hangs on a machine that lives.
 const (
 	// probeAfter, probeEvery and probes let a neighbour whose cable was pulled be
-	// noticed 11 s after its last byte by who called, and 13 s by who was called, give or
-	// take the kernel's timers. Ten nodes that say nothing then send 74 B/s each for it.
-	probeAfter = 8 * time.Second
+	// noticed 10 s after its last byte by who called, and 12 s by who was called, give or
+	// take the kernel's timers. Ten nodes that say nothing then send 85 B/s each for it.
+	probeAfter = 7 * time.Second
 	probeEvery = time.Second
 	probes     = 3
 	// unanswered bounds how long sent bytes may go unacknowledged: while there
