@@ -226,16 +226,6 @@ func (s *state) setLock(by string, locked bool) {
 	s.settle()
 }
 
-// askLock notes that somebody was asked to lock the screen, or to unlock it.
-func (s *state) askLock(yes bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.asked = (time.Time{}); yes {
-		s.asked = time.Now()
-	}
-	s.settle()
-}
-
 // settle tells what has changed. s.mu is held, so nothing older is told later.
 func (s *state) settle() {
 	now := s.idle

@@ -77,7 +77,7 @@ func sessionLocked() (bool, error) {
 	}
 	defer func() { _, _, _ = freeMemory.Call(uintptr(unsafe.Pointer(info))) }()
 	if uintptr(size) < unsafe.Sizeof(*info) || info.level != 1 {
-		return false, errors.New("Windows tells something else of its session")
+		return false, errors.New("the session tells something else of itself")
 	}
 	return info.flags == locked, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -145,4 +146,14 @@ func follow(ctx context.Context, signals <-chan *dbus.Signal, take func(*dbus.Si
 			return ctx.Err()
 		}
 	}
+}
+
+// askLock notes that somebody was asked to lock the screen, or to unlock it.
+func (s *state) askLock(yes bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.asked = (time.Time{}); yes {
+		s.asked = time.Now()
+	}
+	s.settle()
 }
