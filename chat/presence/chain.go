@@ -28,6 +28,8 @@ const (
 	domainChain  = "earshot/v1 presence-chain\x00"
 	domainLink   = "earshot/v1 presence-link\x00"
 	domainRecord = "earshot/v1 presence-record\x00"
+	domainPart   = "earshot/v1 presence-part\x00"
+	domainSealed = "earshot/v1 presence-sealed\x00"
 )
 
 func slotOf(t time.Time) int64 { return t.Unix() / int64(slotLength/time.Second) }

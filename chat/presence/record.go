@@ -73,7 +73,7 @@ type key [wire.PresenceKeySize]byte
 // sub derives a key for one use.
 func (k *key) sub(use string) cipher.AEAD {
 	h := hmac.New(sha256.New, k[:])
-	h.Write([]byte("earshot/v1 presence-" + use))
+	h.Write([]byte(use))
 	a, err := chacha20poly1305.New(h.Sum(nil))
 	if err != nil {
 		panic(err) // the key has the right length
@@ -152,7 +152,7 @@ func (d *draft) sign(random io.Reader) (wire.PresenceRecord, error) {
 	if d.part != nil {
 		p := wire.Marshal(d.part)
 		if d.reach == ReachNamed {
-			box, err := seal(d.holder.sub("part"), random, p, l[:])
+			box, err := seal(d.holder.sub(domainPart), random, p, l[:])
 			if err != nil {
 				return wire.PresenceRecord{}, err
 			}
@@ -165,7 +165,7 @@ func (d *draft) sign(random io.Reader) (wire.PresenceRecord, error) {
 	r := wire.PresenceRecord{Link: l[:], Anchor: d.anchor[:], First: uint64(d.first)}
 	r.Body = wire.Marshal(signed{Body: raw, Sig: ed25519.Sign(d.key, signedBytes(r.Anchor, r.First, raw))})
 	if d.reach == ReachHolders {
-		box, err := seal(d.holder.sub("record"), random, r.Body, outside(r.Link, r.Anchor, r.First))
+		box, err := seal(d.holder.sub(domainSealed), random, r.Body, outside(r.Link, r.Anchor, r.First))
 		if err != nil {
 			return wire.PresenceRecord{}, err
 		}
@@ -176,7 +176,7 @@ func (d *draft) sign(random io.Reader) (wire.PresenceRecord, error) {
 
 // openRecord returns a sealed record as it was before, if k opens it.
 func openRecord(r *wire.PresenceRecord, k *key) (wire.PresenceRecord, bool) {
-	b, ok := open(k.sub("record"), r.Body, outside(r.Link, r.Anchor, r.First))
+	b, ok := open(k.sub(domainSealed), r.Body, outside(r.Link, r.Anchor, r.First))
 	if !ok {
 		return wire.PresenceRecord{}, false
 	}
@@ -228,7 +228,7 @@ func (st *statement) unlock(r *wire.PresenceRecord, k *key) {
 	if st.part != nil || st.box == nil || k == nil {
 		return
 	}
-	if b, ok := open(k.sub("part"), st.box, r.Link); ok {
+	if b, ok := open(k.sub(domainPart), st.box, r.Link); ok {
 		st.part, _ = readPart(b)
 	}
 }
