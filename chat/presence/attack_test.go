@@ -98,8 +98,8 @@ func (w *world) replay(from, to *node, heard []wire.Frame) {
 			w.send(from, to, f)
 		case wire.PresenceRecords:
 			for i := range f.Records {
-				if id := nameOf(&f.Records[i]); p.asked[id.name()] == (line{}) && to.table.byID[id] == nil {
-					p.asked[id.name()] = line{slot: 1}
+				if id := nameOf(&f.Records[i]); p.asked[id.name()] == (question{}) && to.table.byID[id] == nil {
+					p.asked[id.name()] = question{line: line{slot: 1}}
 				}
 			}
 			w.send(from, to, f)
@@ -244,7 +244,7 @@ func (n *node) record(change func(*draft)) (wire.PresenceRecord, []beat) {
 func (n *node) mustRefuse(from *node, what string, r wire.PresenceRecord) {
 	n.w.t.Helper()
 	p := n.peers[from.id]
-	p.asked[nameOf(&r).name()] = line{slot: 1}
+	p.asked[nameOf(&r).name()] = question{line: line{slot: 1}}
 	before := len(n.refused)
 	n.do(Told{From: from.id, Frame: wire.PresenceRecords{Records: []wire.PresenceRecord{r}}})
 	if len(n.refused) != before+1 {
@@ -304,7 +304,7 @@ func TestNobodyClaimsAnothersChain(t *testing.T) {
 	r, _ := m.record(func(d *draft) { d.anchor = beats[0] })
 	p := a.peers[m.id]
 	first := slotOf(a.clock())
-	p.asked[nameOf(&r).name()] = line{slot: first + 1, beat: beats[1]}
+	p.asked[nameOf(&r).name()] = question{line: line{slot: first + 1, beat: beats[1]}}
 	a.do(Told{From: m.id, Frame: wire.PresenceRecords{Records: []wire.PresenceRecord{r}}})
 	ch := a.table.byID[nameOf(&r)]
 	if ch == nil {
@@ -429,7 +429,7 @@ func TestWhatOneNeighbourBringsIsBounded(t *testing.T) {
 	}
 	for i := range 2 * maxAsked {
 		r := invent(i)
-		p.asked[nameOf(&r).name()] = line{slot: 1}
+		p.asked[nameOf(&r).name()] = question{line: line{slot: 1}}
 		a.do(Told{From: m.id, Frame: wire.PresenceRecords{Records: []wire.PresenceRecord{r}}})
 	}
 	if n := len(a.table.list); n != maxAsked {
@@ -438,7 +438,7 @@ func TestWhatOneNeighbourBringsIsBounded(t *testing.T) {
 	w.run(time.Second)
 	for i := range maxAsked {
 		r := invent(2*maxAsked + i)
-		p.asked[nameOf(&r).name()] = line{slot: 1}
+		p.asked[nameOf(&r).name()] = question{line: line{slot: 1}}
 		a.do(Told{From: m.id, Frame: wire.PresenceRecords{Records: []wire.PresenceRecord{r}}})
 	}
 	if n := len(a.table.list) - maxAsked; n > recordRate {
@@ -455,7 +455,7 @@ func TestWhatOneNeighbourBringsIsBounded(t *testing.T) {
 	for i := range 2 * maxAsked {
 		names = append(names, byte(i>>8), byte(i), 1, 1, 1, 1)
 	}
-	p.asked = map[name]line{}
+	p.asked = map[name]question{}
 	for b := range slices.Chunk(names, wire.BeatName) {
 		d := wire.PresenceDigest{Slot: uint64(slotOf(w.now)), Beats: append(slices.Clone(b), make([]byte, wire.BeatLine-wire.BeatName)...)}
 		p.asking = w.now

@@ -84,7 +84,7 @@ func (e *Engine) connected(in Connected) {
 	}
 	p := e.peers[in.Device]
 	if p == nil {
-		p = &peer{id: in.Device, device: d, asked: map[name]line{}, mine: newBucket(ownBurst), records: newBucket(maxAsked), given: newBucket(maxAsked)}
+		p = &peer{id: in.Device, device: d, asked: map[name]question{}, mine: newBucket(ownBurst), records: newBucket(maxAsked), given: newBucket(maxAsked)}
 		e.peers[in.Device] = p
 		i, _ := slices.BinarySearchFunc(e.order, p, comparePeers)
 		e.order = slices.Insert(e.order, i, p)

@@ -31,8 +31,14 @@ type peer struct {
 	restsTo  time.Time
 	answered time.Time // when its last summary was answered
 
-	asked      map[name]line // records that it has, and the beats that told of them
-	mutedUntil time.Time     // nothing is taken from it before
+	asked      map[name]question // for records
+	mutedUntil time.Time         // nothing is taken from it before
+}
+
+// question is for a record of which a beat has told.
+type question struct {
+	line
+	at time.Time
 }
 
 // summary stands for all devices that a node knows to be alive.
@@ -213,7 +219,7 @@ func (e *Engine) each(p *peer, f func(offer)) {
 		}
 	}
 	for _, c := range e.table.list {
-		if c.age(slot) <= aliveSlots && (c.device == nil || c.device != p.device) {
+		if c.young(slot) && (c.device == nil || c.device != p.device) {
 			f(offer{c.id, line{c.slot, c.beat}, !c.foreign()})
 		}
 	}
@@ -376,10 +382,11 @@ func (e *Engine) digest(p *peer, f wire.PresenceDigest) {
 			p.mutedUntil = e.now.Add(muteFor)
 			return
 		case unknown && len(p.asked) < maxAsked:
-			if _, waits := p.asked[n]; !waits {
-				ask = append(ask, n[:]...)
+			at := p.asked[n].at
+			if e.now.Sub(at) >= askAgain { // the answer was lost, or there was none
+				ask, at = append(ask, n[:]...), e.now
 			}
-			p.asked[n] = l
+			p.asked[n] = question{l, at}
 		}
 	}
 	for batch := range slices.Chunk(ask, wire.MaxPresenceNames*wire.BeatName) {

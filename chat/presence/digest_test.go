@@ -235,3 +235,27 @@ func TestDisagreeingNeighboursNeverFlicker(t *testing.T) {
 		}
 	})
 }
+
+// A record that was asked for and did not come is asked for again.
+func TestWhatIsLostIsAskedForAgain(t *testing.T) {
+	w := newWorld(t)
+	n := w.chainOf("alice", "bob", "carol")
+	a, b, c := n[0], n[1], n[2]
+	lost := 0
+	b.mute = func(to *node, f wire.Frame) bool {
+		r, ok := f.(wire.PresenceRecords)
+		if ok && to == a && len(r.Records) > 0 && nameOf(&r.Records[0]) != b.own.chain.id && lost < 3 {
+			lost++
+			return true
+		}
+		return false
+	}
+	for _, n := range n {
+		n.show(chat.Available)
+	}
+	w.run(3 * time.Minute)
+	a.mustSee(c, true, "")
+	if lost != 3 {
+		t.Errorf("%d were lost", lost)
+	}
+}

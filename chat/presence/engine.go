@@ -3,6 +3,7 @@ package presence
 import (
 	"bytes"
 	"crypto/ed25519"
+	"maps"
 	"slices"
 	"time"
 
@@ -130,11 +131,14 @@ func (e *Engine) sweep() {
 	for _, c := range slices.Clone(e.table.list) {
 		d := c.device
 		held := d != nil && (d.connected || !d.lost.IsZero() && slot <= slotOf(d.lost)+aliveSlots)
-		if !held && c.age(slot) > aliveSlots {
+		if !held && !c.young(slot) {
 			e.table.remove(c)
 		}
 	}
 	e.expire()
+	for _, p := range e.order {
+		maps.DeleteFunc(p.asked, func(_ name, q question) bool { return e.now.Sub(q.at) >= answerWithin })
+	}
 	full := len(e.devices) > maxDevices
 	for id, d := range e.devices {
 		if d.forgotten(e.now, full) {
@@ -173,6 +177,7 @@ func (e *Engine) expires(d *device) {
 func (e *Engine) forgetSkew() {
 	for _, p := range e.order {
 		p.asking, p.offered, p.answered, p.differs = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+		clear(p.asked)
 		p.restsTo, p.mutedUntil, p.met = time.Time{}, time.Time{}, time.Time{}
 	}
 	for _, d := range e.devices {

@@ -48,8 +48,10 @@ const (
 	// answerWithin is how long an answer is waited for, patience after how many
 	// without one a neighbour rests for as long as restFor: it is of an older version.
 	answerWithin = 30 * time.Second
-	patience     = 3
-	restFor      = 5 * time.Minute
+	// askAgain is when a record is asked for again that has not come.
+	askAgain = 10 * time.Second
+	patience = 3
+	restFor  = 5 * time.Minute
 	// muteFor is how long nothing is taken from who has passed on what is not true.
 	muteFor = time.Minute
 

@@ -119,7 +119,8 @@ func (e *Engine) begin() {
 // record takes one record, and reports whether to go on with those behind it.
 func (e *Engine) record(p *peer, r *wire.PresenceRecord) bool {
 	id := nameOf(r)
-	pending, solicited := p.asked[id.name()]
+	asked, solicited := p.asked[id.name()]
+	pending := asked.line
 	delete(p.asked, id.name())
 	switch {
 	case e.own.chain != nil && id == e.own.chain.id, e.table.byID[id] != nil:

@@ -27,14 +27,24 @@ type chain struct {
 	heard     int // beats, up to 2
 }
 
-// age returns how old the newest beat is in a slot, in slots; more than aliveSlots for
-// one from further ahead than clocks may be.
+// age returns how old the newest beat is in a slot, in slots; more than counts for one
+// from further ahead than clocks may be.
 func (c *chain) age(slot int64) int64 {
 	age := slot - c.slot - c.off
 	if age < -1 {
-		return aliveSlots + 1
+		return aliveSlots + maxSkew + 1
 	}
 	return age
+}
+
+// young reports whether the newest beat may be of use to somebody: while it is not
+// known how far its device's clock is behind, an older one may be too.
+func (c *chain) young(slot int64) bool {
+	most := int64(aliveSlots)
+	if c.heard < 2 {
+		most += maxSkew
+	}
+	return c.age(slot) <= most
 }
 
 // proves reports whether the newest beat is of a slot that began after a connection

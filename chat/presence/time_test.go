@@ -20,34 +20,40 @@ func TestClocksTwoMinutesApartDoNotMatter(t *testing.T) {
 		{0, 95 * time.Second, 47 * time.Second},
 		{0, -29 * time.Second, 14 * time.Second},
 	} {
-		w := newWorld(t)
-		a, b, c := w.node("alice"), w.node("bob"), w.node("carol")
-		for i, n := range w.nodes {
-			n.skew = skews[i]
-			n.show(chat.Available)
+		for seed := range uint64(5) {
+			skewed(t, seed, skews)
 		}
-		w.link(a, b)
-		w.link(b, c)
-		w.run(4 * time.Minute)
-		a.mustSee(c, true, "")
-		c.mustSee(a, true, "")
-		before := a.shown[c.id] + c.shown[a.id]
-		for range 3600 {
-			w.run(time.Second)
-			if !a.sees(c).Here || !c.sees(a).Here {
-				t.Fatalf("with clocks %v off, at %v somebody is not seen", skews, w.now)
-			}
-			if seen := a.sees(c).LastSeen; seen.After(a.clock()) {
-				t.Fatalf("seen at %v, it is %v", seen, a.clock())
-			}
-		}
-		if n := a.shown[c.id] + c.shown[a.id] - before; n > 0 {
-			t.Errorf("with clocks %v off, shown anew %d times in an hour", skews, n)
-		}
-		c.crash()
-		w.run((aliveSlots + 2) * slotLength)
-		a.mustSee(c, false, "")
 	}
+}
+
+func skewed(t *testing.T, seed uint64, skews [3]time.Duration) {
+	w := newWorldOf(t, seed)
+	a, b, c := w.node("alice"), w.node("bob"), w.node("carol")
+	for i, n := range w.nodes {
+		n.skew = skews[i]
+		n.show(chat.Available)
+	}
+	w.link(a, b)
+	w.link(b, c)
+	w.run(4 * time.Minute)
+	a.mustSee(c, true, "")
+	c.mustSee(a, true, "")
+	before := a.shown[c.id] + c.shown[a.id]
+	for range 3600 {
+		w.run(time.Second)
+		if !a.sees(c).Here || !c.sees(a).Here {
+			t.Fatalf("with clocks %v off, at %v somebody is not seen", skews, w.now)
+		}
+		if seen := a.sees(c).LastSeen; seen.After(a.clock()) {
+			t.Fatalf("seen at %v, it is %v", seen, a.clock())
+		}
+	}
+	if n := a.shown[c.id] + c.shown[a.id] - before; n > 0 {
+		t.Errorf("with clocks %v off, shown anew %d times in an hour", skews, n)
+	}
+	c.crash()
+	w.run((aliveSlots + 2) * slotLength)
+	a.mustSee(c, false, "")
 }
 
 func TestAClockThatIsSetMakesNobodyVanish(t *testing.T) {

@@ -72,8 +72,10 @@ type node struct {
 	mute    func(to *node, f wire.Frame) bool // what a malicious node does not send
 }
 
-func newWorld(t failer) *world {
-	return &world{t: t, now: noon, rng: rand.New(rand.NewPCG(1, 2)), by: map[chat.DeviceID]*node{}, links: map[[2]chat.DeviceID]bool{}}
+func newWorld(t failer) *world { return newWorldOf(t, 1) }
+
+func newWorldOf(t failer, seed uint64) *world {
+	return &world{t: t, now: noon, rng: rand.New(rand.NewPCG(seed, 2)), by: map[chat.DeviceID]*node{}, links: map[[2]chat.DeviceID]bool{}}
 }
 
 // node adds a device of a person called as it is; "bob/phone" is Bob's.
