@@ -143,7 +143,10 @@ func (b *fakeBus) talk(conn net.Conn, in *bufio.Reader) {
 			if f != nil {
 				out = f(msg.Body)
 			}
-			b.calls <- busCall{key, msg.Body}
+			select {
+			case b.calls <- busCall{key, msg.Body}:
+			default: // a test that does not look at them goes on for long
+			}
 		}
 		answer := &dbus.Message{Type: dbus.TypeMethodReply, Headers: map[dbus.HeaderField]dbus.Variant{
 			dbus.FieldReplySerial: dbus.MakeVariant(msg.Serial()), dbus.FieldSender: dbus.MakeVariant("org.freedesktop.DBus"),
