@@ -27,9 +27,15 @@ type desk struct {
 
 func newOffice(t testing.TB) (*Office, func(name string) *desk) {
 	t.Helper()
+	return newOfficeFor(t, 3*patience)
+}
+
+// newOfficeFor returns an office in which nothing is to take longer than that.
+func newOfficeFor(t testing.TB, long time.Duration) (*Office, func(name string) *desk) {
+	t.Helper()
 	// What goes wrong in a node is worth reading beside what a test says.
 	o := NewOffice(t.TempDir(), slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})))
-	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), long)
 	t.Cleanup(func() {
 		if err := o.Close(ctx); err != nil {
 			t.Error(err)

@@ -118,6 +118,49 @@ func TestAStrangerMustNotLearnHowSomebodyIs(t *testing.T) {
 	x.vanish()
 }
 
+// Who was a contact has the key to what was shown then, and gets no other.
+func TestWhoIsExceptedMustNotBeGivenTheNextKey(t *testing.T) {
+	s := besiege(t)
+	x := s.stranger(nil)
+	raw := x.open(peerProtocol)
+	if _, err := raw.Write(frames(x.hello(), proto.Contact{Message: x.request("Mallory", "it's me")})); err != nil {
+		t.Fatal(err)
+	}
+	s.ann.until("he has asked", func() bool { return len(s.ann.tray()) == 1 })
+	s.ann.must(s.ann.AcceptContact(s.ann.ctx, x.person()))
+	_ = raw.SetReadDeadline(time.Now().Add(patience))
+	next := func() proto.Frame {
+		f, err := readFrame(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	for {
+		if _, given := next().(proto.PresenceKey); given {
+			break
+		}
+	}
+	no := false
+	p, err := s.ann.Privacy(s.ann.ctx)
+	s.ann.must(err)
+	p.Exceptions = []chat.PrivacyException{{Person: x.person(), Presence: &no}}
+	s.ann.must(s.ann.SetPrivacy(s.ann.ctx, p))
+	s.ann.says(chat.Busy, "at the dentist's")
+	// What goes to one neighbour keeps its order.
+	s.ann.types(lobby)
+	for {
+		f := next()
+		if _, last := f.(proto.Typing); last {
+			break
+		}
+		if _, given := f.(proto.PresenceKey); given || bytes.Contains(proto.EncodeFrame(f), []byte("dentist")) {
+			t.Errorf("who is excepted is told %+v", f)
+		}
+	}
+	x.vanish()
+}
+
 func TestWhoMayNotSeeAnyMoreIsToldNothingNew(t *testing.T) {
 	for name, ends := range map[string]func(ann, ben *desk) error{
 		"forgotten": func(ann, ben *desk) error { return ann.ForgetContact(ann.ctx, ben.id()) },
@@ -162,7 +205,7 @@ func TestWhoMayNotSeeAnyMoreIsToldNothingNew(t *testing.T) {
 
 func TestWhoAppearsOfflineIsSeenGoneAndReached(t *testing.T) {
 	t.Parallel()
-	_, enter := newOffice(t)
+	o, enter := newOffice(t)
 	ann, ben, cleo := enter("Ann"), enter("Ben"), enter("Cleo")
 	befriend(ann, ben)
 	ben.showing(ann, chat.Available)
@@ -186,6 +229,13 @@ func TestWhoAppearsOfflineIsSeenGoneAndReached(t *testing.T) {
 	if p, _ := ben.knows(ann.id()); p.Presence != chat.Gone || !p.LastSeen.Equal(first.LastSeen) {
 		t.Errorf("after she spoke Ben sees %+v, before that %+v", p, first)
 	}
+	// Nor do they see her come who come later, or when she does.
+	ann = o.reboot(ann, "Ann")
+	ann.say("still not")
+	ben.never("Ann here", func(e chat.Event) bool {
+		p, ok := e.(chat.PersonEvent)
+		return ok && p.Person.Person == ann.id() && p.Presence == chat.Here
+	}, hearing("still not"))
 	if me, err := ann.Status(ann.ctx); err != nil || me.State != chat.Offline {
 		t.Errorf("Ann is told %+v (%v)", me, err)
 	}
@@ -323,6 +373,64 @@ func TestWhoIsWatchedIsToldOfOnce(t *testing.T) {
 	if p, _ := ann.knows(ben.id()); p.Watched {
 		t.Errorf("Ann still watches %+v", p)
 	}
+}
+
+func TestWhoIsWatchedAndHidesHowTheyAreIsToldOfWhenHere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, enter := newOffice(t)
+		ann, ben := enter("Ann"), enter("Ben")
+		befriend(ann, ben)
+		p, err := ben.Privacy(ben.ctx)
+		ben.must(err)
+		p.Presence = chat.Nobody
+		ben.must(ben.SetPrivacy(ben.ctx, p))
+		ben.must(o.Leave(ben.ctx, ben.Node))
+		ann.isGone(ben)
+		ann.must(ann.Watch(ann.ctx, ben.id(), true))
+		ben = enter("Ben")
+		ann.await("Ben being free for all that is known", func(e chat.Event) bool {
+			f, ok := e.(chat.FreeEvent)
+			return ok && f.Person.Person == ben.id() && f.Status.State == ""
+		})
+		o.Net.CloseAll()
+	})
+}
+
+// Where nothing changes, faces hear nothing, however much is said about it below.
+func TestWhereNothingChangesNobodyIsToldOfAnybody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, enter := newOfficeFor(t, time.Hour)
+		ann, ben, cleo := enter("Ann"), enter("Ben"), enter("Cleo")
+		all := []*desk{ann, ben, cleo}
+		befriend(ann, ben)
+		ann.showing(ben, chat.Available)
+		ben.showing(ann, chat.Available)
+		o.Net.Cut(o.hosts(1, 1), o.hosts(2, 2))
+		time.Sleep(2 * time.Minute) // until they know each other through Cleo
+		if p, _ := ann.knows(ben.id()); p.Presence != chat.Here || p.Suspect || p.Status.State != chat.Available {
+			t.Errorf("Ann sees %+v", p)
+		}
+		for _, d := range all {
+			for len(d.events) > 0 {
+				<-d.events
+			}
+		}
+		for range 40 { // and none goes away for doing nothing
+			time.Sleep(30 * time.Second)
+			for _, d := range all {
+				d.must(d.Active(d.ctx))
+			}
+		}
+		synctest.Wait()
+		for _, d := range all {
+			for len(d.events) > 0 {
+				if e, ok := (<-d.events).(chat.PersonEvent); ok {
+					t.Errorf("%s is told of %+v", d.Name(), e)
+				}
+			}
+		}
+		o.Net.CloseAll()
+	})
 }
 
 func TestWhoIsFreeStandsFirst(t *testing.T) {
