@@ -112,7 +112,7 @@ func (e *Engine) tickOwn() {
 		e.farewell()
 	}
 	if o.want.Reach == ReachNobody {
-		o.dirty = false
+		o.chain, o.dirty = nil, false
 		return
 	}
 	if err := e.say(o.want.Reach, o.want.offline()); err != nil {
@@ -122,10 +122,18 @@ func (e *Engine) tickOwn() {
 	o.dirty = false
 }
 
-// farewell tells those who have learnt that this device is here that it is no more.
+// farewell tells those who have learnt that this device is here, and are not to be
+// told what follows, that it is gone.
 func (e *Engine) farewell() {
-	if err := e.say(e.own.chain.reach, true); err == nil {
-		e.own.chain = nil
+	c, err := e.newRecord(e.own.chain.reach, true)
+	if err != nil {
+		return // they find out by themselves
+	}
+	for _, p := range e.order {
+		if e.shares(p) && (e.own.want.Reach == ReachNobody || !e.mayHold(p)) {
+			p.record = c.id
+			e.send(p, wire.PresenceRecords{Records: []wire.PresenceRecord{c.record}})
+		}
 	}
 }
 
@@ -139,17 +147,31 @@ func (e *Engine) leave() {
 
 // say signs a new record and gives it to all who may have it.
 func (e *Engine) say(reach Reach, bye bool) error {
+	c, err := e.newRecord(reach, bye)
+	if err != nil {
+		return err
+	}
+	e.own.chain = c
+	for _, p := range e.order {
+		e.introduce(p)
+	}
+	e.soon()
+	return nil
+}
+
+// newRecord signs a record of what is to be said, or of a goodbye.
+func (e *Engine) newRecord(reach Reach, bye bool) (*ownChain, error) {
 	o := &e.own
 	d := draft{key: e.cfg.Key, reach: reach, bye: bye, first: slotOf(e.now), salt: make([]byte, saltSize)}
 	var last beat
 	if _, err := io.ReadFull(e.cfg.Entropy, d.salt); err != nil {
-		return fmt.Errorf("no randomness: %w", err)
+		return nil, fmt.Errorf("no randomness: %w", err)
 	}
 	if _, err := io.ReadFull(e.cfg.Entropy, last[:]); err != nil {
-		return fmt.Errorf("no randomness: %w", err)
+		return nil, fmt.Errorf("no randomness: %w", err)
 	}
 	if err := e.needKey(); err != nil {
-		return err
+		return nil, err
 	}
 	d.holder = o.key
 	beats := []beat{last}
@@ -161,16 +183,11 @@ func (e *Engine) say(reach Reach, bye bool) error {
 	d.seq = max(o.seq+1, uint64(chat.HLCOf(e.now)))
 	r, err := d.sign(e.cfg.Entropy)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	o.seq = d.seq
 	e.do(Keep{Key: seqKey, Value: binary.BigEndian.AppendUint64(nil, o.seq)})
-	o.chain = &ownChain{id: nameOf(&r), record: r, reach: reach, first: d.first, beats: beats, bye: bye, revealed: d.first}
-	for _, p := range e.order {
-		e.introduce(p)
-	}
-	e.soon()
-	return nil
+	return &ownChain{id: nameOf(&r), record: r, reach: reach, first: d.first, beats: beats, bye: bye, revealed: d.first}, nil
 }
 
 func (e *Engine) needKey() error {
@@ -191,16 +208,18 @@ func (e *Engine) shares(p *peer) bool {
 	return c != nil && (c.reach >= ReachNamed || p.gave)
 }
 
+// mayHold reports whether a neighbour may have this device's key.
+func (e *Engine) mayHold(p *peer) bool { return p.person == e.cfg.Person || e.cfg.May(p.person) }
+
 // introduce gives a neighbour what it may have of this device and has not.
 func (e *Engine) introduce(p *peer) {
 	c := e.own.chain
 	if c == nil {
 		return
 	}
-	me := p.person == e.cfg.Person
-	if !p.gave && c.reach < ReachEveryone && (me || e.cfg.May(p.person)) {
+	if !p.gave && c.reach < ReachEveryone && e.mayHold(p) {
 		p.gave = true
-		if !me {
+		if p.person != e.cfg.Person {
 			e.own.holders[p.person] = struct{}{}
 		}
 		e.send(p, wire.PresenceKey{Key: e.own.key[:]})

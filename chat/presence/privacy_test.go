@@ -178,12 +178,16 @@ func TestWhoIsNoLongerShownSeesAGoodbye(t *testing.T) {
 	}
 	w.linkAll(a, b, s)
 	w.run(time.Minute)
+	before := b.shown[a.id]
 	a.showTo(ReachHolders, chat.Status{State: chat.Busy})
 	w.run(2*ownEvery + delay)
 	s.mustSee(a, false, "")
 	b.mustSee(a, true, chat.Busy)
 	w.run(5 * time.Minute)
 	s.mustSee(a, false, "")
+	if n := b.shown[a.id] - before; n != 1 {
+		t.Errorf("who still may know was shown it anew %d times", n)
+	}
 }
 
 func TestChainsOfOneDeviceCannotBeLinked(t *testing.T) {
