@@ -16,14 +16,29 @@ func (m *model) builtin(c *conversation, name, args string) (do func() tea.Cmd, 
 		return func() tea.Cmd { open(); return nil }
 	}
 	switch name {
-	case "chat", "add", "person", "verify", "block", "unblock", "forget":
+	case "chat", "add", "person", "verify", "block", "unblock", "forget", "watch":
 		return m.aboutPerson(c, name, args)
 	case "invite", "members", "remove", "role", "rename", "topic":
 		return m.aboutRoom(c, name, args)
 	case "requests", "invitations":
 		return sheet(m.openTray), ""
 	case "contacts":
-		return sheet(m.openContacts), ""
+		by, known := arrangements[strings.ToLower(args)]
+		if args != "" && !known {
+			return nil, "Write /contacts group, /contacts department or /contacts name."
+		}
+		return sheet(func() {
+			if known {
+				m.arrange = by
+			}
+			m.openContacts()
+		}), ""
+	case "status":
+		return sheet(m.openStatus), ""
+	case "alerts":
+		return sheet(m.openAlerts), ""
+	case "profile":
+		return m.openProfile, ""
 	case "create":
 		return sheet(func() { m.openCreate(args) }), ""
 	case "join":
@@ -73,6 +88,8 @@ func (m *model) aboutPerson(c *conversation, name, args string) (func() tea.Cmd,
 			return m.openChat(nil, who)
 		case name == "verify" && r.Known():
 			return m.openVerify(who)
+		case name == "watch" && r.Known():
+			return m.watch(nil, who, true)
 		case name == "forget" && r != "":
 			m.askForget(who)
 		case name == "block" && r != chat.RelationBlocked && who != m.me.Person:
@@ -91,7 +108,7 @@ func (m *model) aboutPerson(c *conversation, name, args string) (func() tea.Cmd,
 		return func() tea.Cmd { return do(with) }, ""
 	}
 	if title := map[string]string{
-		"chat": "Write to a contact", "verify": "Verify a contact", "forget": "Forget a contact", "person": "About a contact",
+		"watch": "Tell me when somebody is free", "chat": "Write to a contact", "verify": "Verify a contact", "forget": "Forget a contact", "person": "About a contact",
 	}[name]; title != "" {
 		return func() tea.Cmd {
 			m.pickContact(title, "Whom?", nil, do)

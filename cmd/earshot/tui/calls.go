@@ -31,6 +31,8 @@ type (
 		rooms       []chat.Room
 		invitations []chat.Invitation
 		privacy     chat.Privacy
+		status      chat.OwnStatus
+		alerts      chat.Alerts
 		err         error
 	}
 	// pageMsg answers the three ways to load history.
@@ -152,6 +154,12 @@ func (m *model) loadAll() tea.Cmd {
 			return r
 		}
 		if r.privacy, r.err = m.client.Privacy(ctx); r.err != nil {
+			return r
+		}
+		if r.status, r.err = m.client.Status(ctx); r.err != nil {
+			return r
+		}
+		if r.alerts, r.err = m.client.Alerts(ctx); r.err != nil {
 			return r
 		}
 		r.rooms, r.err = m.client.Rooms(ctx)

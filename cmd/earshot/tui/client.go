@@ -20,6 +20,8 @@ type Client interface {
 	verification
 	devices
 	keeping
+	availability
+	alerting
 }
 
 // talk is what is done in rooms of every kind.
@@ -125,6 +127,31 @@ type keeping interface {
 	// SetKeeper has this node hold sealed messages for the user's contacts, in up to
 	// space bytes (0 for the usual), or no longer.
 	SetKeeper(ctx context.Context, on bool, space int64) (chat.Keeper, error)
+}
+
+// availability is whether this person and others are free, and what people tell of
+// themselves.
+type availability interface {
+	Status(ctx context.Context) (chat.OwnStatus, error)
+	SetStatus(ctx context.Context, change chat.StatusChange) (chat.OwnStatus, error)
+	// Active says that the user has just touched the interface.
+	Active(ctx context.Context) error
+	// Watch has one event come when a contact is free, or calls that off.
+	Watch(ctx context.Context, who chat.PersonID, on bool) error
+	Profile(ctx context.Context) (chat.OwnProfile, error)
+	SetProfile(ctx context.Context, p chat.OwnProfile) (chat.OwnProfile, error)
+	// SetGroups puts a contact into these groups and no others.
+	SetGroups(ctx context.Context, who chat.PersonID, groups []string) (chat.Contact, error)
+	SetTeam(ctx context.Context, who chat.PersonID, team bool) (chat.Contact, error)
+}
+
+// alerting is what may interrupt this person, and how.
+type alerting interface {
+	Alerts(ctx context.Context) (chat.Alerts, error)
+	// SetAlerts changes all but what is set of single conversations.
+	SetAlerts(ctx context.Context, a chat.Alerts) (chat.Alerts, error)
+	// SetRoomAlerts sets what of a conversation may alert, "" for the usual.
+	SetRoomAlerts(ctx context.Context, room chat.RoomID, level string) (chat.Room, error)
 }
 
 // Page asks for at most Limit messages of a room: those just before the message

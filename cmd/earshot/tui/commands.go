@@ -18,7 +18,11 @@ var builtins = []Command{
 	{Name: "add", Args: "PERSON", Help: "ask somebody to become a contact"},
 	{Name: "requests", Help: "show what waits for you: requests and invitations"},
 	{Name: "invitations", Help: "the same as /requests"},
-	{Name: "contacts", Help: "show your contacts, and whom you have asked or blocked"},
+	{Name: "contacts", Args: "[group|department|name]", Help: "show your contacts, and whom you have asked or blocked"},
+	{Name: "status", Args: "[STATE]", Help: "show or choose whether you are free, and what you are doing"},
+	{Name: "watch", Args: "[PERSON]", Help: "be told once when a contact is free"},
+	{Name: "alerts", Help: "choose what may interrupt you, and how"},
+	{Name: "profile", Help: "show and change what you tell of yourself"},
 	{Name: "person", Args: "PERSON", Help: "show who somebody is: accept, verify, forget, block"},
 	{Name: "verify", Args: "[PERSON]", Help: "make sure that a contact is who they say"},
 	{Name: "block", Args: "PERSON", Help: "let nothing of somebody reach you"},
@@ -41,8 +45,8 @@ var builtins = []Command{
 	{Name: "quit", Help: "end Earshot"},
 }
 
-// withBuiltins returns the commands offered: the built-in ones, with the help
-// that extra may bring for them, and then the rest of extra.
+// withBuiltins returns the commands offered: the built-in ones, with what extra may
+// bring for them, and then the rest of extra.
 func withBuiltins(extra []Command) []Command {
 	all := slices.Clone(builtins)
 	for _, c := range extra {
@@ -52,7 +56,7 @@ func withBuiltins(extra []Command) []Command {
 		case i < 0 && c.Run != nil:
 			all = append(all, c)
 		case i >= 0 && i < len(builtins):
-			all[i].Args, all[i].Help = c.Args, c.Help
+			all[i].Args, all[i].Help, all[i].Run = c.Args, c.Help, c.Run
 		}
 	}
 	return all
@@ -81,7 +85,7 @@ func (m *model) runCommand(c *conversation, name, args string) tea.Cmd {
 		return nil
 	}
 	cmd := m.opt.Commands[i]
-	if cmd.Run != nil {
+	if cmd.Run != nil && (i >= len(builtins) || args != "") {
 		c.in.set("")
 		room := c.room.RoomID
 		return m.call(sendTimeout, func(ctx context.Context) tea.Msg {

@@ -173,6 +173,25 @@ func (c apiClient) RevokeDevice(ctx context.Context, device chat.DeviceID) error
 	return c.Client.RevokeDevice(ctx, device.String())
 }
 
+func (c apiClient) Watch(ctx context.Context, who chat.PersonID, on bool) error {
+	if !on {
+		return c.Unwatch(ctx, who.String())
+	}
+	return c.Client.Watch(ctx, who.String())
+}
+
+func (c apiClient) SetGroups(ctx context.Context, who chat.PersonID, groups []string) (chat.Contact, error) {
+	return c.Client.SetGroups(ctx, who.String(), groups)
+}
+
+func (c apiClient) SetTeam(ctx context.Context, who chat.PersonID, team bool) (chat.Contact, error) {
+	return c.Client.SetTeam(ctx, who.String(), team)
+}
+
+func (c apiClient) SetRoomAlerts(ctx context.Context, room chat.RoomID, level string) (chat.Room, error) {
+	return c.Client.SetRoomAlerts(ctx, room.String(), level)
+}
+
 // apiEvents opens a new stream when the node refused to go on with the last.
 type apiEvents struct {
 	ctx    context.Context

@@ -54,8 +54,9 @@ func (d *directory) setPerson(p chat.Person) {
 	}
 }
 
-// list returns everybody: the user, then who is here, then the others, by name. A
-// thousand changes between two screens are sorted once.
+// list returns everybody: the user, then who is free, then the others who are here,
+// then those who are gone, each by name. A thousand changes between two screens are
+// sorted once.
 func (d *directory) list() []chat.Person {
 	if d.sorted {
 		return d.people
@@ -65,8 +66,8 @@ func (d *directory) list() []chat.Person {
 		if a.Me != b.Me {
 			return one(b.Me) - one(a.Me)
 		}
-		if ah, bh := a.Presence == chat.Here, b.Presence == chat.Here; ah != bh {
-			return one(bh) - one(ah)
+		if c := distance(&a) - distance(&b); c != 0 {
+			return c
 		}
 		if c := strings.Compare(d.called[a.Person].folded, d.called[b.Person].folded); c != 0 {
 			return c
@@ -150,6 +151,12 @@ func (d *directory) here() int {
 func (d *directory) person(p chat.PersonID) (chat.Person, bool) {
 	known, ok := d.byID[p]
 	return known, ok
+}
+
+// listed reports whether the node named somebody among the people it knows.
+func (d *directory) listed(p chat.PersonID) bool {
+	_, ok := d.byID[p]
+	return ok
 }
 
 // of returns what somebody is called on this screen.

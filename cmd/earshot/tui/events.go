@@ -74,6 +74,14 @@ func (m *model) onEvent(e chat.Event) tea.Cmd {
 		}
 	case chat.PrivacyEvent:
 		m.privacy = e.Privacy
+	case chat.StatusEvent:
+		m.own = e.OwnStatus
+	case chat.AlertsEvent:
+		m.alerts = e.Alerts
+	case chat.AlertEvent:
+		return m.onAlert(e)
+	case chat.FreeEvent:
+		return m.onFree(e.Person)
 	case chat.PersonEvent:
 		m.who.setPerson(e.Person)
 		if e.Person.Me {
@@ -129,7 +137,7 @@ func (m *model) onMessage(msg chat.Message) tea.Cmd {
 	}
 	if !c.loaded {
 		if !msg.Mine {
-			c.room.Unread++
+			c.unread(&msg)
 		}
 		return nil
 	}
@@ -147,16 +155,19 @@ func (m *model) onMessage(msg chat.Message) tea.Cmd {
 	}
 	if !msg.Mine && !watched {
 		if c.readKnown && shownAt(&msg).After(c.readAt) {
-			c.room.Unread++
+			c.unread(&msg)
 		}
 		if newest && c.firstNew.IsZero() {
 			c.firstNew = msg.ID
 		}
 	}
-	if m.opt.Bell && !m.focused && !msg.Mine {
-		return tea.Raw("\a")
-	}
 	return nil
+}
+
+// unread counts a message that has not been read.
+func (c *conversation) unread(msg *chat.Message) {
+	c.room.Unread++
+	c.room.Mentions += one(msg.MentionsMe)
 }
 
 // setLate notes a message that took its place among some that were read already.
@@ -199,6 +210,7 @@ func (m *model) onTyping(e chat.TypingEvent) tea.Cmd {
 // setRead notes what the node says about reading.
 func (c *conversation) setRead(unread int, upTo *chat.EntryID) {
 	c.room.Unread, c.room.ReadUpTo = unread, upTo
+	c.room.Mentions = min(c.room.Mentions, unread)
 	if upTo == nil {
 		return
 	}
@@ -262,6 +274,7 @@ func (m *model) onAll(r allMsg) tea.Cmd {
 	m.who.setPeople(r.people)
 	m.setContacts(r.contacts)
 	m.invitations, m.privacy = r.invitations, r.privacy
+	m.own, m.alerts = r.status, r.alerts
 	for _, v := range m.invitations {
 		m.meetInviter(v)
 	}

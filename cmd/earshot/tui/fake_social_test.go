@@ -62,7 +62,7 @@ func (f *fake) befriend(a chat.Author, r chat.Relation) chat.Room {
 
 func (f *fake) direct(a chat.Author) chat.Room {
 	who := a.Person
-	r := chat.Room{Room: "@" + a.Name, RoomID: chat.RoomID(append(f.id("dir"), who[:]...)[:32]), Kind: chat.RoomDirect, Person: &who, Members: 2}
+	r := chat.Room{Room: "@" + a.Name, RoomID: chat.RoomID(append(f.id("dir"), who[:]...)[:32]), Kind: chat.RoomDirect, Person: &who, Members: 2, Alerts: chat.AlertAll}
 	f.rooms = append(f.rooms, r)
 	return r
 }

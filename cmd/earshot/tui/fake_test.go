@@ -26,6 +26,7 @@ type fake struct {
 	rooms  []chat.Room
 	social
 	told
+	desk
 	said   map[chat.RoomID][]chat.Message
 	sent   map[string]chat.Message // by client id
 	calls  []string
@@ -46,7 +47,9 @@ func newFake() *fake {
 		said: map[chat.RoomID][]chat.Message{}, sent: map[string]chat.Message{},
 		fail: map[string]error{}, events: make(chan chat.Event, 1024), clock: noon,
 	}
-	f.privacy = chat.Privacy{Nearby: chat.Everyone, Presence: chat.OnlyContacts, Read: chat.OnlyContacts}
+	f.privacy = chat.Privacy{Nearby: chat.Everyone, Presence: chat.OnlyContacts, Typing: chat.OnlyContacts, Read: chat.OnlyContacts}
+	f.status = chat.OwnStatus{Status: chat.Status{State: chat.Available, Since: noon}, Chosen: chat.Available, IdleBy: "logind"}
+	f.alerts = chat.Alerts{Desktop: true, Title: true, Preview: chat.PreviewText, TeamMentions: true}
 	me := f.person("Mia", chat.Here)
 	f.people[0].Me = true
 	f.me = chat.Me{Person: me.Person, Name: me.Name, Device: me.Device}

@@ -158,10 +158,8 @@ func (m *model) header(width int) string {
 		}
 		right += " "
 	}
-	if me := m.who.of(m.me.Person); width >= 100 && !m.me.Person.IsZero() {
-		right = " " + me + " "
-	}
-	right = m.meter.cut(right, width/3)
+	own := m.ownStatus(width)
+	right = m.meter.cut(own[len(own)-1]+strings.TrimPrefix(right, " "), width/3)
 	space := width - m.meter.width(right)
 	left, tail := m.roomName(c.room), ""
 	switch c.room.Kind {
@@ -180,6 +178,12 @@ func (m *model) header(width int) string {
 	for _, words := range m.readers(c.room) {
 		if m.meter.width(left)+2+m.meter.width(words) <= space {
 			left += "  " + words
+			break
+		}
+	}
+	for _, words := range own { // who can read is more than what one knows of oneself
+		if left := m.meter.width(left) + 1 + m.meter.width(words); width >= sideFrom && left <= width && m.meter.width(words) <= width/2 {
+			right, space = words, width-m.meter.width(words)
 			break
 		}
 	}

@@ -51,7 +51,8 @@ func (m *model) helpContent() content {
 	row("//text", "send a line that begins with a slash")
 	head("Signs")
 	g := m.glyphs
-	row(g.here+" "+g.gone, "a person who is here, one who is gone")
+	row(g.free+" "+g.away+" "+g.busy, "available, away, busy or not to be disturbed")
+	row(g.untold+" "+g.gone, "here and telling no more, gone")
 	row(g.verified, "behind a name: you have verified that it is them")
 	row(g.lock+" #plan", "a private room: only its members can read it")
 	row(g.asked+" "+g.asks, "you have asked this stranger, this stranger asks you")
@@ -61,6 +62,6 @@ func (m *model) helpContent() content {
 	row(g.held+" held by 2", "also on devices that hand it on to whom it is for: yours, keepers, contacts, members")
 	row(g.delivered+" delivered", "on a device of everybody it is for; then read, as far as they let you know")
 	row("@", "before a message: it calls you by name")
-	row(g.selected+" "+g.unread+"3", "the room on the screen, messages not read yet")
+	row(g.selected+" @1 "+g.unread+"3", "the room on the screen; not read: what calls you, all")
 	return c
 }

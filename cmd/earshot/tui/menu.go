@@ -1,6 +1,10 @@
 package tui
 
-import tea "charm.land/bubbletea/v2"
+import (
+	tea "charm.land/bubbletea/v2"
+
+	"earshot/chat/phrase"
+)
 
 // openMenu offers what can be done, for those who know no command by heart.
 func (m *model) openMenu() {
@@ -14,16 +18,20 @@ func (m *model) openMenu() {
 			sheet("r", "New private room"+m.glyphs.pending, "", func() { m.openCreate("") }),
 			sheet("o", "Join an open room"+m.glyphs.pending, "", m.openJoin),
 			{id: "this", key: "t", label: "About this conversation", note: "Who can read it, members, leaving it.", do: m.openThis},
+			sheet("s", "Your status", "Available, busy, away, and what you are doing.", m.openStatus),
+			sheet("a", "Alerts", "", m.openAlerts),
 			sheet("p", "Privacy", "", m.openPrivacy),
 			{id: "devices", key: "d", label: "Your devices", do: m.openDevices},
+			{id: "profile", key: "y", label: "Your profile", do: m.openProfile},
 			{id: "keeper", key: "k", label: "For people who are away", do: m.openKeeper},
 			sheet("h", "Help: keys and commands", "", m.openHelp),
 		}}
 		if n := m.waiting(); n > 0 {
 			c.items[0].tag = count(n, "thing")
 		}
+		c.items[5].tag = phrase.State(m.own.State)
 		if m.privacy.Invisible {
-			c.items[5].tag = "invisible"
+			c.items[7].tag = "invisible"
 		}
 		if conv := m.conv(); conv != nil {
 			c.items[4].tag = m.roomName(conv.room)

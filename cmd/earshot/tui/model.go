@@ -45,6 +45,10 @@ type model struct {
 	pairing     chat.Pairing
 	devices     []chat.OwnDevice // nil until asked for
 	privacy     chat.Privacy
+	own         chat.OwnStatus
+	alerts      chat.Alerts
+	activeAt    time.Time // when the node was last told that the user is here
+	arrange     arrangement
 
 	notice    notice
 	warnings  []chat.Error // what is wrong now, newest last
@@ -171,11 +175,18 @@ func (m *model) View() tea.View {
 	return v
 }
 
-// title is what the terminal's window is called.
+// title is what the terminal's window is called: with how much is unread that may alert
+// the user, if they want that told.
 func (m *model) title() string {
 	unread := 0
 	for _, c := range m.rooms {
-		unread += c.room.Unread
+		switch {
+		case !m.alerts.Title, c.room.Alerts == chat.AlertNone:
+		case c.room.Alerts == chat.AlertMentions:
+			unread += c.room.Mentions
+		default:
+			unread += c.room.Unread
+		}
 	}
 	s := m.opt.Title
 	if c := m.conv(); c != nil {

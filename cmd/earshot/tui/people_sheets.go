@@ -58,17 +58,10 @@ func (m *model) personText(who chat.PersonID) []para {
 			text = append(text, plain("They wrote nothing with it."), plain(""))
 		}
 	}
+	if person.Presence != "" {
+		text = append(text, m.howText(&person)...)
+	}
 	text = append(text, faint("id "+who.String()))
-	switch {
-	case person.Me:
-	case person.Presence == chat.Here:
-		text = append(text, faint(name+" is here now."))
-	case !person.LastSeen.IsZero():
-		text = append(text, faint("Last seen "+m.when(person.LastSeen)+"."))
-	}
-	if n := len(person.Devices); n > 1 {
-		text = append(text, faint(count(n, "device")+" of theirs met."))
-	}
 	if !k.Since.IsZero() && k.Relation.Known() {
 		text = append(text, faint("Contact since "+k.Since.In(m.who.local).Format("2 January 2006")+"."))
 	}
@@ -116,6 +109,8 @@ func (m *model) personItems(p *sheet, who chat.PersonID) []item {
 	name := m.who.of(who)
 	if who == m.me.Person {
 		return []item{
+			{id: "status", key: "s", label: "Status", do: func() tea.Cmd { m.openStatus(); return nil }},
+			{id: "profile", key: "y", label: "Profile", do: m.openProfile},
 			{id: "privacy", key: "p", label: "Privacy", note: "Who may see that you are here, and what you have read.", do: func() tea.Cmd { m.openPrivacy(); return nil }},
 			{id: "devices", key: "d", label: "Devices", do: func() tea.Cmd { return m.openDevices() }},
 		}
@@ -151,8 +146,9 @@ func (m *model) personItems(p *sheet, who chat.PersonID) []item {
 		items = append(items,
 			item{id: "write", key: "w", label: "Write to " + name, do: func() tea.Cmd { return m.openChat(p, who) }},
 			item{id: "verify", key: "v", label: m.verifyLabel(who), do: func() tea.Cmd { return m.openVerify(who) }})
+		items = append(items, m.sortItems(p, who)...)
 		if c := m.chatWith(who); c != nil {
-			items = append(items, m.lastingItem(c))
+			items = append(items, m.levelItem(p, c), m.lastingItem(c))
 		}
 		items = append(items,
 			item{id: "forget", key: "f", label: "Forget " + name + m.glyphs.pending, do: func() tea.Cmd { m.askForget(who); return nil }},
@@ -333,35 +329,6 @@ func (m *model) openClaim(who chat.PersonID) {
 	m.push(p)
 }
 
-// openContacts lists whoever there is a relation with.
-func (m *model) openContacts() {
-	p := &sheet{title: "Contacts", field: newField("Find", "")}
-	p.build = func() content {
-		var c content
-		groups := []struct {
-			title string
-			in    func(chat.Relation) bool
-		}{
-			{"They ask you", func(r chat.Relation) bool { return r == chat.RelationAsking }},
-			{"Contacts", chat.Relation.Known},
-			{"You have asked", func(r chat.Relation) bool { return r == chat.RelationRequested }},
-			{"Blocked", func(r chat.Relation) bool { return r == chat.RelationBlocked }},
-		}
-		for _, g := range groups {
-			people := m.related(p.field.in.text, g.in)
-			if len(people) > 0 {
-				c.items = append(c.items, item{id: g.title, label: g.title})
-			}
-			c.items = append(c.items, m.peopleItems(people, func(who chat.PersonID) tea.Cmd { m.openPerson(who); return nil })...)
-		}
-		if len(c.items) == 0 {
-			c.text = []para{plain("You have no contacts here. Choose somebody nearby in the side column (F2) and ask them.")}
-		}
-		return c
-	}
-	m.push(p)
-}
-
 // maxListed bounds the people of one list: beyond it nobody looks, they type.
 const maxListed = 200
 
@@ -383,10 +350,9 @@ func (m *model) peopleItems(people []chat.PersonID, do func(chat.PersonID) tea.C
 // related returns the people of some relations whose names hold what was typed, by
 // name.
 func (m *model) related(typed string, in func(chat.Relation) bool) []chat.PersonID {
-	typed = fold(strings.TrimSpace(typed))
 	var people []chat.PersonID
 	for who, k := range m.contacts {
-		if in(k.Relation) && strings.Contains(m.who.called[who].folded, typed) {
+		if in(k.Relation) && m.fits(who, typed) {
 			people = append(people, who)
 		}
 	}
@@ -397,16 +363,15 @@ func (m *model) related(typed string, in func(chat.Relation) bool) []chat.Person
 // personLabel is a person in a list: presence, name, sign.
 func (m *model) personLabel(who chat.PersonID) string {
 	person, _ := m.who.person(who)
-	mark := m.glyphs.gone
-	if person.Presence == chat.Here || person.Me {
-		mark = m.glyphs.here
-	}
-	label := mark + " " + m.who.of(who)
+	label := m.mark(&person) + " " + m.who.of(who)
 	if person.Me {
 		return label + " (you)"
 	}
 	if sign := m.sign(who); sign != "" {
 		label += " " + sign
+	}
+	if words := m.beside(&person, m.width); words != "" {
+		label += ": " + words
 	}
 	return label
 }

@@ -256,7 +256,7 @@ func TestInvisibleIsSaidOnEveryScreen(t *testing.T) {
 	s := socialStage(t, 80, 24)
 	s.wantNot("you are invisible")
 	s.press("/invisible", "enter")
-	s.want1("set privacy {everyone contacts contacts true}")
+	s.want1("set privacy {everyone contacts contacts contacts true []}")
 	for _, key := range []string{"f1", "esc", "f4", "esc", "f9", "esc", "f2"} {
 		s.press(key)
 		s.want("you are invisible")
@@ -281,10 +281,10 @@ func TestBeingInvisibleHidesNoOtherWarning(t *testing.T) {
 func TestPrivacyIsTurnedWithTheArrows(t *testing.T) {
 	s := socialStage(t, 80, 24)
 	s.press("/privacy", "enter", "down", "right")
-	s.want1("set privacy {contacts contacts contacts false}")
+	s.want1("set privacy {contacts contacts contacts contacts false []}")
 	s.want("Strangers do not see who you are")
 	s.press("left", "left")
-	s.want1("set privacy {nobody contacts contacts false}")
+	s.want1("set privacy {nobody contacts contacts contacts false []}")
 	s.f.fail["set privacy"] = chat.Errorf(chat.CodeDiskFull, "There is no space left on the disk.")
 	s.press("right")
 	s.want("no space left", "nobody")
@@ -323,7 +323,7 @@ func TestSheetsAreClickedAndScrolledToo(t *testing.T) {
 		t.Fatalf("%q is not on the screen:\n%s", words, s.screen())
 	}
 	click("2 waiting")
-	click("● Eve ?")
+	click("◇ Eve ?")
 	click("Anyone can call themselves") // text is not for choosing
 	s.want("Eve asks to become your contact")
 	click("[d] Decline")
@@ -341,7 +341,7 @@ func TestASignIsTheSameWithoutUnicode(t *testing.T) {
 	s := socialStage(t, 80, 24)
 	s.m.glyphs = &asciiGlyphs
 	s.to("#plan")
-	s.want("% #plan", "* Bob =", "- Carla", "* Eve ?", "| ")
+	s.want("% #plan", "o Bob =", "- Carla", "o Eve ?", "| ")
 	for i, r := range s.screen() {
 		if r > 0x7F && r != 'ë' && r != '·' && r != '…' { // names and words keep their letters
 			t.Fatalf("%q stands at %d:\n%s", r, i, s.screen())

@@ -2,15 +2,34 @@ package tui
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
 	"earshot/chat"
 )
 
-// audiences are the settings of privacy, the widest first.
-var audiences = []string{chat.Everyone, chat.OnlyContacts, chat.Nobody}
+// audiences are who may be chosen to see something, the widest first: groups stand each
+// for itself; several at once can be chosen on the command line, and are kept.
+func (m *model) audiences(now string) []string {
+	list := []string{chat.Everyone, chat.OnlyContacts}
+	for _, g := range m.groups() {
+		list = append(list, chat.InGroups+g)
+	}
+	if !slices.Contains(list, now) && now != chat.Nobody && now != "" {
+		list = append(list, now)
+	}
+	return append(list, chat.Nobody)
+}
+
+// nextAudience is what comes after an audience, or before it.
+func (m *model) nextAudience(now string, delta int) string {
+	list := m.audiences(now)
+	n := len(list)
+	return list[((max(0, slices.Index(list, now))+delta)%n+n)%n]
+}
 
 // openPrivacy shows what others may see, and changes it.
 func (m *model) openPrivacy() {
@@ -23,9 +42,8 @@ func (m *model) openPrivacy() {
 		}
 		row := func(id, label string, value *string, get func(*chat.Privacy) *string, notes map[string]string) item {
 			turn := func(delta int) tea.Cmd {
-				n := len(audiences)
-				at := max(0, slices.Index(audiences, *value))
-				return set(func(pr *chat.Privacy) { *get(pr) = audiences[((at+delta)%n+n)%n] })
+				next := m.nextAudience(*value, delta)
+				return set(func(pr *chat.Privacy) { *get(pr) = next })
 			}
 			return item{
 				id: id, key: id[:1], label: label, tag: audienceWords(*value), note: notes[*value],
@@ -38,8 +56,12 @@ func (m *model) openPrivacy() {
 			tag, note = "yes", "Nobody sees you, and nothing reaches you or leaves this device until you end it. What you write waits here."
 		}
 		flip := func(int) tea.Cmd { return set(func(pr *chat.Privacy) { pr.Invisible = !pr.Invisible }) }
+		text := []para{plain("What others may see of you. A change counts at once; blocked people never see anything.")}
+		if n := len(pr.Exceptions); n > 0 {
+			text = append(text, plain(fmt.Sprintf("For %s something else counts: earshot privacy shows it.", count(n, "contact"))))
+		}
 		return content{
-			text: []para{plain("What others may see of you. A change counts at once; blocked people never see anything.")},
+			text: text,
 			items: []item{
 				{id: "invisible", key: "i", label: "Invisible", tag: tag, note: note, do: func() tea.Cmd { return flip(1) }, turn: flip},
 				row("nearby", "That I am here at all", &pr.Nearby, func(p *chat.Privacy) *string { return &p.Nearby }, map[string]string{
@@ -47,10 +69,15 @@ func (m *model) openPrivacy() {
 					chat.OnlyContacts: "Strangers do not see who you are. Nobody new can find you here by themselves.",
 					chat.Nobody:       "The same as invisible: nobody sees you, and nothing reaches you or leaves.",
 				}),
-				row("presence", "Since when, and that I type", &pr.Presence, func(p *chat.Privacy) *string { return &p.Presence }, map[string]string{
-					chat.Everyone:     "For anyone on this network.",
-					chat.OnlyContacts: "For your contacts.",
-					chat.Nobody:       "For nobody.",
+				row("presence", "Whether I am free", &pr.Presence, func(p *chat.Privacy) *string { return &p.Presence }, map[string]string{
+					chat.Everyone:     "Anyone on this network sees your status and its text.",
+					chat.OnlyContacts: "Your contacts see your status and its text; others at most that you are here.",
+					chat.Nobody:       "Nobody sees your status; that you are here they may see all the same.",
+				}),
+				row("typing", "That I type", &pr.Typing, func(p *chat.Privacy) *string { return &p.Typing }, map[string]string{
+					chat.Everyone:     "Your contacts, and members of private rooms: strangers never see it.",
+					chat.OnlyContacts: "Your contacts see it while you write to them.",
+					chat.Nobody:       "Nobody sees it.",
 				}),
 				row("read", "How far I have read", &pr.Read, func(p *chat.Privacy) *string { return &p.Read }, map[string]string{
 					chat.Everyone:     "Whoever writes to you sees when you have read it.",
@@ -69,6 +96,9 @@ func audienceWords(a string) string {
 		return "everyone here"
 	case chat.OnlyContacts:
 		return "contacts"
+	}
+	if groups, ok := strings.CutPrefix(a, chat.InGroups); ok {
+		return "contacts in " + oneLine(safeText(strings.ReplaceAll(groups, ",", ", ")))
 	}
 	return "nobody"
 }

@@ -40,9 +40,10 @@ func (m *model) openRoom(c *conversation) {
 				plain(""), plain("For what is not meant for everyone make a private room (/create), or write to a contact."),
 			}
 			if r.Room == chat.Lobby {
-				return content{text: append(text, plain(""), plain("Everyone is in the lobby, always: it is where people find each other."))}
+				text = append(text, plain(""), plain("Everyone is in the lobby, always: it is where people find each other."))
+				return content{text: text, items: []item{m.levelItem(p, c)}}
 			}
-			return content{text: text, items: []item{leave}}
+			return content{text: text, items: []item{m.levelItem(p, c), leave}}
 		}
 		text := []para{plain("A private room: only its members can read what is said, its name and its topic.")}
 		if long, _ := newcomers(r.History); long != "" {
@@ -69,7 +70,7 @@ func (m *model) openRoom(c *conversation) {
 				item{id: "topic", key: "t", label: "Change the topic" + m.glyphs.pending, do: func() tea.Cmd { m.openTopic(c); return nil }},
 				m.lastingItem(c))
 		}
-		return content{text: text, items: append(items, leave)}
+		return content{text: text, items: append(items, m.levelItem(p, c), leave)}
 	}
 	m.push(p)
 }

@@ -25,6 +25,8 @@ type sheet struct {
 	// about asks again for what the sheet shows, when that may have changed; nil
 	// where events tell it all.
 	about func() tea.Cmd
+	// also is done by F2, nil for nothing; its label stands in the last line.
+	also *item
 }
 
 // content is what stands on a sheet, from the top: text, the field, items to choose
@@ -158,6 +160,11 @@ func (m *model) onSheetKey(p *sheet, k tea.KeyPressMsg) tea.Cmd {
 			m.openHelp()
 		} else {
 			m.pop()
+		}
+		return nil
+	case "f2":
+		if p.also != nil {
+			return m.doItem(p, *p.also)
 		}
 		return nil
 	case "up", "shift+tab", "down", "tab", "pgup", "pgdown", "enter":

@@ -141,6 +141,9 @@ func (m *model) sheetScreen(p *sheet) (lines []string, x, y int) {
 	if i := p.index(c.items); i >= 0 && c.items[i].turn != nil {
 		foot += "  Left Right change"
 	}
+	if p.also != nil {
+		foot += "  F2 " + p.also.label
+	}
 	if len(all.lines) > space {
 		scroll := "  PgUp PgDn scroll"
 		if len(c.items) == 0 {

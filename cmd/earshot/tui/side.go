@@ -33,45 +33,52 @@ type section struct {
 
 // sections returns what the side column holds, in order.
 func (m *model) sections() []section {
-	var chats, private, open, nearby, ended section
-	talking := make(map[chat.PersonID]bool, len(m.rooms))
+	var private, open, nearby, ended section
+	chats := map[chat.PersonID]*conversation{}
 	for _, c := range m.rooms {
 		switch {
 		case c.room.Left:
 			ended.rows = append(ended.rows, sideRow{conv: c})
 		case c.room.Kind == chat.RoomDirect:
-			chats.rows = append(chats.rows, sideRow{conv: c, person: c.with()})
-			talking[c.with()] = true
+			chats[c.with()] = c
 		case c.room.Kind == chat.RoomPrivate:
 			private.rows = append(private.rows, sideRow{conv: c})
 		default:
 			open.rows = append(open.rows, sideRow{conv: c})
 		}
 	}
-	here, strangers := 0, 0
+	strangers := 0
+	var known []chat.PersonID
 	people := m.who.list()
 	for i := range people {
 		p := &people[i]
 		r := m.contacts[p.Person].Relation
 		switch {
-		case r.Known() || talking[p.Person]:
-			here += one(p.Presence == chat.Here)
-			if !talking[p.Person] {
-				chats.rows = append(chats.rows, sideRow{person: p.Person})
-				talking[p.Person] = true
-			}
+		case r.Known() || chats[p.Person] != nil:
+			known = append(known, p.Person)
 		case r != chat.RelationBlocked:
 			strangers += one(p.Presence == chat.Here || p.Me)
 			nearby.rows = append(nearby.rows, sideRow{person: p.Person})
 		}
 	}
-	slices.SortStableFunc(chats.rows, func(a, b sideRow) int { return m.compareNames(a.person, b.person) })
-	chats.title = fmt.Sprintf("Contacts: %d here", here)
+	for _, c := range m.rooms { // with people whom the node did not list
+		if who := c.with(); !c.room.Left && c.room.Kind == chat.RoomDirect && !m.who.listed(who) {
+			known = append(known, who)
+		}
+	}
+	var list []section
+	for _, g := range m.arranged(known, false) {
+		s := section{title: fmt.Sprintf("%s: %d here", g.title, g.here)}
+		for _, who := range g.people {
+			s.rows = append(s.rows, sideRow{conv: chats[who], person: who})
+		}
+		list = append(list, s)
+	}
 	private.title = "Private rooms"
 	open.title = "Open to anyone"
 	nearby.title = fmt.Sprintf("Nearby: %d here", strangers)
 	ended.title = "Ended"
-	list := []section{chats, private, open, nearby, ended}
+	list = append(list, private, open, nearby, ended)
 	return slices.DeleteFunc(list, func(s section) bool { return len(s.rows) == 0 })
 }
 
@@ -182,26 +189,22 @@ func (m *model) sideAt(rows []sideRow) int {
 // is unread.
 func (m *model) sideLine(r sideRow, width int) string {
 	current := r.conv != nil && r.conv == m.conv()
-	mark, kind, name, tail, count := " ", "  ", "", "", ""
+	mark, kind, name, tail, count, beside := " ", "  ", "", "", "", ""
 	faintly := false
 	if current {
 		mark = m.glyphs.selected
 	}
 	if r.conv != nil && r.conv.room.Unread > 0 && !current {
 		count = " " + m.glyphs.unread + unreadCount(r.conv.room.Unread)
-		if r.conv.room.Mentions > 0 { // somebody calls the user
-			count = " @" + unreadCount(r.conv.room.Unread)
+		if n := r.conv.room.Mentions; n > 0 { // somebody calls the user
+			count = " @" + unreadCount(n) + count
 		}
 	}
 	switch {
 	case !r.person.IsZero():
 		p, _ := m.who.person(r.person)
-		kind = m.glyphs.gone + " "
-		if p.Presence == chat.Here || p.Me {
-			kind = m.glyphs.here + " "
-		} else {
-			faintly = r.conv == nil
-		}
+		kind = m.mark(&p) + " "
+		faintly = r.conv == nil && p.Presence != chat.Here && !p.Me
 		name, tail = m.who.call(chat.Author{Person: r.person, Name: p.Name})
 		if p.Me {
 			tail = "(you)"
@@ -212,6 +215,7 @@ func (m *model) sideLine(r sideRow, width int) string {
 		if tail != "" {
 			tail = " " + tail
 		}
+		beside = m.beside(&p, width)
 	case r.conv.room.Kind == chat.RoomPrivate && !r.conv.room.Left:
 		kind, name = m.glyphs.lock, m.roomName(r.conv.room)
 	default:
@@ -220,7 +224,11 @@ func (m *model) sideLine(r sideRow, width int) string {
 	}
 	space := width - 3 - m.meter.width(count)
 	name = m.meter.cut(name, space-m.meter.width(tail)) + tail
-	line := mark + kind + m.meter.fit(name, space) + count
+	said := ""
+	if left := space - m.meter.width(name); beside != "" && left >= minBeside {
+		said = m.meter.cut(": "+beside, left)
+	}
+	line := mark + kind + m.meter.fit(name+said, space) + count
 	switch {
 	case m.side.on && m.side.at == r, current && !m.side.on:
 		return styleReverse.Styled(line)
@@ -228,6 +236,8 @@ func (m *model) sideLine(r sideRow, width int) string {
 		return styleBold.Styled(line)
 	case faintly:
 		return styleFaint.Styled(line)
+	case said != "":
+		return mark + kind + name + styleFaint.Styled(m.meter.fit(said, space-m.meter.width(name)))
 	}
 	return line
 }

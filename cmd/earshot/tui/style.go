@@ -9,6 +9,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"earshot/chat"
+	"earshot/chat/phrase"
 	"earshot/cmd/earshot/wording"
 )
 
@@ -16,6 +17,7 @@ import (
 // so that nothing depends on colour.
 type glyphs struct {
 	here, gone, selected, unread  string
+	free, away, busy, untold      string // how a person is, beside gone
 	vertical, horizontal, pointer string
 	warning, pending, down        string
 
@@ -28,13 +30,15 @@ type glyphs struct {
 
 var (
 	unicodeGlyphs = glyphs{
-		here: "●", gone: "○", selected: "▸", unread: "•", vertical: "│", horizontal: "─",
+		here: "●", gone: phrase.MarkGone, selected: "▸", unread: "•", vertical: "│", horizontal: "─",
+		free: phrase.MarkAvailable, away: phrase.MarkAway, busy: phrase.MarkBusy, untold: phrase.MarkHere,
 		pointer: "›", warning: "!", pending: "…", down: "↓",
 		verified: "✓", asked: "→", asks: "?", blocked: "×", lock: "🔒",
 		onlyHere: wording.MarkHere, held: wording.MarkHeld, delivered: wording.MarkDelivered, answers: "↳",
 	}
 	asciiGlyphs = glyphs{
 		here: "*", gone: "-", selected: ">", unread: "+", vertical: "|", horizontal: "-",
+		free: "*", away: "/", busy: "#", untold: "o",
 		pointer: ">", warning: "!", pending: "~", down: "v",
 		verified: "=", asked: "~", asks: "?", blocked: "x", lock: "% ",
 		onlyHere: ".", held: "-", delivered: "=", answers: ">",

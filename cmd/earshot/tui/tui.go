@@ -27,21 +27,19 @@ type Command struct {
 	Name string // without the slash
 	Args string // such as "#room"; "" for none
 	Help string // one line
-	// Run carries it out in a room and returns what to show, which may be empty. It
-	// is nil for the commands that the interface itself knows: see builtins.
+	// Run carries it out in a room and returns what to show, which may be empty. Of
+	// the commands that the interface itself knows (see builtins) it has only those
+	// for which something stands behind the name, or is nil.
 	Run func(ctx context.Context, room chat.RoomID, args string) (string, error)
 }
 
 // Options are what Run can be told. The zero value is good.
 type Options struct {
 	// Commands are offered besides the built-in ones; one of the same name as a
-	// built-in only gives it another help line.
+	// built-in gives it another help line.
 	Commands []Command
 	// Title stands in the terminal's title; "" means Earshot.
 	Title string
-	// Bell rings the terminal's bell for messages that arrive while the terminal
-	// has no focus.
-	Bell bool
 	// Input and Output replace the terminal, for tests.
 	Input  io.Reader
 	Output io.Writer

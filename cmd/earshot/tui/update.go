@@ -42,9 +42,9 @@ func (m *model) apply(msg tea.Msg) tea.Cmd {
 			c.seen() // what comes from now on is new
 		}
 	case tea.KeyPressMsg:
-		return m.onKey(msg)
+		return tea.Batch(m.noteActive(), m.onKey(msg))
 	case tea.PasteMsg:
-		return m.onPaste(msg.Content)
+		return tea.Batch(m.noteActive(), m.onPaste(msg.Content))
 	case tea.MouseWheelMsg:
 		switch msg.Button {
 		case tea.MouseWheelUp:
@@ -53,7 +53,7 @@ func (m *model) apply(msg tea.Msg) tea.Cmd {
 			m.scroll(wheelLines)
 		}
 	case tea.MouseClickMsg:
-		return m.onClick(msg)
+		return tea.Batch(m.noteActive(), m.onClick(msg))
 	case eventsMsg:
 		return m.onEvents(msg)
 	case allMsg:
@@ -171,7 +171,7 @@ func (m *model) noteRead(c *conversation, first, last int) tea.Cmd {
 	newest := last == len(c.tl.msgs)-1 && !c.tl.newer
 	at := shownAt(&c.tl.msgs[last])
 	if newest && !at.After(c.readAt) {
-		c.room.Unread = 0 // a count from before the mark arrived
+		c.room.Unread, c.room.Mentions = 0, 0 // a count from before the mark arrived
 	}
 	if c.reading {
 		return nil
@@ -190,7 +190,7 @@ func (m *model) noteRead(c *conversation, first, last int) tea.Cmd {
 	c.readBefore, c.readAt = c.readAt, at
 	c.room.ReadUpTo = &id
 	if newest {
-		c.room.Unread = 0
+		c.room.Unread, c.room.Mentions = 0, 0
 	}
 	return m.markRead(c, id)
 }
