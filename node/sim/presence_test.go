@@ -315,6 +315,25 @@ func TestWhoIsReachedOnlyThroughAStrangerIsSeenHere(t *testing.T) {
 	})
 }
 
+func TestWhoHasRestartedIsSeenThroughAStrangerLikewise(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, enter := newOffice(t)
+		ann, ben := enter("Ann"), enter("Ben")
+		enter("Cleo") // knows neither
+		befriend(ann, ben)
+		ann.showing(ben, chat.Available)
+		ann.must(o.Leave(ann.ctx, ben.Node))
+		ann.isGone(ben)
+		o.Net.Cut(o.hosts(1, 1), o.hosts(4, 4))
+		ben = enter("Ben") // at the address from which Ann can't be reached
+		ben.says(chat.Busy, "behind the wall")
+		if p := ann.showing(ben, chat.Busy); p.Status.Text != "behind the wall" || p.Devices[0].Address != "" {
+			t.Errorf("Ann sees %+v", p)
+		}
+		o.Net.CloseAll()
+	})
+}
+
 func TestABlockedPersonMustNotSeeThroughOthersWhoIsHere(t *testing.T) {
 	t.Parallel()
 	o, enter := newOffice(t)
