@@ -316,9 +316,12 @@ func (w *presenceWorld) until(some []*presenceNode, happen func(*presenceNode), 
 }
 
 func (m PresenceMeasure) String() string {
-	return fmt.Sprintf("%d devices of %d neighbours: %.0f B/s (most %.0f), %.2f frames/s; age %d, %d slots (half, 99 of 100); %d of %d missed; another state %v, %v; a crash %v, %v",
-		m.Devices, m.Neighbours, m.Bytes, m.MostBytes, m.Frames, at(m.Age, 50), at(m.Age, 99), m.Missed, m.Looked,
-		at(m.Known, 50), at(m.Known, 99), at(m.Gone, 50), at(m.Gone, 99))
+	s := fmt.Sprintf("%d devices of %d neighbours: %.0f B/s (most %.0f), %.2f frames/s; age %d, %d slots (half, 99 of 100); %d of %d missed",
+		m.Devices, m.Neighbours, m.Bytes, m.MostBytes, m.Frames, at(m.Age, 50), at(m.Age, 99), m.Missed, m.Looked)
+	if len(m.Known) == 0 {
+		return s
+	}
+	return s + fmt.Sprintf("; another state %v, %v; a crash %v, %v", at(m.Known, 50), at(m.Known, 99), at(m.Gone, 50), at(m.Gone, 99))
 }
 
 func at[T any](sorted []T, percent int) (v T) {

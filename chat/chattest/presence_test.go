@@ -24,3 +24,14 @@ func TestANetworkKnowsWhoIsHereAtLittleCost(t *testing.T) {
 		t.Errorf("the same seed gives\n%s\n%s", m, again)
 	}
 }
+
+// What is modelled is what engines do.
+func TestTheModelOfPresenceDoesAsTheEnginesDo(t *testing.T) {
+	engines, model := Presence(2, 60, time.Minute), PresenceModel(2, 60, time.Minute)
+	if off := model.Bytes / engines.Bytes; off < 0.8 || off > 1.25 {
+		t.Errorf("engines send %.0f bytes in a second, the model %.0f", engines.Bytes, model.Bytes)
+	}
+	if model.Missed > 0 || at(model.Age, 99) > 2 {
+		t.Errorf("got %s", model)
+	}
+}

@@ -55,8 +55,8 @@ const (
 	// muteFor is how long nothing is taken from who has passed on what is not true.
 	muteFor = time.Minute
 
-	// maxChains bounds the chains that a node knows, of 400 bytes: as many devices as
-	// are remembered of a network at all. maxForeign bounds those among them whose
+	// maxChains bounds the chains that a node knows: as many devices as are remembered
+	// of a network at all, which take 1.2 KB each, 20 MB together. maxForeign bounds those among them whose
 	// people this person has nothing to do with, in percent.
 	maxChains  = wire.MaxPresenceCells
 	maxForeign = 75

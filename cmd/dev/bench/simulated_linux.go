@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"earshot/chat"
@@ -34,7 +35,39 @@ func (b *bench) simulated(ctx context.Context) error {
 	}
 	b.add(row("simulated_heal", "100 simulated devices in three parts, 280 entries missing at each: until all hold all, transfer included", "s", healed).maxBelow(3))
 	b.add(b.idleComparison()...)
+	b.add(b.presenceSimulated()...)
 	return nil
+}
+
+// presenceSimulated measures what it costs to know who is here: engines up to a thousand
+// devices, which take 2.4 GB, and a model of them beyond.
+func (b *bench) presenceSimulated() []Row {
+	var rows []Row
+	add := func(m chattest.PresenceMeasure, what string) {
+		name := fmt.Sprint("presence_", m.Devices)
+		ages := make([]float64, len(m.Age))
+		for i, a := range m.Age {
+			ages[i] = float64(a)
+		}
+		rows = append(rows, single(name+"_bytes", "what each of "+what+" sends in a second, so that all know who is here", "B", m.Bytes),
+			row(name+"_age", "and how old the newest sign of life is of one that is no neighbour", "slots of 30 s", ages).
+				noted("%d of %d that were here were not known to be", m.Missed, m.Looked))
+	}
+	const window = 2 * time.Minute
+	add(chattest.Presence(1, 100, window), "100 simulated devices of 24 neighbours")
+	if b.Quick {
+		return rows
+	}
+	thousand := chattest.Presence(1, 1000, window)
+	add(thousand, "1,000")
+	rows[2] = rows[2].maxBelow(1024)
+	known := make([]float64, len(thousand.Known))
+	for i, d := range thousand.Known {
+		known[i] = d.Seconds()
+	}
+	rows = append(rows, row("presence_1000_change", "until another state is known to each of 1,000 devices", "s", known))
+	add(chattest.PresenceModel(1, 10_000, time.Minute), "10,000")
+	return rows
 }
 
 // idleComparison measures what two who hold the same say to each other about it.
