@@ -36,6 +36,16 @@ func NewLogID(device DeviceID, salt []byte) LogID {
 	return LogID(h.Sum(nil)[:len(LogID{})])
 }
 
+// Branch returns the name of one of the ways in which a log goes on where it goes on
+// in several, made of the way's first entry: a log of its own (PROTOCOL.md#logs).
+func (l LogID) Branch(first EntryID) LogID {
+	h := sha256.New()
+	h.Write([]byte("earshot/v1 branch\x00"))
+	h.Write(l[:])
+	h.Write(first[:])
+	return LogID(h.Sum(nil)[:len(LogID{})])
+}
+
 // String returns the form a person can read over the phone: base32 without
 // padding, one check digit behind every 8 characters, in 6 chunks of 6.
 func (p PersonID) String() string { return format(p[:], 8, 6) }

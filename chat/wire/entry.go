@@ -125,6 +125,16 @@ type rawDep struct {
 	Seq uint64
 }
 
+// Origin returns the log that the header names, which is not Log where that is the name
+// of a branch.
+func (e *Entry) Origin() chat.LogID {
+	var raw rawHeader
+	if err := Unmarshal(e.Head, &raw); err != nil || len(raw.Log) != len(e.Log) {
+		return e.Log
+	}
+	return chat.LogID(raw.Log)
+}
+
 // Sign makes an entry of h and payload with the device's key. It sets the fields
 // of h that follow from them: Device, PayloadHash, PayloadSize.
 func Sign(key ed25519.PrivateKey, h Header, payload []byte) (Entry, error) {

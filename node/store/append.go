@@ -16,7 +16,7 @@ import (
 // Record is an entry to be stored, with what its reader made of it.
 type Record struct {
 	Room       chat.RoomID
-	Entry      wire.Entry    // checked and verified
+	Entry      wire.Entry    // checked and verified; Log is the branch that it is of, if any
 	Person     chat.PersonID // of Entry.Device, by its certificate
 	ReceivedAt time.Time
 	// Sort places a message in the order shown: the entry's HLC, or the time of
@@ -69,10 +69,10 @@ func (w *writer) append(rec *Record) (chat.Cursor, error) {
 	if e.Seq <= log.lastSeq {
 		return 0, nil
 	}
-	if e.Seq > log.lastSeq+1 && w.failure != nil {
-		return 0, w.failure
-	}
-	if e.Seq != log.lastSeq+1 || (e.Seq > 1 && e.HLC <= log.lastHLC) {
+	if !follows(log, e) {
+		if w.failure != nil && e.Seq > log.lastSeq+1 {
+			return 0, w.failure
+		}
 		return 0, fmt.Errorf("entry %v does not follow %s/%d", e, e.Log.Short(), log.lastSeq)
 	}
 	device, err := w.device(e.Device, rec.Person)
@@ -80,11 +80,9 @@ func (w *writer) append(rec *Record) (chat.Cursor, error) {
 		return 0, err
 	}
 	if log.key == 0 {
-		if err := w.exec(`INSERT INTO log (room, log, device, last_seq, last_entry, last_hlc) VALUES (?, ?, ?, 0, ?, 0)`,
-			room.key, e.Log[:], device, log.lastID[:]); err != nil {
+		if err := w.begin(log, room.key, device, e); err != nil {
 			return 0, err
 		}
-		log.key = w.db.LastInsertRowID()
 	}
 	log.lastSeq, log.lastID, log.lastHLC = e.Seq, e.ID, e.HLC
 	w.touchLog(log)

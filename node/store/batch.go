@@ -4,6 +4,8 @@ import "earshot/chat"
 
 // Batch is what is stored together: all of it, or nothing.
 type Batch struct {
+	// Splits are carried out first.
+	Splits []Split
 	// Records are entries that are new here; see Append for their order.
 	Records []Record
 	// Unopened says why entries, of this batch too, are not readable.
@@ -31,7 +33,7 @@ type Batch struct {
 // which something else is shown than what their entry says. It may be nil.
 func (s *Store) Commit(b Batch, done func([]chat.Cursor, error)) {
 	var cursors []chat.Cursor
-	s.submit(len(b.Records)+len(b.Unopened)+len(b.Openings)+len(b.Rooms)+len(b.Rules)+len(b.Payloads)+len(b.State), func(w *writer) (err error) {
+	s.submit(len(b.Splits)+len(b.Records)+len(b.Unopened)+len(b.Openings)+len(b.Rooms)+len(b.Rules)+len(b.Payloads)+len(b.State), func(w *writer) (err error) {
 		cursors, err = w.store(&b)
 		return err
 	}, withCursors(&cursors, done))
@@ -64,6 +66,11 @@ func (w *writer) store(b *Batch) ([]chat.Cursor, error) {
 	}
 	for i := range b.Rules {
 		if err := w.putRules(&b.Rules[i]); err != nil {
+			return nil, err
+		}
+	}
+	for i := range b.Splits {
+		if err := w.split(&b.Splits[i]); err != nil {
 			return nil, err
 		}
 	}

@@ -112,7 +112,8 @@ func (s *Store) Devices(ctx context.Context) ([]DeviceRow, error) {
 	return rows, err
 }
 
-// LogRow is how far a log is held: without a hole from its first entry to LastSeq.
+// LogRow is how far a log is held: without a hole from its first entry, or from where it
+// branches off, to LastSeq.
 type LogRow struct {
 	Room    chat.RoomID
 	Log     chat.LogID
@@ -121,13 +122,23 @@ type LogRow struct {
 	LastSeq uint64
 	LastID  chat.EntryID
 	LastHLC chat.HLC
+	Branch  *LogBranch // nil for what begins with a first entry
 }
 
 // Logs returns the logs of all rooms, in the order in which they became known.
 func (s *Store) Logs(ctx context.Context) ([]LogRow, error) {
 	var rows []LogRow
 	err := s.read(ctx, func(c *conn) error {
-		return c.query(func(stmt *sqlite3.Stmt) error {
+		type branch struct {
+			row    int
+			key    int64
+			origin []byte
+		}
+		var branches []branch
+		if err := c.query(func(stmt *sqlite3.Stmt) error {
+			if stmt.ColumnType(8) != sqlite3.NULL {
+				branches = append(branches, branch{len(rows), stmt.ColumnInt64(7), originOf(stmt, 8)})
+			}
 			l := LogRow{LastSeq: uint64(stmt.ColumnInt64(4)), LastHLC: chat.HLC(stmt.ColumnInt64(6))}
 			for i, dst := range [][]byte{l.Room[:], l.Log[:], l.Device[:], l.Person[:], nil, l.LastID[:]} {
 				if dst == nil {
@@ -139,8 +150,17 @@ func (s *Store) Logs(ctx context.Context) ([]LogRow, error) {
 			}
 			rows = append(rows, l)
 			return nil
-		}, `SELECT r.room, l.log, d.device, d.person, l.last_seq, l.last_entry, l.last_hlc
-			FROM log l CROSS JOIN room r ON r.id = l.room CROSS JOIN device d ON d.id = l.device ORDER BY l.id`)
+		}, `SELECT r.room, l.log, d.device, d.person, l.last_seq, l.last_entry, l.last_hlc, l.id, l.origin
+			FROM log l CROSS JOIN room r ON r.id = l.room CROSS JOIN device d ON d.id = l.device ORDER BY l.id`); err != nil {
+			return err
+		}
+		for _, b := range branches {
+			var err error
+			if rows[b.row].Branch, err = c.branchOf(b.key, b.origin); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	return rows, err
 }

@@ -122,7 +122,7 @@ func (w *writer) inTurn(room *roomState, id chat.EntryID, at place) (bool, error
 			return false, err
 		}
 	}
-	return true, w.exec(`UPDATE message SET early = 0, sort = ? WHERE cursor = ?`, uint64(at.sort), cursor)
+	return true, w.exec(`UPDATE message SET early = 0, sort = ?, log = ? WHERE cursor = ?`, uint64(at.sort), at.log[:], cursor)
 }
 
 // late returns what becomes of a message that is stored now: 1 for late, 2 for late and

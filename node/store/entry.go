@@ -18,6 +18,7 @@ func (s *Store) Entry(ctx context.Context, room chat.RoomID, at EntryPlace) (e w
 		}
 		found, err = c.queryRow(func(stmt *sqlite3.Stmt) error {
 			e, _, err = scanEntry(stmt, 0)
+			e.Log = at.Log
 			return err
 		}, `SELECT e.head, e.sig, e.payload FROM log l CROSS JOIN entry e ON e.log = l.id WHERE l.room = ? AND l.log = ? AND e.seq = ?`,
 			key, at.Log[:], at.Seq)

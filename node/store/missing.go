@@ -68,8 +68,9 @@ func (s *Store) Missing(ctx context.Context, room chat.RoomID, have map[chat.Log
 type walk struct {
 	*conn
 	room       int64
-	gaps       map[int64]gap // by the log's local key
-	at         Position      // of the last entry taken
+	gaps       map[int64]gap        // by the log's local key
+	branches   map[int64]chat.LogID // likewise, of logs whose entries name another
+	at         Position             // of the last entry taken
 	maxEntries int
 	maxBytes   int
 
@@ -86,7 +87,7 @@ type gap struct {
 }
 
 func (w *walk) findGaps(have map[chat.LogID]uint64) error {
-	w.gaps = make(map[int64]gap)
+	w.gaps, w.branches = make(map[int64]gap), make(map[int64]chat.LogID)
 	return w.query(func(s *sqlite3.Stmt) error {
 		var log chat.LogID
 		if err := fixed(log[:], s.ColumnRawBlob(1)); err != nil {
@@ -94,10 +95,15 @@ func (w *walk) findGaps(have map[chat.LogID]uint64) error {
 		}
 		last := Position{chat.HLC(s.ColumnInt64(3)), s.ColumnInt64(0), uint64(s.ColumnInt64(2))}
 		if last.seq > have[log] && last.compare(w.at) > 0 {
-			w.gaps[last.log] = gap{have[log], last}
+			// A branch begins behind another log.
+			w.gaps[last.log] = gap{max(have[log], uint64(s.ColumnInt64(4))), last}
+		}
+		if s.ColumnInt64(4) > 0 {
+			w.branches[last.log] = log
 		}
 		return nil
-	}, `SELECT id, log, last_seq, last_hlc FROM log WHERE room = ?`, w.room)
+	}, `SELECT id, log, last_seq, last_hlc, CASE WHEN origin IS NULL THEN 0 ELSE (SELECT min(seq) FROM entry e WHERE e.log = log.id) - 1 END
+		FROM log WHERE room = ?`, w.room)
 }
 
 // run walks from gap to gap until it is full or past them. A walk that goes on
@@ -142,6 +148,9 @@ func (w *walk) scan(from Position) error {
 		if len(w.entries) > 0 && w.bytes+size > w.maxBytes {
 			w.full = true
 			return errEnough
+		}
+		if log, is := w.branches[p.log]; is {
+			e.Log = log
 		}
 		w.entries = append(w.entries, e)
 		w.bytes += size

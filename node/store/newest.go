@@ -27,7 +27,7 @@ const maxNewestScan = 2048
 // Newest returns the newest messages of a room that Have does not hold, oldest first,
 // behind what is needed to check and open them: of each log of which Have has nothing
 // the first entry, and the key shares of their epochs that Have does not hold. A
-// message for which that does not fit is left out.
+// message for which that does not fit is left out, and so are those of branches.
 func (s *Store) Newest(ctx context.Context, room chat.RoomID, q NewestQuery) (out []wire.Entry, err error) {
 	err = s.read(ctx, func(c *conn) error {
 		return c.snapshot(func() error {
@@ -75,7 +75,7 @@ func (p *newest) run(room int64) error {
 			p.logs[s.ColumnInt64(0)] = have
 		}
 		return nil
-	}, `SELECT id, log, last_seq FROM log WHERE room = ?`, room); err != nil || len(p.logs) == 0 {
+	}, `SELECT id, log, last_seq FROM log WHERE room = ? AND origin IS NULL`, room); err != nil || len(p.logs) == 0 {
 		return err
 	}
 	type place struct{ id, log int64 }

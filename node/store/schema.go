@@ -148,7 +148,7 @@ CREATE TABLE unopened (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX unopened_id ON unopened (substr(id, 1, 8));
 CREATE INDEX unopened_epoch ON unopened (room, device, epoch, entry);
-CREATE INDEX unopened_waiting ON unopened (room, entry) WHERE reason = '';`, schemaContent + schemaReceipts + schemaCourier + schemaEarly}
+CREATE INDEX unopened_waiting ON unopened (room, entry) WHERE reason = '';`, schemaContent + schemaReceipts + schemaCourier + schemaEarly, schemaBranch}
 
 // version returns the version of the file's schema, 0 if it is new. It refuses
 // files that this program did not write or can't read.

@@ -58,7 +58,7 @@ func TestWhatIsStoredIsThereAfterReopening(t *testing.T) {
 			t.Fatalf("ByClientID of an unknown id: %v, %v", found, err)
 		}
 		logs := must(s.Logs(ctx))(t)
-		if want := []LogRow{{lobby, ann.log, ann.device, ann.person, 3, late.Entry.ID, noon + 9}}; !reflect.DeepEqual(logs, want) {
+		if want := []LogRow{{lobby, ann.log, ann.device, ann.person, 3, late.Entry.ID, noon + 9, nil}}; !reflect.DeepEqual(logs, want) {
 			t.Fatalf("logs = %+v, want %+v", logs, want)
 		}
 		devices := must(s.Devices(ctx))(t)

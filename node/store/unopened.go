@@ -84,6 +84,9 @@ func (s *Store) UnopenedEntries(ctx context.Context, q UnopenedQuery) (page []St
 				if e.Entry, size, err = scanEntry(stmt, 5); err != nil {
 					return err
 				}
+				if err := fixed(e.Entry.Log[:], stmt.ColumnRawBlob(8)); err != nil {
+					return err
+				}
 				if bytes += size; bytes > maxUnopenedPage && len(page) > 0 {
 					return errEnough
 				}
@@ -118,8 +121,8 @@ func (q UnopenedQuery) sql(room int64) (sql string, args []any) {
 	if q.Device != nil && q.Epoch != nil {
 		index = "INDEXED BY unopened_epoch"
 	}
-	return fmt.Sprintf(`SELECT u.entry, u.received, u.sort, u.reason, d.person, e.head, e.sig, e.payload
-		FROM unopened u %s CROSS JOIN device d ON d.id = u.device CROSS JOIN entry e ON e.id = u.entry
+	return fmt.Sprintf(`SELECT u.entry, u.received, u.sort, u.reason, d.person, e.head, e.sig, e.payload, l.log
+		FROM unopened u %s CROSS JOIN device d ON d.id = u.device CROSS JOIN entry e ON e.id = u.entry CROSS JOIN log l ON l.id = e.log
 		WHERE %s ORDER BY u.entry LIMIT ?`, index, where), append(args, pageSize(q.Limit))
 }
 

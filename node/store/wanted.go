@@ -138,11 +138,15 @@ func (s *Store) Wanted(ctx context.Context, room chat.RoomID, limit int) ([]Stor
 			if err := fixed(e.Person[:], stmt.ColumnRawBlob(2)); err != nil {
 				return err
 			}
-			e.Entry, _, err = scanEntry(stmt, 3)
+			if e.Entry, _, err = scanEntry(stmt, 3); err != nil {
+				return err
+			}
+			err := fixed(e.Entry.Log[:], stmt.ColumnRawBlob(6))
 			out = append(out, e)
 			return err
-		}, `SELECT u.received, u.sort, d.person, e.head, e.sig, e.payload
+		}, `SELECT u.received, u.sort, d.person, e.head, e.sig, e.payload, l.log
 			FROM unopened u INDEXED BY unopened_stripped CROSS JOIN device d ON d.id = u.device CROSS JOIN entry e ON e.id = u.entry
+			CROSS JOIN log l ON l.id = e.log
 			WHERE u.room = ? AND u.reason = 'stripped' ORDER BY u.tries, u.entry LIMIT ?`, key, limit)
 	})
 	if err != nil {
@@ -233,6 +237,7 @@ func (s *Store) Payloads(ctx context.Context, room chat.RoomID, places []EntryPl
 		for _, p := range places {
 			if _, err := c.queryRow(func(stmt *sqlite3.Stmt) error {
 				e, size, err := scanEntry(stmt, 0)
+				e.Log = p.Log
 				if err == nil && e.Payload != nil && bytes+size <= maxBytes {
 					out, bytes = append(out, e), bytes+size
 				}
