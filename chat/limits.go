@@ -160,9 +160,12 @@ const (
 	// given it (guess). It is asked for in those that are begun for something else, and
 	// of who comes later.
 	MaxWantedTries = 32
+	// MaxBranches bounds the ways in which one log goes on that are kept (guess: as many
+	// copies of one home as somebody might run by mistake).
+	MaxBranches = 4
 	// MaxForks bounds the logs of one room whose being continued in two ways is
-	// remembered, with two headers each; further ones are stopped until the next start
-	// (guess: nobody copies so many homes, and more of an attacker's are not worth it).
+	// remembered with the evidence, MaxBranches pairs of headers each; of further ones
+	// nobody is told (guess: nobody copies so many homes).
 	MaxForks = 32
 	// MaxReceipts bounds the statements about one sealed room, of all its devices and
 	// kinds: five of each device that MaxMembers people usually have (guess), and a

@@ -213,14 +213,15 @@ func TestEnvelopesThatWaitToBeOpenedAreBounded(t *testing.T) {
 
 func TestTheLogsOfOneSessionAreBounded(t *testing.T) {
 	n := alone(t, t.TempDir())
-	ses := &session{device: numbered(1), came: map[chat.LogID]uint64{}}
+	ses := &session{device: numbered(1), came: map[chat.LogID][]tip{}, machine: catchup.Answer(nil)}
 	for i := range maxCame - 1 {
 		var log chat.LogID
 		binary.BigEndian.PutUint64(log[8:], uint64(i)+1)
-		ses.came[log] = 1
+		ses.came[log] = []tip{{seq: 1}}
 	}
+	now := time.Now()
 	bring := func(author byte, seq uint64) error {
-		e := entry(t, author, time.Now(), seq)
+		e := entry(t, author, now, seq)
 		return n.ingest(t.Context(), catchup.Take{Room: lobby, Entries: []wire.RawEntry{{Head: e.Head, Sig: e.Sig[:], Payload: e.Payload}}}, ses, make(chan struct{}, 4))
 	}
 	for _, step := range []struct {
@@ -234,5 +235,35 @@ func TestTheLogsOfOneSessionAreBounded(t *testing.T) {
 	}
 	if len(ses.came) != maxCame {
 		t.Errorf("%d logs are remembered", len(ses.came))
+	}
+}
+
+// Ways of one log come beside each other in a session, and no more than are kept.
+func TestTheWaysOfALogThatComeInOneSessionAreBounded(t *testing.T) {
+	ses := &session{came: map[chat.LogID][]tip{}}
+	trunk := wire.Entry{Header: wire.Header{Seq: 1}, ID: chat.EntryID{1}}
+	if !ses.follows(&trunk) {
+		t.Fatal("the first is refused")
+	}
+	way := func(i int, seq uint64) *wire.Entry {
+		e := &wire.Entry{Header: wire.Header{Seq: seq, Prev: trunk.ID}, ID: chat.EntryID{2, byte(i), byte(seq)}}
+		if seq > 2 {
+			e.Prev = chat.EntryID{2, byte(i), byte(seq - 1)}
+		}
+		return e
+	}
+	for seq := range uint64(10) {
+		for i := range chat.MaxBranches {
+			if !ses.follows(way(i, seq+2)) {
+				t.Fatalf("entry %d of way %d is refused", seq+2, i)
+			}
+		}
+	}
+	if ses.follows(way(0, 11)) || ses.follows(way(chat.MaxBranches, 2)) {
+		t.Error("it could go on for ever")
+	}
+	backwards := &session{came: map[chat.LogID][]tip{}}
+	if !backwards.follows(way(0, 3)) || backwards.follows(way(0, 2)) {
+		t.Error("what comes behind what follows it is taken")
 	}
 }

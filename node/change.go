@@ -43,7 +43,8 @@ type change struct {
 	listed   bool          // somebody's devices are others now
 	bare     []chat.RoomID // sealed rooms in which an entry came without its payload
 
-	forks []room.Fork // looked into when what is held is on its way into the store
+	forks  []room.Fork   // looked into when what is held is on its way into the store
+	parted []room.Parted // of which batch.Splits are
 
 	then   func() // runs in the end, whatever came of it, and not always in the loop
 	failed bool   // it was not stored; known when then runs
@@ -115,6 +116,11 @@ func (w *change) rooms(effects []room.Effect) {
 			w.deny(ef.Ref, ef.Err)
 		case room.Fork:
 			w.forks = append(w.forks, ef)
+		case room.Parted:
+			w.batch.Splits = append(w.batch.Splits, store.Split{Room: ef.Room, Log: ef.Log, Seq: ef.Seq, Branch: ef.Branch})
+			w.parted = append(w.parted, ef)
+		case room.Crowded:
+			c.crowded(ef)
 		case room.Recheck:
 			c.recheck(ef)
 		}
@@ -207,7 +213,7 @@ func (w *change) submit() {
 	for _, at := range w.mine {
 		w.ways = append(w.ways, w.c.recipientsOf(b.Records[at].Room))
 	}
-	if len(b.Records)+len(b.Openings)+len(b.Unopened)+len(b.State)+len(b.Rooms)+len(b.Rules)+len(b.Payloads) == 0 && (w.life == nil || w.life.pending.Load() == 0) {
+	if len(b.Splits)+len(b.Records)+len(b.Openings)+len(b.Unopened)+len(b.State)+len(b.Rooms)+len(b.Rules)+len(b.Payloads) == 0 && (w.life == nil || w.life.pending.Load() == 0) {
 		if w.life != nil {
 			if err := w.life.guard(); err != nil { // it speaks of what was not stored
 				w.refused(err)
@@ -250,7 +256,8 @@ func (w *change) stored(cursors []chat.Cursor, err error) {
 	if err == nil {
 		n.storeWorks()
 		w.tell(cursors)
-		n.took(&w.batch, w.bare)
+		n.took(&w.batch, w.bare, w.parted)
+		n.splitRead(w.batch.Splits)
 		return
 	}
 	w.failed = true
@@ -266,10 +273,16 @@ func (w *change) stored(cursors []chat.Cursor, err error) {
 
 // concerned returns the rooms whose logs the change goes on with.
 func (w *change) concerned() (out []chat.RoomID) {
-	for i := range w.batch.Records {
-		if id := w.batch.Records[i].Room; !slices.Contains(out, id) {
+	add := func(id chat.RoomID) {
+		if !slices.Contains(out, id) {
 			out = append(out, id)
 		}
+	}
+	for i := range w.batch.Splits {
+		add(w.batch.Splits[i].Room)
+	}
+	for i := range w.batch.Records {
+		add(w.batch.Records[i].Room)
 	}
 	return out
 }

@@ -137,8 +137,13 @@ func (n *Node) openOne(ctx context.Context, ef courier.Open) {
 	}
 	all := slices.Clone(entries)
 	var held []wire.Entry
+	looks := map[chat.EntryID]*look{}
 	if n.do(ctx, func(c *core) { // a signature costs more than all else about an entry
 		entries = slices.DeleteFunc(entries, func(e wire.Entry) bool {
+			if ways := c.rooms.Ways(ef.Room, e.Log); len(ways) > 1 {
+				looks[e.ID] = &look{ways: ways}
+				return false
+			}
 			has := c.rooms.Held(ef.Room, &e)
 			if has {
 				held = append(held, e)
@@ -147,6 +152,10 @@ func (n *Node) openOne(ctx context.Context, ef courier.Open) {
 		})
 	}) != nil {
 		return
+	}
+	entries, err := n.lookAtAll(ctx, ef.Room, entries, looks)
+	if err != nil {
+		return // the node ends, or its disk does
 	}
 	entries = slices.DeleteFunc(entries, func(e wire.Entry) bool {
 		err := e.Verify()
@@ -162,7 +171,8 @@ func (n *Node) openOne(ctx context.Context, ef courier.Open) {
 	var out carriedIn
 	stored := make(chan struct{})
 	var w *change
-	err := n.do(ctx, func(c *core) {
+	taken := map[chat.EntryID]bool{}
+	err = n.do(ctx, func(c *core) {
 		w = c.begin(nil)
 		for i := range entries {
 			// Nobody is blamed: the courier has only carried it.
@@ -170,7 +180,8 @@ func (n *Node) openOne(ctx context.Context, ef courier.Open) {
 		}
 		out.entries, out.room = len(w.batch.Records), ef.Room
 		for i := range w.batch.Records {
-			if w.batch.Records[i].Entry.Kind == wire.KindMessage {
+			e := &w.batch.Records[i].Entry
+			if taken[e.ID] = true; e.Kind == wire.KindMessage {
 				out.messages++
 			}
 		}
@@ -198,7 +209,9 @@ func (n *Node) openOne(ctx context.Context, ef courier.Open) {
 	_ = n.tell(ctx, func(c *core) {
 		whole := safe && !w.failed && !n.writeFailed.Load()
 		for i := range all {
-			whole = whole && c.rooms.Held(ef.Room, &all[i])
+			e := &all[i]
+			l := looks[e.ID]
+			whole = whole && (taken[e.ID] || l != nil && l.held || c.rooms.Held(ef.Room, e))
 		}
 		c.openedEnvelope(ef, out, whole)
 	})

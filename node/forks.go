@@ -9,7 +9,6 @@ import (
 
 	"earshot/chat"
 	"earshot/chat/catchup"
-	"earshot/chat/receipt"
 	"earshot/chat/room"
 	"earshot/chat/wire"
 	"earshot/node/store"
@@ -34,10 +33,11 @@ const (
 	evidenceRate, evidenceBurst = 0.1, chat.MaxForks
 )
 
-// forks is what the loop knows of logs that go on in two ways.
+// forks is what the loop knows of logs that go on in several ways.
 type forks struct {
 	known             map[chat.LogID]fork
 	rechecks, hearing buckets
+	asking            map[unclear]struct{}
 	// begun is when the node started, or the newest clock held then: what this device
 	// says later, it says here.
 	begun chat.HLC
@@ -47,24 +47,65 @@ type forks struct {
 type fork struct {
 	room   chat.RoomID
 	device chat.DeviceID
-	seq    uint64 // of one, the lower
-	one    wire.SignedHeader
-	two    wire.SignedHeader
+	pairs  []pair // at most chat.MaxBranches
 	at     time.Time
+}
+
+// pair is two headers that contradict each other.
+type pair struct {
+	_   struct{} `cbor:",toarray"`
+	One wire.SignedHeader
+	Two wire.SignedHeader
 }
 
 // storedFork is its layout in the state.
 type storedFork struct {
-	One wire.SignedHeader `cbor:"1,keyasint"`
-	Two wire.SignedHeader `cbor:"2,keyasint"`
-	At  uint64            `cbor:"3,keyasint"` // microseconds since 1970
+	One  wire.SignedHeader `cbor:"1,keyasint"`
+	Two  wire.SignedHeader `cbor:"2,keyasint"`
+	At   uint64            `cbor:"3,keyasint"` // microseconds since 1970
+	More []pair            `cbor:"4,keyasint,omitempty"`
+}
+
+// exact reports whether two entries show where their ways part: both follow the same one.
+func exact(one, two *wire.Entry) bool { return one.Seq == two.Seq && one.Prev == two.Prev }
+
+// beginnings reports whether two entries are both the first of a log.
+func beginnings(one, two *wire.Entry) bool { return one.Seq == 1 && two.Seq == 1 }
+
+// headers returns the entries of a pair, without payloads and unverified.
+func (p *pair) headers() (one, two wire.Entry, err error) {
+	if one, err = wire.DecodeEntry(p.One.Head, p.One.Sig, nil); err == nil {
+		two, err = wire.DecodeEntry(p.Two.Head, p.Two.Sig, nil)
+	}
+	return one, two, err
+}
+
+// with returns the evidence with a pair more, false if that is no news: of those that do
+// not show where ways part one is enough, until there is one that does.
+func (f *fork) with(one, two *wire.Entry) ([]pair, bool) {
+	var left []pair
+	known := map[chat.EntryID]bool{}
+	for _, p := range f.pairs {
+		if a, b, err := p.headers(); err == nil && exact(&a, &b) {
+			left, known[a.ID], known[b.ID] = append(left, p), true, true
+		}
+	}
+	if exact(one, two) {
+		if known[one.ID] && known[two.ID] || len(left) == chat.MaxBranches {
+			return nil, false
+		}
+	} else if len(f.pairs) > 0 {
+		return nil, false
+	}
+	ev := wire.NewEvidence(chat.RoomTag{}, one, two)
+	return append(left, pair{One: ev.One, Two: ev.Two}), true
 }
 
 // loadForks reads what was stored. What is damaged is left out: it is found again
 // where it matters.
 func (n *Node) loadForks(ctx context.Context, logs []store.LogRow, now time.Time) (*forks, error) {
 	x := &forks{
-		known:    map[chat.LogID]fork{},
+		known: map[chat.LogID]fork{}, asking: map[unclear]struct{}{},
 		rechecks: newBuckets(recheckRate, recheckBurst), hearing: newBuckets(evidenceRate, evidenceBurst),
 		begun: chat.HLCOf(now),
 	}
@@ -79,26 +120,28 @@ func (n *Node) loadForks(ctx context.Context, logs []store.LogRow, now time.Time
 		var f fork
 		var log chat.LogID
 		id := strings.TrimPrefix(key, forkState)
-		if len(id) != len(f.room)+len(log) || wire.Unmarshal(value, &s) != nil {
+		if len(id) != len(f.room)+len(log) || wire.Unmarshal(value, &s) != nil || len(s.More) >= chat.MaxBranches {
 			continue
 		}
 		copy(log[:], id[copy(f.room[:], id):])
-		one, err := wire.DecodeEntry(s.One.Head, s.One.Sig, nil)
+		f.pairs, f.at = append([]pair{{One: s.One, Two: s.Two}}, s.More...), moment(s.At)
+		one, _, err := f.pairs[0].headers()
 		if err != nil {
 			continue
 		}
-		f.device, f.seq, f.one, f.two, f.at = one.Device, one.Seq, s.One, s.Two, moment(s.At)
+		f.device = one.Device
 		x.known[log] = f
 	}
 	return x, err
 }
 
-// of returns the forked logs of a room, and the numbers from which they are.
-func (x *forks) of(id chat.RoomID) map[chat.LogID]uint64 {
-	out := map[chat.LogID]uint64{}
+// of returns the forked logs of a room, and whether their versions have nothing in common.
+func (x *forks) of(id chat.RoomID) map[chat.LogID]bool {
+	out := map[chat.LogID]bool{}
 	for log, f := range x.known {
 		if f.room == id {
-			out[log] = f.seq
+			one, two, err := f.pairs[0].headers()
+			out[log] = err == nil && beginnings(&one, &two)
 		}
 	}
 	return out
@@ -113,83 +156,45 @@ func (c *core) startForks() {
 	}
 }
 
-// forked: an entry came that contradicts what is held. The engine goes on with the log
-// no more.
-func (c *core) forked(ef room.Fork) {
-	c.lookUp(ef.Room, store.EntryPlace{Log: ef.Log, Seq: ef.Held}, ef.Other)
-}
-
-// recheck compares an entry with what is held under its number.
-func (c *core) recheck(ef room.Recheck) {
-	if !c.settledFork(ef.Room, ef.Entry.Log) && c.forks.rechecks.take(c.now, ef.Entry.Device) {
-		c.lookUp(ef.Room, store.EntryPlace{Log: ef.Entry.Log, Seq: ef.Entry.Seq}, ef.Entry)
-	}
-}
-
-// lookUp reads an entry, which may be on its way into the store, and takes it and the
-// other as evidence if they contradict each other.
-func (c *core) lookUp(id chat.RoomID, at store.EntryPlace, other wire.Entry) {
-	n := c.n
-	n.spawn(func(ctx context.Context) {
-		settled := make(chan struct{})
-		n.store.TouchDevices(nil, func(error) { close(settled) })
-		select {
-		case <-settled:
-		case <-ctx.Done():
-			return
-		}
-		held, found, err := n.store.Entry(ctx, id, at)
-		switch {
-		case err != nil && ctx.Err() == nil:
-			n.rarely("fork", slog.LevelError, "looking into the history failed", "err", err)
-		case found && wire.Contradict(&held, &other):
-			_ = n.tell(ctx, func(c *core) { c.convict(id, &held, &other, false) })
-		}
-	})
-}
-
-// settledFork reports whether nothing more need be known of a log: it is known to be
-// forked and not continued.
-func (c *core) settledFork(id chat.RoomID, log chat.LogID) bool {
-	_, known := c.forks.known[log]
-	return known && c.rooms.Frozen(id, log)
-}
-
 // convict keeps evidence, which others have told of or what is held shows, says what it
-// means and passes it on. The log is not continued; see room.Forked.
-func (c *core) convict(id chat.RoomID, one, two *wire.Entry, told bool) {
-	c.rooms.Handle(c.now, room.Forked{Room: id, Log: one.Log, Seq: one.Seq, Told: told})
-	old, known := c.forks.known[one.Log]
+// means and passes it on. The log's own device goes on with it no more; see room.Forked.
+// It reports whether this was news.
+func (c *core) convict(id chat.RoomID, one, two *wire.Entry) bool {
+	c.rooms.Handle(c.now, room.Forked{Room: id, Log: one.Log, Nothing: beginnings(one, two)})
+	f, known := c.forks.known[one.Log]
 	if !known {
 		c.proclaim(id, one)
+		if len(c.forks.of(id)) >= chat.MaxForks {
+			return true
+		}
+		f = fork{room: id, device: one.Device, at: c.now}
 	}
-	if known && old.seq <= one.Seq || !known && len(c.forks.of(id)) >= chat.MaxForks {
-		return
+	c.forgetState(id, one.Log)
+	pairs, news := f.with(one, two)
+	if !news {
+		return false
 	}
-	ev := wire.NewEvidence(chat.RoomTag{}, one, two)
-	f := fork{room: id, device: one.Device, seq: one.Seq, one: ev.One, two: ev.Two, at: c.now}
+	f.pairs = pairs
 	c.forks.known[one.Log] = f
 	w := c.begin(nil)
 	w.batch.State = append(w.batch.State, store.StateChange{
-		Key: forkState + string(id[:]) + string(one.Log[:]), Value: wire.Marshal(storedFork{One: f.one, Two: f.two, At: stamp(f.at)}),
+		Key:   forkState + string(id[:]) + string(one.Log[:]),
+		Value: wire.Marshal(storedFork{One: f.pairs[0].One, Two: f.pairs[0].Two, At: stamp(f.at), More: f.pairs[1:]}),
 	})
 	w.end()
 	for d := range c.neighbours {
 		c.showEvidence(d, id)
 	}
+	return true
 }
 
 // proclaim says what a forked log means.
 func (c *core) proclaim(id chat.RoomID, one *wire.Entry) {
-	c.n.rarely("fork", slog.LevelWarn, "a device has gone on with one log in two ways; it is not continued",
+	c.n.rarely("fork", slog.LevelWarn, "a device has gone on with one log in two ways; both are kept, and it is not continued",
 		"device", one.Device.Short(), "log", one.Log.Short())
 	c.warnCloned(one.Device)
 	if one.Device == c.n.device {
 		c.renew(id)
-	}
-	if l, ok := c.receipts.logs[id][receipt.PrefixOf(one.Log)]; ok && l.mine {
-		c.receipts.show[id] = struct{}{} // how far its messages have come is not known any more
-		c.showStates()
 	}
 }
 
@@ -216,9 +221,12 @@ func (c *core) showEvidence(d chat.DeviceID, only chat.RoomID) {
 	}
 	shared := holdings{c}.Shared(d)
 	for _, f := range c.forks.known {
-		if slices.Contains(shared, f.room) && (only == chat.RoomID{} || only == f.room) {
-			tag := f.room.Tag(c.now)
-			nb.peer.TrySend(wire.EncodeFrame(wire.Evidence{Tag: tag[:], One: f.one, Two: f.two}))
+		if !slices.Contains(shared, f.room) || only != (chat.RoomID{}) && only != f.room {
+			continue
+		}
+		tag := f.room.Tag(c.now)
+		for _, p := range f.pairs {
+			nb.peer.TrySend(wire.EncodeFrame(wire.Evidence{Tag: tag[:], One: p.One, Two: p.Two}))
 		}
 	}
 }
@@ -229,15 +237,15 @@ func (c *core) heardEvidence(d chat.DeviceID, f wire.Evidence) {
 	if !ok || !slices.Contains(holdings{c}.Shared(d), id) || !c.forks.hearing.take(c.now, d) {
 		return
 	}
-	one, err := wire.DecodeEntry(f.One.Head, f.One.Sig, nil)
-	if err != nil {
-		c.refuse(d, err)
-		return
+	p := pair{One: f.One, Two: f.Two}
+	one, two, err := p.headers()
+	if err == nil {
+		known := c.forks.known[one.Log]
+		if _, news := known.with(&one, &two); !news || !c.rooms.Knows(id, one.Log) {
+			return // it is no news, or shown again when the log has come
+		}
+		one, two, err = f.Headers()
 	}
-	if c.settledFork(id, one.Log) || !c.rooms.Knows(id, one.Log) {
-		return // who shows it does so again when the log has come
-	}
-	one, two, err := f.Headers()
 	if err == nil && (!c.rooms.Fits(id, &one) || !c.rooms.Fits(id, &two)) {
 		err = chat.Errorf(chat.CodeInvalid, "A device showed what belongs to another room. It was refused; nothing needs to be done.")
 	}
@@ -245,10 +253,9 @@ func (c *core) heardEvidence(d chat.DeviceID, f wire.Evidence) {
 		c.refuse(d, err)
 		return
 	}
-	_, known := c.forks.known[one.Log]
-	c.convict(id, &one, &two, true)
-	if !known {
-		c.sync(catchup.Lost{Device: d}) // it may hold more
+	if c.convict(id, &one, &two) {
+		c.lookUp(id, one, d)
+		c.lookUp(id, two, d)
 	}
 }
 
@@ -265,7 +272,7 @@ func (c *core) warnCloned(d chat.DeviceID) {
 	}
 	c.n.warnUnless(chat.Error{
 		Code: chat.CodeCloned,
-		Text: "A device of " + who + "'s (" + d.Short() + ") speaks from two places: its home was copied, or put back. Some of what it said may not reach everybody; from now on it begins anew.",
+		Text: "A device of " + who + "'s (" + d.Short() + ") speaks from two places: its home was copied, or put back. What it says in both is kept, and from now on each begins anew.",
 		Hint: "Tell " + who + ": end one of the two, or, if it was stolen, revoke it with `earshot device revoke`.",
 	}, ownClone)
 }
@@ -275,7 +282,7 @@ const ownClone = "This device speaks from two places: a copy of this home runs s
 func (x *forks) self(n *Node) {
 	n.warn(chat.Error{
 		Code: chat.CodeCloned, Text: ownClone,
-		Hint: "End one of the two. What was said here since they parted may not reach everybody; from now on each begins anew. To use Earshot on two computers, link the second with `earshot device add`; if somebody stole the copy, revoke this device from another of yours.",
+		Hint: "End one of the two. What was said since they parted is kept, of both, and from now on each begins anew. To use Earshot on two computers, link the second with `earshot device add`; if somebody stole the copy, revoke this device from another of yours.",
 	})
 }
 

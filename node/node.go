@@ -307,7 +307,7 @@ func byRoom(rows []store.LogRow) map[chat.RoomID][]room.Log {
 	out := map[chat.RoomID][]room.Log{}
 	for _, r := range rows {
 		out[r.Room] = append(out[r.Room], room.Log{
-			Log: r.Log, Device: r.Device, Person: r.Person, Seq: r.LastSeq, LastID: r.LastID, HLC: r.LastHLC,
+			Log: r.Log, Device: r.Device, Person: r.Person, Seq: r.LastSeq, LastID: r.LastID, HLC: r.LastHLC, Branch: (*room.Branch)(r.Branch),
 		})
 	}
 	return out

@@ -44,7 +44,9 @@ func (c *core) roomStates(d chat.DeviceID) []catchup.RoomState {
 	for _, id := range ids {
 		s := catchup.RoomState{Room: id, Root: holdings{c}.Root(id), Base: c.bases.Get(d, id)}
 		for _, l := range c.rooms.Frontier(id) {
-			s.Frontier = append(s.Frontier, wire.LogSeq{Log: l.Log[:], Seq: l.Seq})
+			if !c.forks.unclear(id, originOf(&l), d) { // else they send all of it
+				s.Frontier = append(s.Frontier, wire.HeadOf(l.Log, l.Seq, l.LastID))
+			}
 		}
 		out = append(out, s)
 	}
@@ -59,10 +61,12 @@ type session struct {
 	// another one the catch-up engine has begun anew, too.
 	during  *stream.Stream
 	machine *catchup.Session
-	came    map[chat.LogID]uint64 // the newest entry of each log that came
-	fresh   int                   // entries that were new here; the loop counts them
-	began   time.Time             // when it was said what is held here
-	views   chan chat.RoomID      // capacity 1: what is on a screen now
+	came    map[chat.LogID][]tip // the newest entry of each way of each log that came
+	// unclear are the logs of which the neighbour was asked for all, see forks.
+	unclear map[unclear]struct{}
+	fresh   int              // entries that were new here; the loop counts them
+	began   time.Time        // when it was said what is held here
+	views   chan chat.RoomID // capacity 1: what is on a screen now
 	// declined are rooms of which another session brings what this one could; the loop
 	// writes it.
 	declined map[chat.RoomID]bool
@@ -74,6 +78,7 @@ func (c *core) enrol(ses *session) []catchup.RoomState {
 	ses.began, ses.views = c.now, make(chan chat.RoomID, 1)
 	ses.views <- c.viewed
 	c.sessions[ses] = struct{}{}
+	ses.unclear = c.forks.asked(ses.device)
 	return c.roomStates(ses.device)
 }
 
@@ -164,8 +169,9 @@ func (n *Node) sessionEnded(ctx context.Context, ses *session, err error) {
 				if ses.declined[id] {
 					continue
 				}
-				c.rooms.Handle(c.now, room.Settled{Room: id, Device: ses.device, Began: ses.began, Ended: ses.machine.Ended(id)})
+				c.rooms.Handle(c.now, room.Settled{Room: id, Device: ses.device, Began: ses.began})
 			}
+			c.forks.answered(ses.unclear)
 		}
 		if nb := c.neighbours[ses.device]; nb != nil && ses.during != nil && nb.peer == ses.during {
 			if err == nil && ses.fresh+sent > 0 { // they may have the log only now
@@ -226,7 +232,7 @@ func (n *Node) runSession(ctx context.Context, s *stream.Stream, ses *session, e
 	wg.Go(func() { n.sendSession(ctx, s, ses.device, jobs, outcomes) })
 	defer close(jobs)
 
-	ses.came = map[chat.LogID]uint64{}
+	ses.came = map[chat.LogID][]tip{}
 	credits := make(chan struct{}, uncommitted)
 	waiting := 0 // jobs without an outcome
 	finished := false
@@ -404,9 +410,6 @@ func (n *Node) giveNewest(ctx context.Context, s *stream.Stream, d chat.DeviceID
 	return s.Send(ctx, wire.EncodeFrame(frame))
 }
 
-// maxCame bounds the logs that entries of one session may be of.
-const maxCame = 16 * chat.MaxLogsPerRoom
-
 // ingest checks the entries of a frame and hands them to the loop. It waits while
 // too many batches are on their way to the disk.
 func (n *Node) ingest(ctx context.Context, in catchup.Take, ses *session, credits chan struct{}) error {
@@ -417,18 +420,27 @@ func (n *Node) ingest(ctx context.Context, in catchup.Take, ses *session, credit
 			return err
 		}
 		// Each entry comes once, or an endless session would cost nothing.
-		last, known := ses.came[e.Log]
-		if e.Seq <= last || !known && len(ses.came) >= maxCame {
+		if !ses.follows(&e) {
 			return broken("sent entries again or out of order")
 		}
-		ses.came[e.Log] = e.Seq
 		entries = append(entries, e)
 	}
 	// While people speak much of it has come by gossip in the meantime, and a
 	// signature costs more to check than everything else about an entry.
+	looks := map[chat.EntryID]*look{}
 	if err := n.do(ctx, func(c *core) {
-		entries = slices.DeleteFunc(entries, func(e wire.Entry) bool { return c.rooms.Held(in.Room, &e) })
+		entries = slices.DeleteFunc(entries, func(e wire.Entry) bool {
+			if c.rooms.Parts(in.Room, &e, ses.told(in.Room, e.Log)) {
+				looks[e.ID] = &look{ways: c.rooms.Ways(in.Room, e.Log)}
+				return false
+			}
+			return c.rooms.Held(in.Room, &e)
+		})
 	}); err != nil {
+		return err
+	}
+	entries, err := n.lookAtAll(ctx, in.Room, entries, looks)
+	if err != nil {
 		return err
 	}
 	if err := verifyAll(entries); err != nil || len(entries) == 0 {
@@ -440,11 +452,22 @@ func (n *Node) ingest(ctx context.Context, in catchup.Take, ses *session, credit
 		return ctx.Err()
 	}
 	return n.tell(ctx, func(c *core) {
-		w := c.begin(nil)
+		w, fresh := c.begin(nil), 0
 		for i := range entries {
+			l := looks[entries[i].ID]
+			if l != nil && l.parts {
+				fresh += len(w.batch.Records)
+				w.end()
+				c.part(in.Room, l)
+				w = c.begin(nil)
+			}
+			before := len(w.batch.Records)
 			w.rooms(c.rooms.Handle(c.now, room.Receive{Room: in.Room, Entry: entries[i], From: ses.device, Solicited: true}))
+			if l != nil && l.apart && len(w.batch.Records) == before {
+				c.apart(in.Room, l, ses.device)
+			}
 		}
-		fresh := len(w.batch.Records)
+		fresh += len(w.batch.Records)
 		ses.fresh += fresh
 		c.supplies.came(c.now, ses, in.Room, fresh)
 		w.then = func() { <-credits }

@@ -8,6 +8,7 @@ import (
 
 	"earshot/chat"
 	"earshot/chat/receipt"
+	"earshot/chat/room"
 	"earshot/node/store"
 )
 
@@ -39,12 +40,15 @@ func newTaken() *taken {
 }
 
 // took notes that a batch is on disk, with entries of these sealed rooms that came
-// without what they say. The store's writer calls it.
-func (n *Node) took(b *store.Batch, bare []chat.RoomID) {
-	if len(b.Records)+len(b.Openings)+len(b.Payloads) == 0 {
+// without what they say, and logs that were parted. The store's writer calls it.
+func (n *Node) took(b *store.Batch, bare []chat.RoomID, parted []room.Parted) {
+	if len(b.Records)+len(b.Openings)+len(b.Payloads)+len(parted) == 0 {
 		return
 	}
 	t, fresh := n.taken, heldIn{}
+	for _, p := range parted {
+		fresh.room(p.Room)[p.Branch] = takenLog{p.End, p.Device == n.device, p.Person == n.person}
+	}
 	for i := range b.Records {
 		r := &b.Records[i]
 		logs := fresh.room(r.Room)

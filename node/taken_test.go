@@ -19,7 +19,7 @@ func TestWhatTheDiskHasNotConfirmedMustNotBeSaidToBeHeld(t *testing.T) {
 	n := &Node{taken: newTaken(), store: s, log: slog.New(slog.DiscardHandler)}
 	var log chat.LogID
 	takes := func(seq uint64) {
-		n.took(&store.Batch{Records: []store.Record{{Room: lobby, Entry: wire.Entry{Header: wire.Header{Log: log, Seq: seq}}}}}, nil)
+		n.took(&store.Batch{Records: []store.Record{{Room: lobby, Entry: wire.Entry{Header: wire.Header{Log: log, Seq: seq}}}}}, nil, nil)
 	}
 	takes(2)
 	takes(3)

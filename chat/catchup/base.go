@@ -13,13 +13,13 @@ import (
 // next time each says only where it differs from that.
 type Base struct {
 	ID       [wire.BaseSize]byte
-	Frontier []wire.LogSeq // in ascending order of log
+	Frontier []wire.LogHead // in ascending order of log
 }
 
 const (
 	domainBase = "earshot/v1 frontier-base\x00"
 	// minBase is from how many logs on a base is worth remembering: what it saves is
-	// 27 bytes for each.
+	// 36 bytes for each.
 	minBase = 4
 	// maxBaseLines bounds the lines of all bases: about 6 MiB.
 	maxBaseLines = 1 << 17
@@ -29,10 +29,14 @@ const (
 )
 
 // union returns the base that two frontiers make, nil if it is too small to be of use.
-func union(a []wire.LogSeq, theirs map[chat.LogID]uint64, order []chat.LogID) *Base {
-	out := make([]wire.LogSeq, 0, len(a)+len(order))
+func union(a []wire.LogHead, theirs map[chat.LogID]uint64, lasts map[chat.LogID][]byte, order []chat.LogID) *Base {
+	out := make([]wire.LogHead, 0, len(a)+len(order))
 	for len(a) > 0 || len(order) > 0 {
 		c := 0
+		var their wire.LogHead
+		if len(order) > 0 {
+			their = wire.LogHead{Log: order[0][:], Seq: theirs[order[0]], Last: lasts[order[0]]}
+		}
 		switch {
 		case len(a) == 0:
 			c = 1
@@ -45,9 +49,12 @@ func union(a []wire.LogSeq, theirs map[chat.LogID]uint64, order []chat.LogID) *B
 		case c < 0:
 			out, a = append(out, a[0]), a[1:]
 		case c > 0:
-			out, order = append(out, wire.LogSeq{Log: order[0][:], Seq: theirs[order[0]]}), order[1:]
+			out, order = append(out, their), order[1:]
 		default:
-			out = append(out, wire.LogSeq{Log: a[0].Log, Seq: max(a[0].Seq, theirs[order[0]])})
+			if a[0].Seq > their.Seq || a[0].Seq == their.Seq && bytes.Compare(a[0].Last, their.Last) > 0 {
+				their = a[0]
+			}
+			out = append(out, their)
 			a, order = a[1:], order[1:]
 		}
 	}
@@ -61,18 +68,19 @@ func union(a []wire.LogSeq, theirs map[chat.LogID]uint64, order []chat.LogID) *B
 		h.Write(l.Log)
 		binary.BigEndian.PutUint64(seq[:], l.Seq)
 		h.Write(seq[:])
+		h.Write(l.Last)
 	}
 	return &Base{ID: [wire.BaseSize]byte(h.Sum(nil)[:wire.BaseSize]), Frontier: out}
 }
 
 // delta returns the lines by which a frontier differs from a base; false if that can't
 // be said in lines, since a log of the base is not in it.
-func (b *Base) delta(frontier []wire.LogSeq) (lines []wire.LogSeq, ok bool) {
+func (b *Base) delta(frontier []wire.LogHead) (lines []wire.LogHead, ok bool) {
 	base := b.Frontier
 	for _, l := range frontier {
 		switch {
 		case len(base) > 0 && bytes.Equal(base[0].Log, l.Log):
-			if base[0].Seq != l.Seq {
+			if base[0].Seq != l.Seq || !bytes.Equal(base[0].Last, l.Last) {
 				lines = append(lines, l)
 			}
 			base = base[1:]
@@ -167,19 +175,4 @@ func (b *Bases) remove(key baseKey) {
 		}
 	}
 	b.lines -= len(u.base.Frontier)
-}
-
-// Ended returns the logs of a room that the other side has said it wants no more of, in
-// no order. It is for when the session is over.
-func (s *Session) Ended(room chat.RoomID) (out []chat.LogID) {
-	for _, tag := range s.order {
-		if r := s.rooms[tag]; r.state.Room == room {
-			for id, seq := range r.theirs {
-				if seq == wire.MaxSeq {
-					out = append(out, id)
-				}
-			}
-		}
-	}
-	return out
 }

@@ -54,7 +54,7 @@ func TestARoomThatIsLookedAtLateIsAskedForTheNewest(t *testing.T) {
 	tag, id := lobby.SessionTag(nonce), logID(1)
 	for _, f := range []wire.Frame{
 		wire.Compare{Nonce: nonce, Rooms: []wire.RoomRoot{{Tag: tag[:], Root: make([]byte, 32)}}},
-		wire.Frontier{Tag: tag[:], Logs: []wire.LogSeq{{Log: id[:], Seq: 5000}}},
+		wire.Frontier{Tag: tag[:], Logs: []wire.LogHead{{Log: id[:], Seq: 5000, Last: last(5000)}}},
 	} {
 		if effects, err := asker.Handle(f); err != nil {
 			t.Fatal(err)
@@ -70,7 +70,7 @@ func TestARoomThatIsLookedAtLateIsAskedForTheNewest(t *testing.T) {
 	asker, _ = Ask(nonce, b.states())
 	for _, f := range []wire.Frame{
 		wire.Compare{Nonce: nonce, Rooms: []wire.RoomRoot{{Tag: tag[:], Root: make([]byte, 32)}}},
-		wire.Frontier{Tag: tag[:], Logs: []wire.LogSeq{{Log: id[:], Seq: 5000}}},
+		wire.Frontier{Tag: tag[:], Logs: []wire.LogHead{{Log: id[:], Seq: 5000, Last: last(5000)}}},
 	} {
 		if _, err := asker.Handle(f); err != nil {
 			t.Fatal(err)
@@ -102,7 +102,7 @@ func TestWhatComesAheadUnaskedIsRefused(t *testing.T) {
 	tag := lobby.SessionTag(nonce)
 	compare := wire.Compare{Nonce: nonce, Rooms: []wire.RoomRoot{{Tag: tag[:], Root: make([]byte, 32)}}}
 	l := logID(2)
-	whole := wire.Frontier{Tag: tag[:], Logs: []wire.LogSeq{{Log: l[:], Seq: 900}}}
+	whole := wire.Frontier{Tag: tag[:], Logs: []wire.LogHead{{Log: l[:], Seq: 900, Last: last(900)}}}
 	otherTag := other.SessionTag(nonce)
 	for name, frames := range map[string][]wire.Frame{
 		"nobody asked":            {compare, whole, wire.Newest{Tag: tag[:]}},
@@ -156,7 +156,7 @@ func TestFrontiersAfterTheFirstAreSmall(t *testing.T) {
 		t.Error("they do not hold the same")
 	}
 	for _, line := range transcript {
-		if strings.Contains(line, "Frontier") && !strings.Contains(line, "Frontier  1 logs, 4") {
+		if strings.Contains(line, "Frontier") && !strings.Contains(line, "Frontier  1 logs, 5") {
 			t.Error(line)
 		}
 	}
@@ -168,15 +168,68 @@ func TestFrontiersAfterTheFirstAreSmall(t *testing.T) {
 	}
 }
 
+func TestALogOfWhichAsMuchIsHeldAndNotTheSameIsSentWhole(t *testing.T) {
+	tag := lobby.SessionTag(nonce)
+	one, two := logID(1), logID(2)
+	states := holdings{lobby: {one: 3, two: 2}}.states()
+	for name, other := range map[string]bool{"the same": false, "another": true} {
+		asker, _ := Ask(nonce, states)
+		theirs := []wire.LogHead{{Log: one[:], Seq: 3, Last: last(3)}, {Log: two[:], Seq: 2, Last: last(2)}}
+		if other {
+			theirs[0].Last = last(99)
+		}
+		var load *Load
+		for _, f := range []wire.Frame{
+			wire.Compare{Nonce: nonce, Rooms: []wire.RoomRoot{{Tag: tag[:], Root: make([]byte, 32)}}}, wire.Frontier{Tag: tag[:], Logs: theirs},
+		} {
+			effects, err := asker.Handle(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, ef := range effects {
+				if l, is := ef.(Load); is {
+					load = &l
+				}
+			}
+		}
+		if (load != nil) != other || other && (load.Have[one] != 0 || load.Have[two] != 2) {
+			t.Errorf("%s: it loads %+v", name, load)
+		}
+		if asker.Said(lobby, one) != 3 || asker.Said(lobby, logID(3)) != 0 {
+			t.Errorf("%s: it has said %d", name, asker.Said(lobby, one))
+		}
+	}
+	// And what both then remember is the same, whoever computes it.
+	at := func(b byte) []wire.LogHead {
+		var out []wire.LogHead
+		for i := range byte(minBase) {
+			id := logID(i + 1)
+			out = append(out, wire.LogHead{Log: id[:], Seq: 3, Last: last(uint64(b))})
+		}
+		return out
+	}
+	base := func(mine, theirs []wire.LogHead) *Base {
+		seqs, lasts, order := map[chat.LogID]uint64{}, map[chat.LogID][]byte{}, []chat.LogID{}
+		for _, l := range theirs {
+			id := chat.LogID(l.Log)
+			seqs[id], lasts[id], order = l.Seq, l.Last, append(order, id)
+		}
+		return union(mine, seqs, lasts, order)
+	}
+	if a, b := base(at(1), at(2)), base(at(2), at(1)); a == nil || a.ID != b.ID {
+		t.Error("two remember different bases of one comparison")
+	}
+}
+
 func TestADeltaWithoutItsBaseIsRefused(t *testing.T) {
 	tag := lobby.SessionTag(nonce)
 	l := logID(2)
 	states := holdings{lobby: {logID(1): 1, logID(2): 1, logID(3): 1, logID(4): 1}}.states()
-	states[0].Base = union(states[0].Frontier, nil, nil)
+	states[0].Base = union(states[0].Frontier, nil, nil, nil)
 	compare := func(base []byte) wire.Compare {
 		return wire.Compare{Nonce: nonce, Rooms: []wire.RoomRoot{{Tag: tag[:], Root: make([]byte, 32)}}, Bases: [][]byte{base}}
 	}
-	delta := wire.Frontier{Tag: tag[:], Logs: []wire.LogSeq{{Log: l[:], Seq: 3}}, Delta: true}
+	delta := wire.Frontier{Tag: tag[:], Logs: []wire.LogHead{{Log: l[:], Seq: 3, Last: last(3)}}, Delta: true}
 	for name, base := range map[string][]byte{"none": {}, "another": bytes.Repeat([]byte{1}, wire.BaseSize)} {
 		asker, _ := Ask(nonce, states)
 		if script(t, asker, compare(base), delta) == nil {
@@ -184,15 +237,15 @@ func TestADeltaWithoutItsBaseIsRefused(t *testing.T) {
 		}
 	}
 	for name, f := range map[string]wire.Frontier{
-		"half a delta": {Tag: tag[:], Logs: []wire.LogSeq{{Log: l[:], Seq: 3}}, Delta: true, More: true},
-		"half a whole": {Tag: tag[:], Logs: []wire.LogSeq{{Log: l[:], Seq: 3}}, More: true},
+		"half a delta": {Tag: tag[:], Logs: []wire.LogHead{{Log: l[:], Seq: 3, Last: last(3)}}, Delta: true, More: true},
+		"half a whole": {Tag: tag[:], Logs: []wire.LogHead{{Log: l[:], Seq: 3, Last: last(3)}}, More: true},
 	} {
 		asker, _ := Ask(nonce, states)
 		if err := script(t, asker, compare(states[0].Base.ID[:]), f); err != nil {
 			t.Fatal(err)
 		}
-		last := logID(9)
-		if script(t, asker, wire.Frontier{Tag: tag[:], Logs: []wire.LogSeq{{Log: last[:], Seq: 3}}, Delta: !f.Delta}) == nil {
+		next := logID(9)
+		if script(t, asker, wire.Frontier{Tag: tag[:], Logs: []wire.LogHead{{Log: next[:], Seq: 3, Last: last(3)}}, Delta: !f.Delta}) == nil {
 			t.Errorf("%s: it goes on", name)
 		}
 	}
@@ -241,7 +294,7 @@ func TestSessionsSettleWhateverIsRemembered(t *testing.T) {
 func TestWhatIsRememberedIsBounded(t *testing.T) {
 	b := NewBases()
 	of := func(lines int, salt byte) *Base {
-		base := &Base{ID: [wire.BaseSize]byte{salt, byte(lines), byte(lines >> 8)}, Frontier: make([]wire.LogSeq, lines)}
+		base := &Base{ID: [wire.BaseSize]byte{salt, byte(lines), byte(lines >> 8)}, Frontier: make([]wire.LogHead, lines)}
 		return base
 	}
 	big := maxBaseLines / 8

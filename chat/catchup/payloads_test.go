@@ -13,7 +13,7 @@ import (
 // payloads, so that its root is another one.
 func wanting(wanted ...wire.LogSeq) (a, b []RoomState) {
 	log := logID(1)
-	frontier := []wire.LogSeq{{Log: log[:], Seq: 9}}
+	frontier := []wire.LogHead{{Log: log[:], Seq: 9, Last: last(9)}}
 	return []RoomState{{Room: lobby, Root: [32]byte{1}, Frontier: frontier, Wanted: wanted}},
 		[]RoomState{{Room: lobby, Root: [32]byte{2}, Frontier: frontier}}
 }

@@ -12,9 +12,9 @@ import (
 type RoomState struct {
 	Room     chat.RoomID
 	Root     [32]byte
-	Frontier []wire.LogSeq // in ascending order of log
-	Base     *Base         // as Bases remembers it; nil for none
-	Wanted   []wire.LogSeq // entries whose payloads are wanted here
+	Frontier []wire.LogHead // in ascending order of log
+	Base     *Base          // as Bases remembers it; nil for none
+	Wanted   []wire.LogSeq  // entries whose payloads are wanted here
 }
 
 // Session (PROTOCOL.md#earshotsync1) is one conversation in which two nodes send each other what the other
@@ -49,17 +49,18 @@ type sessionRoom struct {
 	state    RoomState
 	differs  bool // and is being settled
 	theirs   map[chat.LogID]uint64
-	logs     []chat.LogID   // of theirs, ascending
-	last     []byte         // log of the newest line
-	complete bool           // their whole frontier is here
-	based    bool           // both sides remember state.Base
-	delta    bool           // their frontier is given by it
-	wished   bool           // the newest were asked for
-	awaits   bool           // and have not come
-	limit    int            // how many the other side has asked for; 0 for none
-	enough   bool           // the other side wants no more
-	wanted   map[place]bool // payloads that were asked for here, and have not come
-	supplied bool           // payloads were asked for there
+	lasts    map[chat.LogID][]byte // likewise, of the id of that entry
+	logs     []chat.LogID          // of theirs, ascending
+	last     []byte                // log of the newest line
+	complete bool                  // their whole frontier is here
+	based    bool                  // both sides remember state.Base
+	delta    bool                  // their frontier is given by it
+	wished   bool                  // the newest were asked for
+	awaits   bool                  // and have not come
+	limit    int                   // how many the other side has asked for; 0 for none
+	enough   bool                  // the other side wants no more
+	wanted   map[place]bool        // payloads that were asked for here, and have not come
+	supplied bool                  // payloads were asked for there
 }
 
 // plenty is how much may come of a room, in entries, that it should not come in two
@@ -173,7 +174,7 @@ func roots(nonce []byte, rooms []RoomState) []wire.RoomRoot {
 
 func (s *Session) enrol(rooms []RoomState) {
 	for _, r := range rooms {
-		s.rooms[r.Room.SessionTag(s.nonce)] = &sessionRoom{state: r, theirs: map[chat.LogID]uint64{}}
+		s.rooms[r.Room.SessionTag(s.nonce)] = &sessionRoom{state: r, theirs: map[chat.LogID]uint64{}, lasts: map[chat.LogID][]byte{}}
 	}
 }
 
@@ -323,7 +324,7 @@ func (s *Session) frontier(f wire.Frontier) ([]SessionEffect, error) {
 			return nil, broken("a frontier out of order")
 		}
 		r.last = l.Log
-		r.theirs[chat.LogID(l.Log)] = l.Seq
+		r.theirs[chat.LogID(l.Log)], r.lasts[chat.LogID(l.Log)] = l.Seq, l.Last
 	}
 	if f.More {
 		return nil, nil
@@ -332,7 +333,7 @@ func (s *Session) frontier(f wire.Frontier) ([]SessionEffect, error) {
 	if r.delta {
 		for _, l := range r.state.Base.Frontier {
 			if id := chat.LogID(l.Log); r.theirs[id] == 0 {
-				r.theirs[id] = l.Seq
+				r.theirs[id], r.lasts[id] = l.Seq, l.Last
 			}
 		}
 	}
@@ -341,9 +342,10 @@ func (s *Session) frontier(f wire.Frontier) ([]SessionEffect, error) {
 	}
 	slices.SortFunc(r.logs, func(a, b chat.LogID) int { return bytes.Compare(a[:], b[:]) })
 	var effects []SessionEffect
-	if base := union(r.state.Frontier, r.theirs, r.logs); base != nil {
+	if base := union(r.state.Frontier, r.theirs, r.lasts, r.logs); base != nil {
 		effects = append(effects, Remember{Room: r.state.Room, Base: base})
 	}
+	r.part()
 	if n := r.missing(); n > plenty {
 		effects = append(effects, Coming{Room: r.state.Room, Missing: n})
 	}

@@ -2,6 +2,7 @@ package catchup
 
 import (
 	"bytes"
+	"encoding/binary"
 	"flag"
 	"fmt"
 	"os"
@@ -38,7 +39,7 @@ func (h holdings) states() []RoomState {
 		for b := range 256 {
 			if n := logs[logID(byte(b))]; n > 0 {
 				l := logID(byte(b))
-				s.Frontier = append(s.Frontier, wire.LogSeq{Log: l[:], Seq: n})
+				s.Frontier = append(s.Frontier, wire.LogHead{Log: l[:], Seq: n, Last: last(n)})
 			}
 		}
 		s.Root = rootOf(s.Frontier)
@@ -47,7 +48,10 @@ func (h holdings) states() []RoomState {
 	return out
 }
 
-func rootOf(f []wire.LogSeq) (root [32]byte) {
+// last stands for the beginning of the id of an entry, by its number.
+func last(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
+
+func rootOf(f []wire.LogHead) (root [32]byte) {
 	for _, l := range f {
 		copy(root[l.Log[0]&31:], []byte{byte(l.Seq)})
 	}
@@ -295,7 +299,7 @@ func TestALogThatIsNotWantedIsNotSent(t *testing.T) {
 	frozen := logID(1)
 	for _, f := range []wire.Frame{
 		wire.Compare{Nonce: nonce, Rooms: []wire.RoomRoot{{Tag: tag[:], Root: make([]byte, 32)}}},
-		wire.Frontier{Tag: tag[:], Logs: []wire.LogSeq{{Log: frozen[:], Seq: wire.MaxSeq}}},
+		wire.Frontier{Tag: tag[:], Logs: []wire.LogHead{{Log: frozen[:], Seq: wire.MaxSeq, Last: []byte{}}}},
 	} {
 		effects, err := asker.Handle(f)
 		if err != nil {
@@ -354,16 +358,16 @@ func TestWhoDoesNotKeepToTheProtocolIsCutOff(t *testing.T) {
 	state := holdings{lobby: {logID(1): 1}}.states()
 	compare := wire.Compare{Nonce: nonce, Rooms: []wire.RoomRoot{{Tag: tag[:], Root: make([]byte, 32)}}}
 	l := func(b byte) []byte { id := logID(b); return id[:] }
-	whole := wire.Frontier{Tag: tag[:], Logs: []wire.LogSeq{{Log: l(2), Seq: 1}}}
-	part := wire.Frontier{Tag: tag[:], Logs: []wire.LogSeq{{Log: l(2), Seq: 1}}, More: true}
+	whole := wire.Frontier{Tag: tag[:], Logs: []wire.LogHead{{Log: l(2), Seq: 1, Last: last(1)}}}
+	part := wire.Frontier{Tag: tag[:], Logs: []wire.LogHead{{Log: l(2), Seq: 1, Last: last(1)}}, More: true}
 	entries := wire.Entries{Tag: tag[:], Entries: []wire.RawEntry{{Head: []byte{2, 0, 1}}}}
 	// endless has more lines than any honest node.
 	endless := []wire.Frame{compare}
 	for i := range maxLines/wire.MaxLogs + 1 {
-		logs := make([]wire.LogSeq, wire.MaxLogs)
+		logs := make([]wire.LogHead, wire.MaxLogs)
 		for j := range logs {
 			id := chat.LogID{byte(i + 1), byte(j >> 8), byte(j)}
-			logs[j] = wire.LogSeq{Log: id[:], Seq: 1}
+			logs[j] = wire.LogHead{Log: id[:], Seq: 1, Last: last(1)}
 		}
 		endless = append(endless, wire.Frontier{Tag: tag[:], Logs: logs, More: true})
 	}

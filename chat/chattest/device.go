@@ -341,7 +341,7 @@ func (d *device) states(with *device, ses *session, end int) []catchup.RoomState
 		s := catchup.RoomState{Room: id, Root: holds.Root(id), Base: d.bases.Get(with.id, id), Wanted: d.disk.wanted(id)}
 		ses.wishes[end][id] = s.Wanted
 		for _, l := range d.rooms.Frontier(id) {
-			s.Frontier = append(s.Frontier, wire.LogSeq{Log: l.Log[:], Seq: l.Seq})
+			s.Frontier = append(s.Frontier, wire.HeadOf(l.Log, l.Seq, l.LastID))
 		}
 		out = append(out, s)
 	}

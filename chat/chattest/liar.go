@@ -31,7 +31,7 @@ func (d *device) lie(f wire.Frame) (wire.Frame, bool) {
 		g.Rooms = d.lieRoots(g.Rooms)
 		return g, rng.IntN(20) > 0
 	case wire.Frontier:
-		var logs []wire.LogSeq
+		var logs []wire.LogHead
 		for _, l := range g.Logs {
 			switch rng.IntN(6) {
 			case 0: // claims more than there is

@@ -65,7 +65,7 @@ func (r *state) mayShow(en *wire.Entry, more int) bool {
 
 // noteEarly remembers an entry that is shown early.
 func (r *state) noteEarly(now time.Time, at Early) {
-	if _, was := r.early[at.Log][at.Seq]; was || r.earlies >= chat.MaxEarly || r.head(at.Log) >= at.Seq {
+	if _, was := r.early[at.Log][at.Seq]; was || r.earlies >= chat.MaxEarly || r.head(at.Log) >= at.Seq || len(r.branches[at.Log]) > 0 {
 		return
 	}
 	if r.early[at.Log] == nil {
@@ -110,7 +110,7 @@ func (e *Engine) ahead(now time.Time, in Ahead) []Effect {
 		}
 		l, ok := opened[en.Log]
 		if held := r.logs[en.Log]; held != nil {
-			l, ok = held.Log, !held.frozen
+			l, ok = held.Log, !held.frozen && len(r.branches[en.Log]) == 0
 		}
 		if !ok || l.Device != en.Device || en.Seq <= l.Seq || en.HLC <= l.HLC {
 			continue

@@ -11,9 +11,9 @@ import (
 	"earshot/chat/wire"
 )
 
-// Frontier returns what is held of a room, in ascending order of log. A forked log
-// that is not continued counts as held up to wire.MaxSeq: nothing more of it is wanted, and two nodes
-// that hold different branches need not compare them for ever.
+// Frontier returns what is held of a room, in ascending order of log. A log that
+// has two versions with nothing in common counts as held up to wire.MaxSeq: nothing more of
+// it is wanted, and two nodes that hold different ones need not compare them for ever.
 func (e *Engine) Frontier(id chat.RoomID) []Log {
 	r := e.rooms[id]
 	if r == nil {
@@ -46,10 +46,13 @@ func (e *Engine) Root(id chat.RoomID) [32]byte {
 func RootOf(frontier []Log) [32]byte {
 	h := sha256.New()
 	h.Write([]byte("earshot/v1 frontier\x00"))
-	var b [24]byte
+	var b [56]byte
 	for _, l := range frontier {
 		copy(b[:], l.Log[:])
 		binary.BigEndian.PutUint64(b[16:], l.Seq)
+		if copy(b[24:], l.LastID[:]); l.Seq == wire.MaxSeq {
+			clear(b[24:])
+		}
 		h.Write(b[:])
 	}
 	return [32]byte(h.Sum(nil))
@@ -59,6 +62,7 @@ func RootOf(frontier []Log) [32]byte {
 type step struct {
 	log  chat.LogID
 	from uint64
+	last chat.EntryID // of from
 }
 
 const (
@@ -70,11 +74,11 @@ const (
 )
 
 // went notes that a log moves.
-func (r *state) went(now time.Time, log chat.LogID, from uint64) {
+func (r *state) went(now time.Time, l *log) {
 	if len(r.trail) == 2*maxTrail {
 		r.trail = r.trail[:copy(r.trail, r.trail[maxTrail:])]
 	}
-	r.trail = append(r.trail, step{log, from})
+	r.trail = append(r.trail, step{l.Log.Log, l.Seq, l.LastID})
 	r.movedAt = now
 }
 
@@ -98,10 +102,10 @@ func (e *Engine) HasHeld(id chat.RoomID, root [32]byte) bool {
 		switch {
 		case !ok || frontier[i].Seq == wire.MaxSeq: // frozen since: it counts as held whole
 			return false
-		case s.from == 0:
+		case s.from == 0 || frontier[i].Branch != nil && s.from == frontier[i].Branch.After:
 			frontier = slices.Delete(frontier, i, i+1)
 		default:
-			frontier[i].Seq = s.from
+			frontier[i].Seq, frontier[i].LastID = s.from, s.last
 		}
 		if RootOf(frontier) == root {
 			return true

@@ -33,7 +33,6 @@ type Settled struct {
 	Room   chat.RoomID
 	Device chat.DeviceID
 	Began  time.Time
-	Ended  []chat.LogID // of which it has said that it takes no more: forked ones
 }
 
 // Recall says what stored entries name as seen and is not here: at start.
@@ -67,7 +66,7 @@ type claims map[chat.DeviceID]claim
 // claim notes that an entry by a device says that a log goes up to seq. Bounded:
 // past MaxClaims in a room, or MaxClaimsOf of one device, it is not noted.
 func (r *state) claim(now time.Time, log chat.LogID, by chat.DeviceID, c claim) {
-	if l := r.logs[log]; l != nil && (l.Seq >= c.seq || l.frozen) {
+	if l := r.logs[log]; l != nil && (r.reach(log) >= c.seq || l.frozen) {
 		return
 	}
 	of := r.claims[log]
@@ -94,7 +93,7 @@ func (r *state) claim(now time.Time, log chat.LogID, by chat.DeviceID, c claim) 
 // claimDeps notes what an entry that is shown names as seen and is not here.
 func (r *state) claimDeps(now time.Time, en *wire.Entry) {
 	for _, d := range en.Deps {
-		if r.head(d.Log) < d.Seq {
+		if r.reach(d.Log) < d.Seq {
 			r.claim(now, d.Log, en.Device, claim{seq: d.Seq, entry: en.ID, shown: en.Kind == wire.KindMessage})
 		}
 	}
@@ -114,14 +113,15 @@ func (r *state) unclaim(log chat.LogID, by chat.DeviceID) {
 // filled forgets what was missing of a log that has moved.
 func (r *state) filled(l *log) {
 	id := l.Log.Log
+	parted := len(r.branches[id]) > 0 // which way an early one is of is not known
 	for by, c := range r.claims[id] {
-		if c.seq <= l.Seq || l.frozen {
+		if c.seq <= r.reach(id) || l.frozen {
 			r.unclaim(id, by)
 		}
 	}
 	if of := r.early[id]; of != nil {
 		for seq := range of {
-			if seq <= l.Seq {
+			if seq <= l.Seq || parted {
 				delete(of, seq)
 				r.earlies--
 			}
@@ -143,15 +143,10 @@ func (e *Engine) recall(now time.Time, in Recall) {
 	}
 }
 
-// settled drops the claims of a device that could not show what it had seen, and stops
-// the forked logs of which it has shown all.
+// settled drops the claims of a device that could not show what it had seen.
 func (e *Engine) settled(in Settled) {
 	r := e.rooms[in.Room]
-	if r == nil {
-		return
-	}
-	e.fetched(r, in.Ended)
-	if r.claimedBy[in.Device] == 0 {
+	if r == nil || r.claimedBy[in.Device] == 0 {
 		return
 	}
 	for _, log := range sorted(r.claims) {
@@ -204,7 +199,7 @@ func (r *state) gap(id chat.LogID) (Gap, bool) {
 		if l.frozen {
 			return g, false
 		}
-		g.Device, g.Person, g.Have = l.Device, l.Person, l.Seq
+		g.Device, g.Person, g.Have = l.Device, l.Person, r.reach(id)
 	}
 	var first *claim // the lowest that can be read
 	for _, by := range sortedDevices(r.claims[id]) {

@@ -77,6 +77,7 @@ type member struct {
 	lacks    []Lack
 	forks    []Fork
 	rechecks []Recheck
+	crowded  []Crowded
 }
 
 func join(t testing.TB, name string) *member {
@@ -109,6 +110,14 @@ func (m *member) do(now time.Time, in Input) []Record {
 			m.noted(now, ef)
 		case Recheck:
 			m.rechecks = append(m.rechecks, ef)
+		case Crowded:
+			m.crowded = append(m.crowded, ef)
+		case Parted:
+			for i := range m.stored {
+				if e := &m.stored[i].Entry; e.Log == ef.Log && e.Seq > ef.Seq {
+					e.Log = ef.Branch
+				}
+			}
 		}
 	}
 	m.stored = append(m.stored, out...)
@@ -170,8 +179,12 @@ func texts(records []Record) []string {
 func frontier(records []Record) []Log {
 	last := map[chat.LogID]Log{}
 	for _, r := range records {
+		branch := last[r.Entry.Log].Branch
+		if of := logOf(&r.Entry); branch == nil && of != r.Entry.Log {
+			branch = &Branch{Of: of, After: r.Entry.Seq - 1, Prev: r.Entry.Prev}
+		}
 		last[r.Entry.Log] = Log{
-			Log: r.Entry.Log, Device: r.Entry.Device, Person: r.Person, Seq: r.Entry.Seq, LastID: r.Entry.ID, HLC: r.Entry.HLC, Sort: r.Sort,
+			Log: r.Entry.Log, Device: r.Entry.Device, Person: r.Person, Seq: r.Entry.Seq, LastID: r.Entry.ID, HLC: r.Entry.HLC, Sort: r.Sort, Branch: branch,
 		}
 	}
 	var out []Log
@@ -179,6 +192,15 @@ func frontier(records []Record) []Log {
 		out = append(out, last[id])
 	}
 	return out
+}
+
+// logOf returns the log that an entry's header names.
+func logOf(e *wire.Entry) chat.LogID {
+	signed, err := wire.DecodeEntry(e.Head, e.Sig[:], nil)
+	if err != nil {
+		panic(err)
+	}
+	return signed.Log
 }
 
 // forge signs an entry with any header, as a stranger with a key can.

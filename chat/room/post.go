@@ -184,7 +184,7 @@ func (r *state) deps() []wire.Dep {
 
 // advance counts an entry as held.
 func (r *state) advance(l *log, e *wire.Entry, sort chat.HLC, now time.Time) {
-	r.went(now, l.Log.Log, l.Seq)
+	r.went(now, l)
 	l.Seq, l.LastID, l.HLC, l.Sort = e.Seq, e.ID, e.HLC, sort
 	r.rootValid = false
 	r.filled(l)

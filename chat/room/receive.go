@@ -44,10 +44,12 @@ func (e *Engine) receive(now time.Time, in Receive) []Effect {
 		return refuse(w.guilty(), "an entry in another device's log")
 	case l.frozen:
 		return nil
+	case len(r.branches[en.Log]) > 0:
+		return e.receiveBranch(now, r, &w)
 	case en.Seq == l.Seq && en.ID != l.LastID:
-		return e.fork(r, l, l.Seq, en)
+		return e.fork(r, l, l.Seq, en, in.From)
 	case en.Seq < l.Seq:
-		return []Effect{Recheck{Room: r.id, Entry: *en}}
+		return []Effect{Recheck{Room: r.id, Entry: *en, From: in.From}}
 	case en.Seq == l.Seq:
 		return nil
 	case l == r.own:
@@ -88,7 +90,7 @@ func (e *Engine) extend(now time.Time, r *state, w *waiting) []Effect {
 	if copied, ok := r.pending[en.Log][at]; ok {
 		e.drop(r, en.Log, at)
 		if copied.entry.ID != en.ID {
-			effects = e.fork(r, r.logs[en.Log], en.Seq, &copied.entry)
+			effects = e.fork(r, r.logs[en.Log], en.Seq, &copied.entry, copied.from)
 		}
 	}
 	records, more := e.settle(now, r, append(r.wake(en.Log), en.Log))
@@ -178,7 +180,7 @@ func (e *Engine) accept(now time.Time, r *state, w *waiting) (rec Record, ok boo
 	case l == nil:
 		return e.begin(now, r, w, rec)
 	case en.Prev != l.LastID:
-		return rec, false, e.fork(r, l, l.Seq, en)
+		return rec, false, e.fork(r, l, l.Seq, en, w.from)
 	case en.HLC <= l.HLC:
 		return rec, false, refuse(w.guilty(), "an entry older than the one before it")
 	}
@@ -322,7 +324,7 @@ func (w *waiting) guilty() chat.DeviceID {
 // had seen.
 func (r *state) missing(en *wire.Entry) (chat.LogID, bool) {
 	for _, d := range en.Deps {
-		if r.head(d.Log) < d.Seq {
+		if r.reach(d.Log) < d.Seq {
 			return d.Log, true
 		}
 	}

@@ -65,9 +65,9 @@ type Restore struct {
 	Room  chat.RoomID
 	Logs  []Log
 	Early []Early // what is shown before its turn
-	// Forked are the logs that have two versions, and the lower number of the two entries
-	// that show it. Which are held up to that are not continued.
-	Forked map[chat.LogID]uint64
+	// Forked are logs that have two versions, and whether those have nothing in common.
+	// This device goes on with none of its own.
+	Forked map[chat.LogID]bool
 }
 
 // Post is something this person says in an open room. Ref comes back in its Commit.
@@ -167,6 +167,7 @@ func (Deny) isEffect()   {}
 
 // Log is how much of a log is held without a hole.
 type Log struct {
+	// Log is its name, which the headers of its entries bear unless it is a branch.
 	Log    chat.LogID
 	Device chat.DeviceID
 	Person chat.PersonID
@@ -174,6 +175,7 @@ type Log struct {
 	LastID chat.EntryID
 	HLC    chat.HLC // of Seq
 	Sort   chat.HLC // of Seq's Record; zero if it is not remembered
+	Branch *Branch  // nil for what begins with a first entry
 }
 
 // Engine holds the state of every room of one node. It is not safe for
@@ -192,6 +194,8 @@ type state struct {
 	entered bool
 	sealed  bool
 	logs    map[chat.LogID]*log
+	// branches are those of logs, by what the headers of their entries name.
+	branches map[chat.LogID][]*log
 	// barred holds the logs whose authors may not write here yet: what follows
 	// their first entry is not waited for.
 	barred  map[chat.LogID]struct{}
@@ -226,11 +230,9 @@ type state struct {
 type log struct {
 	Log
 	ref    chat.RoomRef
-	frozen bool // forked: not continued
+	frozen bool // it has two versions with nothing in common: not continued
 	closed bool // this device appends to it no more: others hold more of it, or another version
-	// until is the lowest number known to be used twice, 0 for none. The log is taken on
-	// until what somebody holds who has stopped there is here.
-	until uint64
+	forked bool // it has two versions, and it is not known where they part
 }
 
 type slot struct {
@@ -284,6 +286,8 @@ func (e *Engine) Handle(now time.Time, in Input) []Effect {
 		e.recall(now, in)
 	case Forked:
 		e.forked(in)
+	case Split:
+		out = e.split(in)
 	case Tick:
 		e.tickAt = time.Time{}
 		out = e.tick(now)
@@ -299,7 +303,7 @@ func (e *Engine) room(id chat.RoomID) *state {
 			id: id, logs: map[chat.LogID]*log{}, devices: map[chat.DeviceID]int{}, people: map[chat.PersonID]int{},
 			fresh: map[chat.LogID]struct{}{}, pending: map[chat.LogID]map[slot]waiting{},
 			blocked: map[chat.LogID]map[chat.LogID]struct{}{}, barred: map[chat.LogID]struct{}{},
-			claims: map[chat.LogID]claims{}, claimedBy: map[chat.DeviceID]int{}, early: map[chat.LogID]map[uint64]early{},
+			branches: map[chat.LogID][]*log{}, claims: map[chat.LogID]claims{}, claimedBy: map[chat.DeviceID]int{}, early: map[chat.LogID]map[uint64]early{},
 		}
 		e.rooms[id] = r
 	}
@@ -334,13 +338,25 @@ func (e *Engine) restore(now time.Time, in Restore) {
 	clear(r.devices)
 	clear(r.people)
 	clear(r.fresh)
+	clear(r.branches)
+	parted := map[chat.LogID]bool{}
 	for _, l := range in.Logs {
-		held := &log{Log: l, ref: in.Room.Ref(l.Log)}
-		if was := old[l.Log]; was != nil {
-			held.frozen, held.closed, held.until = was.frozen, was.closed, was.until
+		if l.Branch != nil {
+			parted[l.Branch.Of] = true
 		}
-		if seq, ok := in.Forked[l.Log]; ok {
-			held.frozen, held.closed, held.until = held.frozen || l.Seq >= seq, true, seq
+	}
+	for _, l := range in.Logs {
+		held := &log{Log: l}
+		of := held.origin()
+		held.ref = in.Room.Ref(of)
+		if was := old[l.Log]; was != nil {
+			held.frozen, held.closed, held.forked = was.frozen, was.closed, was.forked
+		}
+		nothing, forked := in.Forked[of]
+		held.forked = (held.forked || forked) && !parted[of]
+		held.closed, held.frozen = held.closed || forked || parted[of], held.frozen || nothing
+		if l.Branch != nil {
+			r.branches[of] = append(r.branches[of], held)
 		}
 		r.logs[l.Log] = held
 		r.devices[l.Device]++
@@ -409,6 +425,9 @@ func (e *Engine) Held(id chat.RoomID, en *wire.Entry) bool {
 		return false
 	}
 	l := r.logs[en.Log]
+	if len(r.branches[en.Log]) > 0 { // of which way it is only its id tells
+		return slices.ContainsFunc(r.family(en.Log), func(l *log) bool { return en.ID == l.LastID })
+	}
 	return l != nil && l.Device == en.Device && (en.Seq < l.Seq || (en.Seq == l.Seq && en.ID == l.LastID))
 }
 

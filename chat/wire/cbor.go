@@ -14,9 +14,9 @@ const (
 	// maxDepth bounds nesting; the deepest message (Entries) uses 3.
 	maxDepth = 6
 	// maxArray and maxPairs bound what a decoder allocates before it has read the
-	// elements: a list of 72-byte structs takes 288 KiB at the most. The longest
+	// elements: a list of 80-byte structs takes 320 KiB at the most. The longest
 	// list is MaxLogs.
-	maxArray = 2 * MaxLogs
+	maxArray = 4096
 	maxPairs = 64
 )
 

@@ -25,8 +25,8 @@ const (
 	TypeDirect   FrameType = 24
 )
 
-// MaxLogs bounds the lines of one Frontier frame: 27 bytes each at the most.
-const MaxLogs = 2048
+// MaxLogs bounds the lines of one Frontier frame: 36 bytes each at the most.
+const MaxLogs = 1792
 
 // NonceSize is the length in bytes of the nonce that session tags are made with.
 const NonceSize = 16
@@ -80,19 +80,42 @@ type Compare struct {
 // BaseSize is the length in bytes of the name of a frontier.
 const BaseSize = 8
 
-// LogSeq is one line of a frontier: the log is held without a hole up to Seq.
+// LogSeq names an entry by its log and number.
 type LogSeq struct {
 	_   struct{} `cbor:",toarray"`
 	Log []byte   // chat.LogID
 	Seq uint64
 }
 
+// LogHead is one line of a frontier: the log is held without a hole up to Seq.
+type LogHead struct {
+	_   struct{} `cbor:",toarray"`
+	Log []byte   // chat.LogID
+	Seq uint64
+	// Last is the beginning of that entry's id, HeadSize bytes: so two see that they
+	// hold as much of a log, and not the same. Empty where Seq is MaxSeq.
+	Last []byte
+}
+
+// HeadSize is how many bytes of the id of a log's last entry a frontier names: who
+// would have two that look alike, in logs of their own, has 2^32 to make.
+const HeadSize = 8
+
+// HeadOf returns the line of a log that is held up to the entry last.
+func HeadOf(log chat.LogID, seq uint64, last chat.EntryID) LogHead {
+	h := LogHead{Log: log[:], Seq: seq, Last: last[:HeadSize]}
+	if seq == MaxSeq {
+		h.Last = []byte{}
+	}
+	return h
+}
+
 // Frontier says what its sender holds of a room, in one or more frames whose logs
 // ascend. A Seq of MaxSeq says that its sender wants no more of a log.
 type Frontier struct {
-	Tag  []byte   `cbor:"1,keyasint"`
-	Logs []LogSeq `cbor:"2,keyasint"`
-	More bool     `cbor:"3,keyasint,omitempty"`
+	Tag  []byte    `cbor:"1,keyasint"`
+	Logs []LogHead `cbor:"2,keyasint"`
+	More bool      `cbor:"3,keyasint,omitempty"`
 	// Delta says that only those logs are named that differ from the base of the room,
 	// which both sides remember.
 	Delta bool `cbor:"4,keyasint,omitempty"`
@@ -259,7 +282,7 @@ func DecodeFrame(b []byte) (Frame, error) {
 		}
 		for i := 0; err == nil && i < len(f.Logs); i++ {
 			l := &f.Logs[i]
-			if len(l.Log) != len(chat.LogID{}) || l.Seq == 0 || l.Seq > MaxSeq {
+			if last := len(l.Last); len(l.Log) != len(chat.LogID{}) || l.Seq == 0 || l.Seq > MaxSeq || last != HeadSize && (last > 0 || l.Seq < MaxSeq) {
 				err = invalid("a frontier with a malformed log")
 			} else if i > 0 && bytes.Compare(f.Logs[i-1].Log, l.Log) >= 0 {
 				err = invalid("a frontier whose logs do not ascend")

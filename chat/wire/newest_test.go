@@ -17,7 +17,7 @@ func newestFrames(t testing.TB) map[string]Frame {
 		"enough":         Enough{Tag: tag[:]},
 		"newest-nothing": Newest{Tag: tag[:], Entries: []RawEntry{}},
 		"compare-bases":  Compare{Nonce: goldenNonce, Rooms: rooms, Bases: [][]byte{fill(BaseSize, 0xba), {}}},
-		"frontier-delta": Frontier{Tag: tag[:], Logs: []LogSeq{{Log: fill(16, 1), Seq: 7}}, Delta: true},
+		"frontier-delta": Frontier{Tag: tag[:], Logs: []LogHead{{Log: fill(16, 1), Seq: 7, Last: fill(8, 0x77)}}, Delta: true},
 	}
 }
 
@@ -47,6 +47,6 @@ func TestFramesOfTheNewestThatBreakTheRulesAreRefused(t *testing.T) {
 		"bases of fewer rooms":        Compare{Nonce: nonce, Rooms: append(rooms, rooms...), Bases: [][]byte{{}}},
 		"a base that is no name":      Compare{Nonce: nonce, Rooms: rooms, Bases: [][]byte{fill(BaseSize-1, 1)}},
 		"a base that is longer":       Compare{Nonce: nonce, Rooms: rooms, Bases: [][]byte{fill(BaseSize+1, 1)}},
-		"a delta with a log out of 0": Frontier{Tag: tag, Logs: []LogSeq{{Log: tag, Seq: 0}}, Delta: true},
+		"a delta with a log out of 0": Frontier{Tag: tag, Logs: []LogHead{{Log: tag, Seq: 0, Last: fill(8, 1)}}, Delta: true},
 	})
 }

@@ -218,9 +218,9 @@ func TestASignatureIsItsAuthors(t *testing.T) {
 func TestFramesThatBreakTheRulesAreRefused(t *testing.T) {
 	tag, nonce := fill(16, 1), fill(16, 2)
 	rooms := func(n int) []RoomRoot { return repeat(n, RoomRoot{Tag: tag, Root: fill(32, 3)}) }
-	logs := func(seqs ...uint64) (out []LogSeq) {
+	logs := func(seqs ...uint64) (out []LogHead) {
 		for i, s := range seqs {
-			out = append(out, LogSeq{Log: fill(16, byte(i)), Seq: s})
+			out = append(out, LogHead{Log: fill(16, byte(i)), Seq: s, Last: fill(8, 1)})
 		}
 		return out
 	}
@@ -240,9 +240,11 @@ func TestFramesThatBreakTheRulesAreRefused(t *testing.T) {
 		"frontier of no room":          Frontier{Tag: []byte{}},
 		"frontier with sequence 0":     Frontier{Tag: tag, Logs: logs(0)},
 		"frontier out of range":        Frontier{Tag: tag, Logs: logs(MaxSeq + 1)},
-		"frontier with a short log":    Frontier{Tag: tag, Logs: []LogSeq{{Log: tag[1:], Seq: 1}}},
-		"frontier with a log twice":    Frontier{Tag: tag, Logs: repeat(2, LogSeq{Log: tag, Seq: 1})},
-		"frontier with too many logs":  Frontier{Tag: tag, Logs: repeat(MaxLogs+1, LogSeq{Log: tag, Seq: 1})},
+		"frontier with a short log":    Frontier{Tag: tag, Logs: []LogHead{{Log: tag[1:], Seq: 1, Last: fill(8, 1)}}},
+		"frontier with a log twice":    Frontier{Tag: tag, Logs: repeat(2, LogHead{Log: tag, Seq: 1, Last: fill(8, 1)})},
+		"frontier with a short id":     Frontier{Tag: tag, Logs: []LogHead{{Log: tag, Seq: 1, Last: fill(7, 1)}}},
+		"frontier without an id":       Frontier{Tag: tag, Logs: []LogHead{{Log: tag, Seq: 1}}},
+		"frontier with too many logs":  Frontier{Tag: tag, Logs: repeat(MaxLogs+1, LogHead{Log: tag, Seq: 1, Last: fill(8, 1)})},
 		"entries of no room":           Entries{Tag: []byte{}},
 		"entries over the batch limit": Entries{Tag: tag, Entries: repeat(chat.MaxBatch+1, RawEntry{Head: tag, Sig: tag})},
 	})
@@ -252,9 +254,9 @@ func TestFramesThatBreakTheRulesAreRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	full := Frontier{Tag: tag, Logs: make([]LogSeq, MaxLogs)}
+	full := Frontier{Tag: tag, Logs: make([]LogHead, MaxLogs)}
 	for i := range full.Logs {
-		full.Logs[i] = LogSeq{Log: append([]byte{byte(i >> 8), byte(i)}, fill(14, 0)...), Seq: MaxSeq}
+		full.Logs[i] = LogHead{Log: append([]byte{byte(i >> 8), byte(i)}, fill(14, 0)...), Seq: MaxSeq, Last: fill(8, 1)}
 	}
 	if b := EncodeFrame(full); len(b) > chat.MaxFrame {
 		t.Errorf("a full frontier takes %d bytes", len(b))

@@ -39,9 +39,9 @@ func TestClaimsWithoutEntriesMustNotBeShownAsMissing(t *testing.T) {
 	x := s.stranger(nil)
 	for range 3 {
 		x.catchUp(func(tag []byte) []byte {
-			var logs []proto.LogSeq
+			var logs []proto.LogHead
 			for i := range 200 {
-				logs = append(logs, proto.LogSeq{Log: append([]byte{byte(i + 1)}, garbage(15)...), Seq: 1 << 40})
+				logs = append(logs, proto.LogHead{Log: append([]byte{byte(i + 1)}, garbage(15)...), Seq: 1 << 40, Last: garbage(8)})
 			}
 			return frames(proto.Frontier{Tag: tag, Logs: logs}, proto.Newest{Tag: tag}, proto.Done{Sent: 1 << 40})
 		})

@@ -294,7 +294,7 @@ func TestADishonestSessionMustCostTheStanding(t *testing.T) {
 			return frames(proto.Frontier{Tag: tag, More: true})
 		},
 		"a frontier out of order": func(x *stranger, tag []byte) []byte {
-			one := proto.Frontier{Tag: tag, Logs: []proto.LogSeq{{Log: garbage(16), Seq: 1}}, More: true}
+			one := proto.Frontier{Tag: tag, Logs: []proto.LogHead{{Log: garbage(16), Seq: 1, Last: garbage(8)}}, More: true}
 			return frames(one, one)
 		},
 		"gigantic counts": func(x *stranger, tag []byte) []byte {
