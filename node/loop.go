@@ -33,6 +33,7 @@ type core struct {
 
 	neighbours map[chat.DeviceID]*neighbour
 	quiet      map[*stream.Stream]*quietStream
+	helloed    map[chat.DeviceID]struct{} // connected devices that have been told who is here
 	circle     *circle
 	direct     *direct
 	couriers   *couriers

@@ -188,7 +188,7 @@ func (n *Node) newCore(ctx context.Context) (*core, error) {
 		n: n, now: time.Now(), people: newPeople(n.person, devices), remembered: len(devices),
 		names: map[chat.RoomID]string{}, tags: map[chat.RoomTag]chat.RoomID{},
 		foreign:    map[chat.LogID]struct{}{},
-		neighbours: map[chat.DeviceID]*neighbour{}, quiet: map[*stream.Stream]*quietStream{}, typing: newTyping(),
+		neighbours: map[chat.DeviceID]*neighbour{}, quiet: map[*stream.Stream]*quietStream{}, helloed: map[chat.DeviceID]struct{}{}, typing: newTyping(),
 		directs: map[chat.PersonID]chat.RoomID{}, rows: map[chat.RoomID]store.RoomChange{},
 		direct: newDirect(), sessions: map[*session]struct{}{}, bases: catchup.NewBases(), supplies: supplies{}, missed: map[chat.RoomID][]chat.Missing{},
 		told: map[chat.RoomID]private.Info{}, invitations: map[chat.RoomID]chat.Invitation{}, keeping: map[chat.RoomID]content.Setting{},

@@ -65,6 +65,7 @@ func (c *core) connection(ev host.PeerEvent) {
 			nb.leave()
 		}
 		delete(c.neighbours, ev.Device)
+		delete(c.helloed, ev.Device)
 		c.n.standings.left(ev.Device)
 		c.gone(ev.Device)
 		c.leftCourier(ev.Device)

@@ -219,6 +219,7 @@ func (c *core) greetsFirst(d chat.DeviceID) bool {
 // open says hello on a new peer stream, or that it will not be said yet.
 func (c *core) open(d chat.DeviceID, s *stream.Stream) {
 	if c.greetsFirst(d) {
+		c.helloed[d] = struct{}{}
 		s.TrySend(wire.EncodeFrame(c.hello()))
 		return
 	}
@@ -238,8 +239,16 @@ func (c *core) introduce() {
 			c.greeted(q.device, s, *q.theirs)
 		}
 	}
-	for d, nb := range c.neighbours {
-		if nb.peer != nil && !c.greets(d) || c.n.refuses(d) {
+	for d := range c.neighbours {
+		if c.n.refuses(d) {
+			c.hangUp(d)
+		}
+	}
+	for d := range c.helloed { // also who has not said hello themselves
+		switch {
+		case c.neighbours[d] == nil && !c.n.host.Connected(d):
+			delete(c.helloed, d)
+		case !c.greets(d):
 			c.hangUp(d)
 		}
 	}
@@ -247,6 +256,7 @@ func (c *core) introduce() {
 
 // sayHello says on a quiet stream who is here.
 func (c *core) sayHello(s *stream.Stream) {
+	c.helloed[c.quiet[s].device] = struct{}{}
 	delete(c.quiet, s)
 	s.TrySend(wire.EncodeFrame(c.hello()))
 }
