@@ -18,7 +18,7 @@ import (
 
 // demoLength is how long the demo goes on where nobody can watch it in a
 // terminal: until everybody has spoken.
-const demoLength = 48 * time.Second
+const demoLength = 56 * time.Second
 
 // runDemo shows Earshot alive on this machine, with no network. It has a home of
 // its own, which it removes again.

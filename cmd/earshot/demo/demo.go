@@ -1,14 +1,16 @@
 // Package demo plays a morning in a small office, so that a newcomer sees Earshot
 // alive in ten seconds on one machine with no network: an open room, a contact who
-// writes directly, a private room, a stranger who asks. The people are whole nodes
-// on a simulated LAN: what they say is signed, encrypted, gossiped, caught up with
-// and stored like anybody's. It does not know which face is watching.
+// writes directly, a private room, who is free and who is not, a stranger who asks.
+// The people are whole nodes on a simulated LAN: what they say is signed, encrypted,
+// gossiped, caught up with and stored like anybody's. It does not know which face is
+// watching.
 package demo
 
 import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +27,7 @@ type beat struct {
 	does  action
 	text  string
 	where place  // of what is said
-	to    string // the beginning of the message that is answered, edited or reacted to
+	to    string // the beginning of the message that is answered, edited or reacted to; see shows
 }
 
 type action int
@@ -37,6 +39,8 @@ const (
 	asks   // the person who watches to become a contact; text is the note
 	edits  // their message, which says text then
 	reacts // with text, an emoji
+	shows  // what they are, a chat.Availability in to, and what they are doing
+	waited // for by the person who watches, who is told once when they are free
 )
 
 // place is where something is said.
@@ -62,14 +66,20 @@ var script = []beat{
 	{1100 * time.Millisecond, "Aiko", says, "おはよう! I just came in and could read all that is said here: my device asked yours for what it had missed. 😄", lobby, ""},
 	{800 * time.Millisecond, "Aiko", asks, "Hi! I am the new one, at the desk by the window.", lobby, ""},
 	{1300 * time.Millisecond, "Mara", says, "And there is no server in the room. Four devices, one wire, every link encrypted with Noise.", lobby, ""},
+	{600 * time.Millisecond, "Mara", shows, "ordering the cake", lobby, "busy"},
+	{400 * time.Millisecond, "Mara", waited, "", lobby, ""},
+	{300 * time.Millisecond, "Mara", says, "See the mark at my name? I am busy, on the phone with the bakery. For this show /watch Mara has been written for you: you are told once when I am free.", lobby, ""},
 	{900 * time.Millisecond, "Jonas", reacts, "🎂", private, "Aiko starts today."},
 	{1300 * time.Millisecond, "Jonas", says, "Off to the printer. It has feelings.", lobby, ""},
-	{700 * time.Millisecond, "Jonas", leaves, "", lobby, ""},
+	{300 * time.Millisecond, "Jonas", shows, "at the printer", lobby, "away"},
+	{900 * time.Millisecond, "Mara", shows, "", lobby, "available"},
+	{1200 * time.Millisecond, "Jonas", leaves, "", lobby, ""},
 	{1500 * time.Millisecond, "Mara", says, "Say something! This is #lobby: anyone on this network can read it.", lobby, ""},
 	{1 * time.Second, "Mara", says, "Jonas, when you are back: bring plats for the cake!", private, ""},
 	{1500 * time.Millisecond, "Mara", edits, "Jonas, when you are back: bring plates for the cake!", private, "Jonas, when you are back"},
 	{4 * time.Second, "Mara", leaves, "", lobby, ""},
 	{1500 * time.Millisecond, "Jonas", comes, "", lobby, ""},
+	{500 * time.Millisecond, "Jonas", shows, "", lobby, "available"},
 	{1500 * time.Millisecond, "Jonas", says, "Plates, on it. Mara has gone, and I was away when she wrote that: your device has just handed it to me.", private, "Jonas, when you are back"},
 	{1500 * time.Millisecond, "Jonas", says, "I am back, and so is everything I missed.", lobby, ""},
 	{1500 * time.Millisecond, "Mara", comes, "", lobby, ""},
@@ -242,6 +252,11 @@ func (s *Show) act(ctx context.Context, b beat) {
 		}
 		_, _ = n.Send(ctx, room, d)
 		_ = n.SetTyping(ctx, room, false)
+	case shows:
+		state := chat.Availability(b.to)
+		_, _ = n.SetStatus(ctx, chat.StatusChange{State: &state, Text: &b.text})
+	case waited:
+		s.wait(ctx, n)
 	case asks:
 		if me, err := s.you.Me(ctx); err == nil {
 			_, _ = n.AddContact(ctx, me.Person, b.text)
@@ -257,7 +272,27 @@ func (s *Show) act(ctx context.Context, b beat) {
 	}
 }
 
-// arriveWithin is how long what somebody answers may take to reach them.
+// wait has the person who watches be told when somebody is free, once they have seen
+// that they are not.
+func (s *Show) wait(ctx context.Context, n *node.Node) {
+	me, err := n.Me(ctx)
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, arriveWithin)
+	defer cancel()
+	err = until(ctx, s.you, func() (bool, error) {
+		people, err := s.you.People(ctx)
+		return slices.ContainsFunc(people, func(p chat.Person) bool {
+			return p.Person == me.Person && p.Presence == chat.Here && p.Status.State != "" && !p.Status.State.Free()
+		}), err
+	})
+	if err == nil {
+		_ = s.you.Watch(ctx, me.Person, true)
+	}
+}
+
+// arriveWithin is how long what somebody does may take to reach another.
 const arriveWithin = 10 * time.Second
 
 // find returns the message that a beat is about, once whoever acts has it.

@@ -37,13 +37,14 @@ func TestAWatcherSeesTheWholePlay(t *testing.T) {
 	}
 	typo := script[slices.IndexFunc(script, func(b beat) bool { return b.does == edits })]
 	typed, came, left, asked, verified, edited, replied, reacted := false, false, false, false, false, false, false, false
+	busy, away, free := false, false, false
 	read := map[place]bool{} // where somebody has read what the watcher said
 	answered := map[place]bool{}
-	for len(want) > 0 || !typed || !came || !left || !asked || !verified || !edited || !replied || !reacted || len(answered) < len(answers) || len(read) < 2 {
+	for len(want) > 0 || !typed || !came || !left || !asked || !verified || !edited || !replied || !reacted || !busy || !away || !free || len(answered) < len(answers) || len(read) < 2 {
 		events, err := sub.Next(ctx)
 		if err != nil {
-			t.Fatalf("%v; still to be said: %v; typed %v, came %v, left %v, asked %v, verified %v, edited %v, replied %v, reacted %v, answered %v, read %v",
-				err, want, typed, came, left, asked, verified, edited, replied, reacted, answered, read)
+			t.Fatalf("%v; still to be said: %v; typed %v, came %v, left %v, asked %v, verified %v, edited %v, replied %v, reacted %v, busy %v, away %v, free %v, answered %v, read %v",
+				err, want, typed, came, left, asked, verified, edited, replied, reacted, busy, away, free, answered, read)
 		}
 		for _, e := range events {
 			switch e := e.(type) {
@@ -52,6 +53,13 @@ func TestAWatcherSeesTheWholePlay(t *testing.T) {
 			case chat.PersonEvent:
 				came = came || (e.Name == "Aiko" && e.Presence == chat.Here)
 				left = left || (e.Name == "Jonas" && e.Presence == chat.Gone)
+				busy = busy || e.Name == "Mara" && e.Status.State == chat.Busy && e.Status.Text != ""
+				away = away || e.Name == "Jonas" && e.Status.State == chat.Away
+			case chat.FreeEvent:
+				if e.Name != "Mara" || !busy {
+					t.Errorf("told that %s is free, busy before: %v", e.Name, busy)
+				}
+				free = true
 			case chat.VerificationEvent:
 				if e.State == chat.VerificationCompare {
 					if err := show.You().SayVerification(ctx, e.Person, true); err != nil {
