@@ -287,7 +287,7 @@ func (f *follower) tell(e chat.Event) error {
 	case chat.FreeEvent:
 		return f.p.free(e)
 	case chat.AlertEvent:
-		if f.bell && f.p.terminal && !e.Gone {
+		if f.bell && f.p.terminal && !e.Gone && !e.Silent {
 			fmt.Fprint(f.p.errs, "\a")
 		}
 	case chat.RoomEvent:
