@@ -71,6 +71,19 @@ func (m *model) textWords(p *chat.Person) string {
 	return phrase.Text(m.asNow(p).Status, m.local())
 }
 
+// withText puts somebody's status text behind how they are; an end that both have is
+// said once.
+func (m *model) withText(p *chat.Person, how string) string {
+	status := m.asNow(p).Status
+	if status.TextUntil.Equal(status.Until) {
+		status.TextUntil = time.Time{}
+	}
+	if text := phrase.Text(status, m.local()); text != "" {
+		return how + ": " + text
+	}
+	return how
+}
+
 // beside is what stands behind somebody's name in a list of a width: their status text,
 // or how they are where there is room to say it.
 func (m *model) beside(p *chat.Person, width int) string {
@@ -110,10 +123,7 @@ func (m *model) ownStatus(width int) []string {
 		name = m.who.of(m.me.Person) + " " + name
 	}
 	whole := phrase.Status(status, m.local())
-	forms := []string{name + whole, name + word, m.mark(&me)}
-	if text := m.textWords(&me); text != "" {
-		forms = append([]string{name + whole + ": " + text}, forms...)
-	}
+	forms := []string{name + m.withText(&me, whole), name + whole, name + word, m.mark(&me)}
 	for i := range forms {
 		forms[i] = " " + forms[i] + " "
 	}

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +58,10 @@ var presenceScenes = map[string]func(s *stage){
 	},
 	"desks-person": func(s *stage) { s.to("@Ann"); s.press("f5") },
 	"desks-gone":   func(s *stage) { s.to("@Emil"); s.press("f5") },
+	"desks-exception": func(s *stage) {
+		s.to("@Ann")
+		s.press("f5", "s", "left")
+	},
 	"desks-groups": func(s *stage) { s.to("@Ann"); s.press("f5", "g", "rowing") },
 	"status":       func(s *stage) { s.press("/status", "enter", "soup") },
 	"status-busy": func(s *stage) {
@@ -314,6 +319,62 @@ func TestGroupsAndTeamAreSetOnAContactsPage(t *testing.T) {
 	s.want1("set groups Ann [sales rowing]")
 	s.press("esc")
 	s.want("sales, rowing")
+}
+
+func TestOnePersonMaySeeMoreOrLess(t *testing.T) {
+	s := deskStage(t, 80, 40)
+	s.to("@Ann")
+	see := func(presence, typing string) {
+		t.Helper()
+		words := func(b *bool) string {
+			if b == nil {
+				return "-"
+			}
+			return yesNo(*b)
+		}
+		var got []string
+		for _, e := range s.f.privacy.Exceptions {
+			if e.Person != s.f.author("Ann").Person {
+				t.Fatal("an exception for somebody else")
+			}
+			got = append(got, words(e.Presence), words(e.Typing), words(e.Read))
+		}
+		want := []string{presence, typing, "-"}
+		if presence == "" {
+			want = nil
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("Ann's exceptions are %v, want %v", got, want)
+		}
+	}
+	s.press("f5", "s", "left")
+	see("no", "-")
+	s.press("t")
+	see("no", "yes")
+	s.press("esc")
+	s.want("status: no, typing: yes")
+	s.press("s", "right", "down", "left")
+	see("", "")
+	s.press("esc")
+	s.want("as your privacy says")
+}
+
+func TestWhoAppearsOfflineIsToldSo(t *testing.T) {
+	s := deskStage(t, 80, 30)
+	s.press("/status", "enter", "soup")
+	s.pick("Appear offline")
+	s.want("You are shown as gone.", "○ appears offline")
+	s.wantNot("gone: soup")
+}
+
+func TestAnEndOfStateAndTextIsSaidOnce(t *testing.T) {
+	s := deskStage(t, 120, 40)
+	s.f.own(chat.Busy, "budget")
+	s.f.status.Until = noon.Add(time.Hour)
+	s.f.status.TextUntil = s.f.status.Until
+	s.event(chat.StatusEvent{OwnStatus: s.f.status})
+	s.want("busy until 13:00: budget ")
+	s.wantNot("budget until")
 }
 
 func TestAProfileIsWrittenPartByPart(t *testing.T) {

@@ -58,7 +58,7 @@ func (m *model) openPrivacy() {
 		flip := func(int) tea.Cmd { return set(func(pr *chat.Privacy) { pr.Invisible = !pr.Invisible }) }
 		text := []para{plain("What others may see of you. A change counts at once; blocked people never see anything.")}
 		if n := len(pr.Exceptions); n > 0 {
-			text = append(text, plain(fmt.Sprintf("For %s something else counts: earshot privacy shows it.", count(n, "contact"))))
+			text = append(text, plain(fmt.Sprintf("For %s something else counts: their own page (F5 in the chat with them) says what.", persons(n))))
 		}
 		return content{
 			text: text,
@@ -88,6 +88,13 @@ func (m *model) openPrivacy() {
 		}
 	}
 	m.push(p)
+}
+
+func persons(n int) string {
+	if n == 1 {
+		return "1 person"
+	}
+	return fmt.Sprintf("%d people", n)
 }
 
 func audienceWords(a string) string {

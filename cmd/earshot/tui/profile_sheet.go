@@ -32,11 +32,7 @@ var profileParts = []profilePart{
 
 // howText says how somebody is and what they tell of themselves.
 func (m *model) howText(p *chat.Person) []para {
-	how := m.mark(p) + " " + capital(m.howWords(p))
-	if words := m.textWords(p); words != "" {
-		how += ": " + words
-	}
-	text := []para{strong(how)}
+	text := []para{strong(m.mark(p) + " " + m.withText(p, capital(m.howWords(p))))}
 	if n := len(p.Devices); n > 1 && p.Presence == chat.Here {
 		here := 0
 		for _, d := range p.Devices {
@@ -79,6 +75,7 @@ func (m *model) sortItems(p *sheet, who chat.PersonID) []item {
 			id: "groups", key: "g", label: "Groups" + m.glyphs.pending, tag: cmp.Or(strings.Join(names, ", "), "none"),
 			do: func() tea.Cmd { m.openGroups(who); return nil },
 		},
+		m.exceptionItem(who),
 		{id: "team", key: "m", label: "Of your team", tag: yesNo(person.Team), note: "Mentions by your team come through when you are not to be disturbed.", do: func() tea.Cmd { return flip(1) }, turn: flip},
 	}
 }

@@ -66,9 +66,9 @@ func (m *model) openStatus() {
 // statusWords says what others see of the user.
 func (m *model) statusWords() string {
 	me := chat.Person{Me: true, Presence: chat.Here}
-	words := "You are shown as " + phrase.Status(m.asNow(&me).Status, m.local())
-	if text := m.textWords(&me); text != "" {
-		words += ": " + text
+	words := m.withText(&me, "You are shown as "+phrase.Status(m.asNow(&me).Status, m.local()))
+	if m.own.Chosen == chat.Offline {
+		words = "You are shown as gone" // and no text goes out
 	}
 	switch {
 	case m.privacy.Invisible:
