@@ -67,7 +67,10 @@ func (m *model) arranged(people []chat.PersonID, all bool) []gathered {
 		list[i].here += one(here)
 	}
 	for _, who := range people {
-		p, _ := m.who.person(who)
+		p := m.who.byID[who] // nil for whom the node did not list
+		if p == nil {
+			p = &chat.Person{}
+		}
 		here := p.Presence == chat.Here
 		titles := []string{rest}
 		switch {
@@ -128,7 +131,7 @@ func (m *model) openContacts() {
 		}
 		typed := p.field.in.text
 		list("They ask you", m.related(typed, is(chat.RelationAsking)))
-		for _, g := range m.arranged(m.byReach(m.related(typed, chat.Relation.Known)), true) {
+		for _, g := range m.arranged(m.related(typed, chat.Relation.Known), true) {
 			list(g.title, g.people)
 		}
 		list("You have asked", m.related(typed, is(chat.RelationRequested)))
@@ -145,18 +148,6 @@ func (m *model) openContacts() {
 	m.push(p)
 }
 
-// byReach orders people by how well they can be reached; the order they have counts
-// among equals.
-func (m *model) byReach(people []chat.PersonID) []chat.PersonID {
-	reach := make(map[chat.PersonID]int, len(people))
-	for _, who := range people {
-		p, _ := m.who.person(who)
-		reach[who] = distance(&p)
-	}
-	slices.SortStableFunc(people, func(a, b chat.PersonID) int { return reach[a] - reach[b] })
-	return people
-}
-
 // strangers returns those nearby whom the user does not know and whose names hold what
 // was typed.
 func (m *model) strangers(typed string) []chat.PersonID {
@@ -164,7 +155,7 @@ func (m *model) strangers(typed string) []chat.PersonID {
 	list := m.who.list()
 	for i := range list {
 		p := &list[i]
-		if _, related := m.contacts[p.Person]; !related && !p.Me && p.Presence == chat.Here && m.fits(p.Person, typed) {
+		if _, related := m.contacts[p.Person]; !related && !p.Me && p.Presence == chat.Here && m.fits(p, typed) {
 			people = append(people, p.Person)
 		}
 	}
@@ -173,15 +164,12 @@ func (m *model) strangers(typed string) []chat.PersonID {
 
 // fits reports whether somebody is looked for: what was typed stands in their name, or
 // in what they tell of themselves.
-func (m *model) fits(who chat.PersonID, typed string) bool {
+func (m *model) fits(p *chat.Person, typed string) bool {
 	typed = fold(strings.TrimSpace(typed))
-	if strings.Contains(m.who.called[who].folded, typed) {
+	has := func(s string) bool { return strings.Contains(fold(s), typed) }
+	if strings.Contains(m.who.called[p.Person].folded, typed) || slices.ContainsFunc(p.Groups, has) {
 		return true
 	}
-	p, _ := m.who.person(who)
-	in := p.Groups
-	if p.Profile != nil {
-		in = append(slices.Clone(in), p.Profile.Title, p.Profile.Department, p.Profile.Email, p.Profile.Location)
-	}
-	return slices.ContainsFunc(in, func(s string) bool { return strings.Contains(fold(s), typed) })
+	q := p.Profile
+	return q != nil && (has(q.Title) || has(q.Department) || has(q.Email) || has(q.Location))
 }

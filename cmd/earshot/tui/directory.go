@@ -15,8 +15,8 @@ import (
 type directory struct {
 	me     chat.Author
 	local  *time.Location
-	people []chat.Person // others and me; list returns them in order
-	byID   map[chat.PersonID]chat.Person
+	people []chat.Person                  // others and me; list returns them in order
+	byID   map[chat.PersonID]*chat.Person // copies: people moves
 	sorted bool
 	called map[chat.PersonID]calling
 	shared map[string]int // how many people are called this, by folded name
@@ -29,7 +29,7 @@ type directory struct {
 type calling struct{ name, folded string }
 
 func newDirectory(local *time.Location) *directory {
-	return &directory{local: local, byID: map[chat.PersonID]chat.Person{}, called: map[chat.PersonID]calling{}, shared: map[string]int{}, verified: map[chat.PersonID]bool{}}
+	return &directory{local: local, byID: map[chat.PersonID]*chat.Person{}, called: map[chat.PersonID]calling{}, shared: map[string]int{}, verified: map[chat.PersonID]bool{}}
 }
 
 // setPeople replaces what the node knows of people.
@@ -37,7 +37,8 @@ func (d *directory) setPeople(people []chat.Person) {
 	d.people, d.sorted = slices.Clone(people), false
 	clear(d.byID)
 	for i := range d.people {
-		d.byID[d.people[i].Person] = d.people[i]
+		p := d.people[i]
+		d.byID[p.Person] = &p
 		d.meet(d.people[i].Person, d.people[i].Name)
 	}
 }
@@ -46,7 +47,7 @@ func (d *directory) setPeople(people []chat.Person) {
 func (d *directory) setPerson(p chat.Person) {
 	d.meet(p.Person, p.Name)
 	d.sorted = false
-	d.byID[p.Person] = p
+	d.byID[p.Person] = &p
 	if i := slices.IndexFunc(d.people, func(q chat.Person) bool { return q.Person == p.Person }); i >= 0 {
 		d.people[i] = p
 	} else {
@@ -149,8 +150,10 @@ func (d *directory) here() int {
 
 // person returns what the node knows of somebody.
 func (d *directory) person(p chat.PersonID) (chat.Person, bool) {
-	known, ok := d.byID[p]
-	return known, ok
+	if known := d.byID[p]; known != nil {
+		return *known, true
+	}
+	return chat.Person{}, false
 }
 
 // listed reports whether the node named somebody among the people it knows.

@@ -347,16 +347,17 @@ func (m *model) peopleItems(people []chat.PersonID, do func(chat.PersonID) tea.C
 	return items
 }
 
-// related returns the people of some relations whose names hold what was typed, by
-// name.
+// related returns the people of some relations who fit what was typed, those who are
+// free first, by name.
 func (m *model) related(typed string, in func(chat.Relation) bool) []chat.PersonID {
 	var people []chat.PersonID
-	for who, k := range m.contacts {
-		if in(k.Relation) && m.fits(who, typed) {
-			people = append(people, who)
+	list := m.who.list()
+	for i := range list {
+		p := &list[i]
+		if k, related := m.contacts[p.Person]; related && in(k.Relation) && m.fits(p, typed) {
+			people = append(people, p.Person)
 		}
 	}
-	slices.SortFunc(people, m.compareNames)
 	return people
 }
 

@@ -35,6 +35,10 @@ func desks() *fake {
 	f.show(flo, func(p *chat.Person) { p.Suspect = true })
 	contact("Gus", chat.Here, chat.Status{}, nil, nil)
 	f.person("Stranger", chat.Here)
+	f.show(f.author("Ann"), func(p *chat.Person) {
+		p.Devices[0].State = chat.Available
+		p.Devices = append(p.Devices, chat.Device{Device: chat.DeviceID(f.id("dev")), Presence: chat.Gone, LastSeen: at(-30)})
+	})
 	f.own(chat.Available, "")
 	return f
 }

@@ -33,12 +33,11 @@ var profileParts = []profilePart{
 // howText says how somebody is and what they tell of themselves.
 func (m *model) howText(p *chat.Person) []para {
 	text := []para{strong(m.mark(p) + " " + m.withText(p, capital(m.howWords(p))))}
-	if n := len(p.Devices); n > 1 && p.Presence == chat.Here {
-		here := 0
+	if len(p.Devices) > 1 {
 		for _, d := range p.Devices {
-			here += one(d.Presence == chat.Here)
+			one := chat.Person{Presence: d.Presence, Status: chat.Status{State: d.State}, LastSeen: d.LastSeen}
+			text = append(text, faint(m.mark(&one)+" device "+d.Device.Short()+": "+m.howWords(&one)))
 		}
-		text = append(text, faint(fmt.Sprintf("%d of their %s are here; what you write reaches all.", here, count(n, "device"))))
 	}
 	if p.Profile != nil {
 		width := 0
