@@ -93,18 +93,21 @@ func TestKillDuringSendsLosesNoConfirmedMessage(t *testing.T) {
 	agree(ann, bob)
 }
 
+// A machine that has other work, too, may take twice the time; `go run ./cmd/dev bench`
+// measures it.
 func TestADepartedPeerIsShownGone(t *testing.T) {
 	depart := func(t *testing.T, limit time.Duration, leave func(bob *station)) {
 		w := newWorld(t)
-		ann := w.station("ann", lab.Dual)
-		bob := w.station("bob", lab.Dual)
-		meet(5*time.Second, ann, bob)
+		ann, bob, cat := w.station("ann", lab.Dual), w.station("bob", lab.Dual), w.station("cat", lab.Dual)
+		meet(soon, ann, bob, cat)
 		begin := time.Now()
 		leave(bob)
-		gone := ann.sees(bob, false, limit+2*time.Second).Sub(begin)
-		t.Logf("it took %v", gone)
-		if gone > limit {
-			t.Errorf("it took %v and may take %v", gone, limit)
+		for _, s := range []*station{ann, cat} {
+			took := s.sees(bob, false, soon).Sub(begin)
+			t.Logf("%s saw it after %v", s.name, took)
+			if took > 2*limit {
+				t.Errorf("it took %v and is to take %v", took, limit)
+			}
 		}
 	}
 	t.Run("after a clean exit at once", func(t *testing.T) {

@@ -86,8 +86,15 @@ func (o *Output) String() string {
 // Reader returns a reader of the lines from the first on.
 func (o *Output) Reader() *LineReader { return &LineReader{output: o} }
 
-// A LineReader reads an Output once from its beginning. One goroutine may use
-// it at a time.
+// Tail returns a reader of the lines that come from now on.
+func (o *Output) Tail() *LineReader {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return &LineReader{output: o, next: len(o.lines)}
+}
+
+// A LineReader reads an Output once, line by line. One goroutine may use it at a
+// time.
 type LineReader struct {
 	output *Output
 	next   int

@@ -59,6 +59,19 @@ func TestReadersWaitForLinesAndSeeWhenTheyCame(t *testing.T) {
 	})
 }
 
+func TestATailBeginsWithWhatComesNext(t *testing.T) {
+	var o Output
+	fmt.Fprint(&o, "old\nhalf of ")
+	r := o.Tail()
+	fmt.Fprintln(&o, "one")
+	fmt.Fprintln(&o, "two")
+	for _, want := range []string{"half of one", "two"} {
+		if line, err := r.Next(t.Context()); err != nil || line.Text != want {
+			t.Fatalf("got %q, %v; want %q", line.Text, err, want)
+		}
+	}
+}
+
 func TestReadersGiveUpWithTheirContext(t *testing.T) {
 	var o Output
 	because := errors.New("enough")
