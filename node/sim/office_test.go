@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -107,21 +108,13 @@ func (d *desk) hears(text string) chat.MessageEvent {
 	}).(chat.MessageEvent)
 }
 
+// sees waits until somebody is shown so. What was told of them before may be over.
 func (d *desk) sees(name string, p chat.Presence) {
 	d.t.Helper()
-	// Weather is not told to those who come later: they ask.
-	people, err := d.People(d.ctx)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	for _, who := range people {
-		if who.Name == name && who.Presence == p {
-			return
-		}
-	}
-	d.await(fmt.Sprintf("%s %s", name, p), func(e chat.Event) bool {
-		who, ok := e.(chat.PersonEvent)
-		return ok && who.Name == name && who.Presence == p
+	d.until(fmt.Sprintf("shown %s %s", name, p), func() bool {
+		people, err := d.People(d.ctx)
+		d.must(err)
+		return slices.ContainsFunc(people, func(who chat.Person) bool { return who.Name == name && who.Presence == p })
 	})
 }
 
