@@ -55,6 +55,8 @@ var measurements = []struct {
 	{"throughput", (*bench).throughput},
 	{"room", (*bench).room},
 	{"simulated", (*bench).simulated},
+	{"status", (*bench).status},
+	{"departure", (*bench).departure},
 	{"idle", (*bench).idle},
 	{"history", (*bench).history},
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -121,6 +122,14 @@ func (f *fleet) startAll(ctx context.Context, hosts []int, home string) ([]*node
 	return nodes, nil
 }
 
+// crash ends the daemon as a power cut would.
+func (n *node) crash() error {
+	err := n.proc.Kill()
+	n.seen.close()
+	n.api.Close()
+	return err
+}
+
 // stop ends the daemon cleanly.
 func (n *node) stop(ctx context.Context) error {
 	if n == nil {
@@ -174,6 +183,9 @@ type watch struct {
 
 	mu      sync.Mutex
 	present map[chat.PersonID]time.Time // who is here, and since when
+	left    map[chat.PersonID]time.Time // who is not, and since when
+	shows   map[chat.PersonID]shown     // the text of their status
+	types   map[chat.PersonID]shown     // whether they type, as "true" or "false"
 	arrived map[chat.EntryID]time.Time  // messages of others
 	twice   int                         // messages told more than once
 	newest  time.Time                   // when the newest message was told
@@ -183,6 +195,12 @@ type watch struct {
 	members   map[chat.RoomID]int // without those who are only invited
 	err       error               // why the stream ended
 	waiting   map[*waiter]bool
+}
+
+// shown is something that a person shows, and when it was told first.
+type shown struct {
+	what string
+	at   time.Time
 }
 
 // A waiter is closed when its condition, asked after each event, is true.
@@ -195,7 +213,8 @@ type waiter struct {
 func newWatch(ctx context.Context, api *client.Client) *watch {
 	w := &watch{
 		stream: api.Events(ctx, client.EventsFrom{}), done: make(chan struct{}),
-		present: map[chat.PersonID]time.Time{}, arrived: map[chat.EntryID]time.Time{}, waiting: map[*waiter]bool{},
+		present: map[chat.PersonID]time.Time{}, left: map[chat.PersonID]time.Time{},
+		shows: map[chat.PersonID]shown{}, types: map[chat.PersonID]shown{}, arrived: map[chat.EntryID]time.Time{}, waiting: map[*waiter]bool{},
 		relations: map[chat.PersonID]chat.Relation{}, invited: map[chat.RoomID]bool{}, members: map[chat.RoomID]int{},
 	}
 	go w.follow(ctx)
@@ -235,10 +254,16 @@ func (w *watch) note(event chat.Event, now time.Time) {
 		_, was := w.present[e.Person.Person]
 		switch {
 		case e.Presence == chat.Gone:
+			if was {
+				w.left[e.Person.Person] = now
+			}
 			delete(w.present, e.Person.Person)
 		case !was:
 			w.present[e.Person.Person] = now
 		}
+		show(w.shows, e.Person.Person, e.Status.Text, now)
+	case chat.TypingEvent:
+		show(w.types, e.From.Person, strconv.FormatBool(e.Typing), now)
 	case chat.MessageEvent:
 		if e.Mine {
 			return
@@ -257,6 +282,13 @@ func (w *watch) note(event chat.Event, now time.Time) {
 		w.invited[e.RoomID] = !e.Gone
 	case chat.RoomChangedEvent:
 		w.count(e.RoomID, e.Members)
+	}
+}
+
+// show notes what somebody shows, and since when.
+func show(all map[chat.PersonID]shown, who chat.PersonID, what string, now time.Time) {
+	if was, ok := all[who]; !ok || was.what != what {
+		all[who] = shown{what, now}
 	}
 }
 
@@ -314,9 +346,10 @@ func (w *watch) here(ctx context.Context, who chat.PersonID) (at time.Time, err 
 	return at, err
 }
 
-// gone waits until the person is not here.
-func (w *watch) gone(ctx context.Context, who chat.PersonID) error {
-	return w.await(ctx, func() bool { _, ok := w.present[who]; return !ok })
+// gone waits until the person is not here, and returns since when, if they ever were.
+func (w *watch) gone(ctx context.Context, who chat.PersonID) (at time.Time, err error) {
+	err = w.await(ctx, func() bool { _, ok := w.present[who]; at = w.left[who]; return !ok })
+	return at, err
 }
 
 // messages waits for so many messages of others, and returns how many there

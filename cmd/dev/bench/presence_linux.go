@@ -36,7 +36,8 @@ func (b *bench) join(ctx context.Context) error {
 		}
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
-		return last.Sub(n.proc.Started()), running.seen.gone(ctx, n.me.Person)
+		_, err = running.seen.gone(ctx, n.me.Person)
+		return last.Sub(n.proc.Started()), err
 	}
 	if _, err := once("again"); err != nil { // makes the home
 		return err
