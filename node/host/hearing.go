@@ -21,17 +21,22 @@ const (
 	silentAfter = probeAfter + time.Second/2
 	// deafAfter is how long its own probes, one each probeEvery, may then go unanswered.
 	deafAfter = probes * probeEvery
+	// deadAfter is how long nothing may have come before who called hangs up: its own
+	// probes, and half of another. The kernel sends none while something it has sent is
+	// not acknowledged, and then counts from the sending: 7 s later at the worst.
+	deadAfter = probeAfter + probes*probeEvery + probeEvery/2
 	// unaskedIdle and kernelGivesUp are the kernel's own patience meanwhile. Linux takes
 	// no notice of the other side's probes there, and would give up after one of its own.
 	unaskedIdle, kernelGivesUp = 2 * time.Minute, 5 * time.Minute
 )
 
-// hearing is a connection that was accepted, and from which something comes at least as
-// often as the other side probes.
+// hearing is a connection from which something comes at least as often as one of the two
+// sides probes.
 type hearing struct {
 	manet.Conn
-	count func() (segments uint32, err error)
-	ask   func(idle time.Duration) // sets after how long of silence the kernel asks
+	called bool // by this side, which probes all the time
+	count  func() (segments uint32, err error)
+	ask    func(idle time.Duration) // sets after how long of silence the kernel asks
 
 	mu     sync.Mutex
 	timer  *time.Timer
@@ -41,9 +46,10 @@ type hearing struct {
 	asked  time.Time // since when this side probes, zero while it need not
 }
 
-// listenTo has the other side of an accepted connection probe, and asks only when
-// nothing comes. Where the system does not count segments both sides probe.
-func listenTo(c manet.Conn) manet.Conn {
+// listenTo hangs up where nothing comes any more. It has the side that called probe, and
+// the other ask only when nothing comes. Where the system does not count segments both
+// sides probe, and the kernel alone hangs up.
+func listenTo(c manet.Conn, called bool) manet.Conn {
 	raw, ok := c.(syscall.Conn)
 	alive, can := c.(interface {
 		SetKeepAliveConfig(net.KeepAliveConfig) error
@@ -56,7 +62,7 @@ func listenTo(c manet.Conn) manet.Conn {
 		return c
 	}
 	h := &hearing{
-		Conn: c,
+		Conn: c, called: called,
 		count: func() (n uint32, err error) {
 			if e := rc.Control(func(fd uintptr) { n, err = segmentsIn(fd) }); e != nil {
 				return 0, e
@@ -82,8 +88,9 @@ func (h *hearing) start(now time.Time) bool {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.last, h.heard = n, now
-	h.ask(unaskedIdle)
+	if h.last, h.heard = n, now; !h.called {
+		h.ask(unaskedIdle)
+	}
 	h.timer = time.AfterFunc(listenEvery, func() { h.look(time.Now()) })
 	return true
 }
@@ -102,11 +109,16 @@ func (h *hearing) look(now time.Time) {
 			h.asked = time.Time{}
 			h.ask(unaskedIdle)
 		}
+	case h.called:
+		if now.Sub(h.heard) >= deadAfter {
+			_ = h.Conn.Close() // which its reader is told
+			return
+		}
 	case h.asked.IsZero() && now.Sub(h.heard) >= silentAfter:
 		h.asked = now
 		h.ask(probeEvery) // it has been silent for longer: the kernel asks at once
 	case !h.asked.IsZero() && now.Sub(h.asked) >= deafAfter:
-		_ = h.Conn.Close() // which its reader is told
+		_ = h.Conn.Close()
 		return
 	}
 	h.timer.Reset(listenEvery)

@@ -30,7 +30,7 @@ func TestProbesAreCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, ok := listenTo(c).(*hearing)
+	h, ok := listenTo(c, false).(*hearing)
 	if !ok {
 		t.Fatal("this Linux counts no segments")
 	}
@@ -115,6 +115,31 @@ func TestWhoHearsNothingHangsUpWithin15Seconds(t *testing.T) {
 	}
 	if after < silentAfter+2*probeEvery || after > 12*time.Second {
 		t.Fatalf("it hung up after %v", after)
+	}
+}
+
+// The kernel of who called does not probe while something it sent is on its way.
+func TestWhoCalledHangsUpWithin12SecondsWhateverItSaid(t *testing.T) {
+	at := time.Now()
+	h, count, idle, closed := heardBy(t, at)
+	h.called, *idle = true, 0
+	look := func(after time.Duration) { h.look(at.Add(after)); h.timer.Stop() }
+	for s := range 60 {
+		if s%9 == 0 {
+			*count++
+		}
+		if look(time.Duration(s) * time.Second); *closed || *idle != 0 {
+			t.Fatalf("after %d s it has hung up (%v), or asks beside the kernel", s, *closed)
+		}
+	}
+	*count++
+	look(time.Minute)
+	look(time.Minute + deadAfter - 1)
+	if *closed {
+		t.Fatal("it hung up while a probe may be answered")
+	}
+	if look(time.Minute + 11*time.Second); !*closed {
+		t.Fatal("nothing comes, and it goes on waiting")
 	}
 }
 

@@ -38,7 +38,7 @@ type probing struct{ transport.Upgrader }
 
 func (p probing) Upgrade(ctx context.Context, t transport.Transport, c manet.Conn, dir network.Direction, id peer.ID, scope network.ConnManagementScope) (transport.CapableConn, error) {
 	probe(c)
-	return p.Upgrader.Upgrade(ctx, t, c, dir, id, scope)
+	return p.Upgrader.Upgrade(ctx, t, listenTo(c, true), dir, id, scope)
 }
 
 func (p probing) UpgradeGatedMaListener(t transport.Transport, l transport.GatedMaListener) transport.Listener {
@@ -51,7 +51,7 @@ func (l probingListener) Accept() (manet.Conn, network.ConnManagementScope, erro
 	c, scope, err := l.GatedMaListener.Accept()
 	if err == nil {
 		probe(c)
-		c = listenTo(c)
+		c = listenTo(c, false)
 	}
 	return c, scope, err
 }
