@@ -81,6 +81,7 @@ func Run(cfg Config) Result {
 		cfg.Heal = 20 * time.Minute
 	}
 	w := newWorld(cfg, rng)
+	w.most = mostEvents * cfg.Devices
 	w.build()
 	w.plan()
 	w.play(Start.Add(cfg.Trouble))
@@ -97,6 +98,11 @@ func Run(cfg Config) Result {
 	}
 }
 
+// mostEvents is how many things may happen in one run for each device, over ten times
+// what was seen of any: two that answer each other for ever are told of, and do not fill
+// the memory first.
+const mostEvents = 20_000
+
 func newWorld(cfg Config, rng *rand.Rand) *world {
 	return &world{
 		cfg: cfg, rng: rng, now: Start, trace: sha256.New(), stored: map[chat.EntryID]bool{}, removable: map[chat.EntryID]bool{},
@@ -110,6 +116,7 @@ type world struct {
 	now     time.Time
 	queue   queue
 	order   int // of events made, to break ties
+	most    int // of them; 0 for any number
 	devices []*device
 	links   []*link
 	byID    map[chat.DeviceID]*device
@@ -244,7 +251,10 @@ func (w *world) chance(percent int) bool { return !w.calm && w.rng.IntN(100) < p
 func (w *world) after(d time.Duration, f func()) { w.at(w.now.Add(d), f) }
 
 func (w *world) at(t time.Time, f func()) {
-	w.order++
+	if w.order++; w.most > 0 && w.order > w.most {
+		w.fail("more than %d events: it does not come to rest", w.most)
+		return
+	}
 	heap.Push(&w.queue, event{at: t, order: w.order, do: f})
 }
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -22,9 +23,6 @@ type disk struct {
 	wake   chan struct{}
 	ended  chan struct{}
 	synced uint64 // of writer.stored
-	// doubtful says that the log could not be synced: the system says so once, and may
-	// have forgotten what it could not write.
-	doubtful bool
 
 	mu      sync.Mutex
 	waiting []func(error)
@@ -115,35 +113,96 @@ func (d *disk) close() {
 }
 
 func (s *Store) sync() error {
-	d := s.disk
+	d, doubt := s.disk, &s.w.doubt
 	stored := s.w.stored.Load()
-	if stored == d.synced || s.opt.Volatile {
+	doubtful := doubt.is()
+	if stored == d.synced && !doubtful || s.opt.Volatile {
 		return nil
 	}
-	if d.doubtful {
-		if err := s.rewriteLog(); err != nil {
+	if doubtful {
+		if err := s.bare(context.Background(), func(*writer) error { return d.rewrite() }); err != nil {
 			return err
 		}
 	}
-	err := d.sync()
-	if d.doubtful = err != nil; err == nil {
+	err := doubt.sync(d.sync)
+	if err == nil {
 		d.synced = stored
 	}
 	return err
 }
 
-// rewriteLog writes a log that could not be synced once more, with what the system still
-// knows of it, which then has something to write. Folding it into the file instead would
-// leave a log on the disk that ends earlier than the file, and goes back to there.
-func (s *Store) rewriteLog() error {
-	return s.bare(context.Background(), func(*writer) error {
-		size, err := s.disk.log.Size()
-		for off, buf := int64(0), make([]byte, maxHeld); err == nil && off < size; off += int64(len(buf)) {
-			buf = buf[:min(int64(len(buf)), size-off)]
-			if _, err = s.disk.log.ReadAt(buf, off); err == nil {
-				_, err = s.disk.log.WriteAt(buf, off)
-			}
+// rewrite writes a log that could not be synced once more, with what the system still
+// knows of it, which then has something to write. Nobody else may write it meanwhile.
+func (d *disk) rewrite() error {
+	size, err := d.log.Size()
+	for off, buf := int64(0), make([]byte, maxHeld); err == nil && off < size; off += int64(len(buf)) {
+		buf = buf[:min(int64(len(buf)), size-off)]
+		if _, err = d.log.ReadAt(buf, off); err == nil {
+			_, err = d.log.WriteAt(buf, off)
 		}
-		return err
-	})
+	}
+	return err
+}
+
+// doubt is whether the log could not be synced: the system says so once, to whoever syncs
+// it next, and may have forgotten what it could not write. Such a log must not be folded
+// into the file before it was written anew: what the disk has of it may end earlier than
+// the file then, and takes it back to there, in part.
+type doubt struct {
+	mu  sync.Mutex // held while the log is synced: who is told must have noted it before another asks
+	yes bool
+}
+
+func (d *doubt) is() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.yes
+}
+
+// sync syncs a log of which the disk's word is as good as any.
+func (d *doubt) sync(sync func() error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	err := sync()
+	d.yes = err != nil
+	return err
+}
+
+// fold folds the log into the file, which syncs both, or leaves it where the disk's word
+// is not known.
+func (d *doubt) fold(fold func() error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.yes {
+		return nil
+	}
+	err := fold()
+	d.yes = errors.Is(err, sqlite3.IOERR_FSYNC)
+	return err
+}
+
+// settleLog has a log that could not be synced written anew, so that it can be folded.
+func (s *Store) settleLog() error {
+	if !s.w.doubt.is() {
+		return nil
+	}
+	said := make(chan error, 1)
+	s.Sync(func(err error) { said <- err })
+	return <-said
+}
+
+// closeLog makes sure of a log before it is folded for the last time and removed; where
+// the disk does not take it, it is left for the next start.
+func (s *Store) closeLog() error {
+	if !s.w.doubt.is() {
+		return nil
+	}
+	err := s.disk.rewrite()
+	if err == nil {
+		err = s.w.doubt.sync(s.disk.sync)
+	}
+	if err != nil {
+		err = errors.Join(err, s.w.keepLog(true))
+	}
+	return err
 }

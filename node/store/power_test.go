@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/util/vfsutil"
@@ -322,5 +323,74 @@ func TestASyncThatFailedMustNotPassForDoneLater(t *testing.T) {
 	}
 	if err := synced(s); chat.CodeOf(err) != chat.CodeStopping {
 		t.Errorf("a history that is closed says %v", err)
+	}
+}
+
+// What could not be synced must not be folded into the file before it was written anew:
+// a log on the disk that ends earlier than the file takes the file back to there, in part.
+func TestALogThatCouldNotBeSyncedMustNotBeFoldedIntoTheFile(t *testing.T) {
+	lobby := chat.OpenRoom("#lobby")
+	for name, keepUp := range map[string]func(*Store, *writer) error{
+		"in passing": func(s *Store, w *writer) error {
+			w.upkeep.logPages = maxLogPages
+			w.upkeep.since = time.Time{}
+			return w.keepUp(time.Now())
+		},
+		"with the log": func(s *Store, w *writer) error { return w.keepUp(time.Now().Add(time.Hour)) },
+	} {
+		for who, breaks := range map[string]func(*Store){
+			"who confirms": func(s *Store) {
+				if err := synced(s); err == nil {
+					t.Error("a disk that fails says nothing")
+				}
+			},
+			"who folds": func(s *Store) {
+				if err := s.bare(t.Context(), func(w *writer) error { return keepUp(s, w) }); err == nil {
+					t.Error("a disk that fails says nothing")
+				}
+			},
+		} {
+			t.Run(name+", said to "+who, func(t *testing.T) {
+				dir := t.TempDir()
+				s := openPower(t, dir)
+				ann, open := opened(lobby, "ann", noon)
+				say := func(n int) {
+					for range n {
+						mustStore(t, s, ann.say(noon+chat.HLC(ann.seq), fmt.Sprint("message ", ann.seq)))
+					}
+				}
+				mustStore(t, s, open)
+				say(200)
+				if err := s.bare(t.Context(), (*writer).emptyLog); err != nil {
+					t.Fatal(err)
+				}
+				say(20)
+				if err := synced(s); err != nil {
+					t.Fatal(err)
+				}
+				safe := ann.seq
+				say(200)
+				power.mu.Lock()
+				power.broken = true
+				power.mu.Unlock()
+				breaks(s)
+				_ = s.bare(t.Context(), func(w *writer) error { return keepUp(s, w) })
+				checkHistory(t, power.lost(t, dir, rand.New(rand.NewPCG(1, 2))), lobby, safe)
+				if snap, err := s.Snapshot(t.Context()); err != nil {
+					t.Error(err)
+				} else if err := snap.Close(); err != nil {
+					t.Error(err)
+				}
+				checkHistory(t, power.lost(t, dir, rand.New(rand.NewPCG(1, 2))), lobby, ann.seq)
+				if err := synced(s); err != nil {
+					t.Fatal(err)
+				}
+				say(1)
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+				checkHistory(t, power.lost(t, dir, rand.New(rand.NewPCG(1, 2))), lobby, ann.seq)
+			})
+		}
 	}
 }

@@ -28,13 +28,20 @@ func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if err := s.settleLog(); err != nil {
+		return nil, wrap(s.dir, err)
+	}
 	s.snapshots.Lock()
 	// A checkpoint is all that writes to the file itself; none happens while a
 	// snapshot is read.
 	size := int64(0)
 	err := s.bare(context.WithoutCancel(ctx), func(w *writer) error {
 		w.upkeep.held = true
-		logged, done, err := w.db.WALCheckpoint("main", sqlite3.CHECKPOINT_FULL)
+		logged, done := 0, -1
+		err := w.doubt.fold(func() (err error) {
+			logged, done, err = w.db.WALCheckpoint("main", sqlite3.CHECKPOINT_FULL)
+			return err
+		})
 		if err == nil && logged != done {
 			err = sqlite3.BUSY
 		}

@@ -175,7 +175,7 @@ func (s *Store) Close() error {
 	}
 	// The writer's is the last connection, so that closing it folds the
 	// write-ahead log into the file.
-	errs = append(errs, s.w.close())
+	errs = append(errs, s.closeLog(), s.w.close())
 	return wrap(s.dir, errors.Join(errs...))
 }
 

@@ -79,11 +79,7 @@ func (w *writer) keepUp(now time.Time) (err error) {
 			w.upkeep.since = now
 		}
 	case w.upkeep.logPages >= maxLogPages && !w.upkeep.held:
-		_, _, folding := w.db.WALCheckpoint("main", sqlite3.CHECKPOINT_PASSIVE)
-		if folding == nil {
-			w.upkeep.logPages = 0
-		}
-		err = errors.Join(err, folding)
+		err = errors.Join(err, w.foldLog(sqlite3.CHECKPOINT_PASSIVE))
 	}
 	return err
 }
@@ -97,11 +93,19 @@ func (w *writer) emptyLog() error {
 	if err := w.db.BusyTimeout(patience); err != nil {
 		return err
 	}
-	_, _, err := w.db.WALCheckpoint("main", sqlite3.CHECKPOINT_TRUNCATE)
-	if err == nil {
-		w.upkeep.logPages = 0
-	}
+	err := w.foldLog(sqlite3.CHECKPOINT_TRUNCATE)
 	return errors.Join(err, w.db.BusyTimeout(busyTimeout))
+}
+
+// foldLog folds the write-ahead log into the file, unless it could not be synced.
+func (w *writer) foldLog(how sqlite3.CheckpointMode) error {
+	return w.doubt.fold(func() error {
+		_, _, err := w.db.WALCheckpoint("main", how)
+		if err == nil {
+			w.upkeep.logPages = 0
+		}
+		return err
+	})
 }
 
 // index adds the words of new messages to the full-text index, oldest first, each

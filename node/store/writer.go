@@ -44,6 +44,7 @@ type writer struct {
 	changes []chat.Cursor
 	upkeep  upkeep
 	stored  atomic.Uint64 // transactions that changed anything; Sync looks at it
+	doubt   doubt
 	// failure is why the latest operation was not stored; nil if it was. It is the
 	// reason for holes in logs whose next entries were already queued behind it.
 	failure error
