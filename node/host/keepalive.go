@@ -19,8 +19,8 @@ import (
 // hangs on a machine that lives.
 const (
 	// probeAfter, probeEvery and probes let a neighbour whose cable was pulled be
-	// noticed 10 s after its last byte by who called, and 12 s by who was called, give or
-	// take the kernel's timers. Ten nodes that say nothing then send 85 B/s each for it.
+	// noticed 10 s after its last byte by who called, and 12 s after it by who was called
+	// or has said something since. Ten nodes that say nothing then send 85 B/s each for it.
 	probeAfter = 7 * time.Second
 	probeEvery = time.Second
 	probes     = 3

@@ -107,10 +107,11 @@ func (b *bench) coldStarts(ctx context.Context, f *fleet, times int) ([]time.Dur
 }
 
 // idle measures what nodes cost that have nothing to say: several networks side
-// by side, each its own LAN, after the first seconds' discovery.
+// by side, each its own LAN, after the first minutes' discovery.
 func (b *bench) idle(ctx context.Context) error {
-	const settle = 30 * time.Second // the query windows of 1, 4 and 16 s are over
-	window := scale(b, 120*time.Second, 20*time.Second)
+	// The query windows of 1, 4, 16 and 64 s are over, and each asks once in the next.
+	settle := scale(b, 90*time.Second, 30*time.Second)
+	window := scale(b, 300*time.Second, 20*time.Second)
 	sizes := []int{2, 5, 10}
 	type network struct {
 		fleet *fleet
