@@ -203,9 +203,10 @@ func (w *world) heal() time.Duration {
 	return w.now.Sub(calm)
 }
 
-// rest is longer than a device that has asked in vain may wait before it has another
-// look at what it was told before.
-const rest = 70 * time.Second
+// rest is longer than a device goes on saying that payloads have come (a minute), and
+// then another that has asked in vain may wait before it has another look at what it was
+// told before (a minute, and a bit).
+const rest = 130 * time.Second
 
 // settled plays on and demands that nobody asks for what all have.
 func (w *world) settled() {
