@@ -3,6 +3,7 @@ package catchup
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"slices"
 	"time"
 
@@ -33,6 +34,7 @@ type roomWishes struct {
 	asked   bool      // some were not asked for often enough yet
 	sum     [32]byte  // of all that are missing
 	stirred time.Time // until when they are asked for all the same
+	filled  uint64    // how often some have come
 	tried   time.Time // when asking for them last counted
 }
 
@@ -74,10 +76,12 @@ func (w *Wishes) Met(now time.Time, rooms []chat.RoomID) {
 }
 
 // Filled is told that payloads of a room have come: for a while it is to differ from
-// those who have given them up, and now get them here.
+// those who have given them up, and now get them here, also from what it was when it
+// lacked them: who was told that then is told again.
 func (w *Wishes) Filled(now time.Time, id chat.RoomID) {
 	of := w.rooms[id]
 	of.stirred = now.Add(stirFor)
+	of.filled++
 	w.put(id, of)
 }
 
@@ -113,7 +117,12 @@ func (w *Wishes) Root(now time.Time, id chat.RoomID, root [32]byte) [32]byte {
 	h := sha256.New()
 	h.Write([]byte(domainWishes))
 	h.Write(root[:])
-	sum := w.rooms[id].sum
-	h.Write(sum[:])
+	of := w.rooms[id]
+	h.Write(of.sum[:])
+	if of.filled > 0 && now.Before(of.stirred) {
+		var filled [8]byte
+		binary.BigEndian.PutUint64(filled[:], of.filled)
+		h.Write(filled[:])
+	}
 	return [32]byte(h.Sum(nil))
 }

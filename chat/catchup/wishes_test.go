@@ -83,3 +83,16 @@ func TestWhoIsGivenPayloadsIsAskedByThoseWhoGaveThemUp(t *testing.T) {
 		t.Error("it differs for ever")
 	}
 }
+
+// Neighbours were told what was said while it lacked them, and the disk may take what came
+// only after they would be told of it.
+func TestWhoIsGivenPayloadsSaysSomethingElseThanBefore(t *testing.T) {
+	root := [32]byte{9}
+	w := lackers(true, chat.EntryID{1})
+	before := w.Root(noon, lobby, root)
+	w.Put(lobby, true, false, SumWishes([]chat.EntryID{{1}}))
+	w.Filled(noon, lobby)
+	if w.Root(noon, lobby, root) == before {
+		t.Error("who was told before is not told that they came")
+	}
+}
