@@ -188,7 +188,7 @@ func (c *core) nextPresenceTick() time.Time {
 
 // tellPresence tells the engine what this device shows, and how far that goes.
 func (c *core) tellPresence() {
-	own := presence.Own{Status: inUTC(c.status.device), Reach: c.presenceReach()}
+	own := presence.Own{Status: inUTC(c.status.device), Reach: c.presenceReach(), Near: c.circle.privacy.ShowsAll(contacts.ReachNearby)}
 	if at := c.status.at; at > 0 {
 		own.Chosen = at.Time()
 	}
@@ -261,6 +261,9 @@ func (c *core) viewOf(d *device) presence.View {
 	if c.hidden(d.person.id) {
 		return direct
 	}
+	if _, theirs := c.provenOwner(d.id); !theirs {
+		return presence.View{LastSeen: d.lastSeen}
+	}
 	v, known := c.sight.engine.Device(d.id)
 	switch {
 	case !known || !d.spoken && d.connected && !v.Here: // it is here, and nothing is said to it
@@ -277,9 +280,9 @@ func (p *people) presence(per *person, out *chat.Person) {
 	for _, d := range per.devices {
 		v := p.view(d)
 		views = append(views, v)
-		dev := chat.Device{Device: d.id, Presence: chat.Gone, State: v.Status.State, LastSeen: utc(v.LastSeen), Address: d.address}
+		dev := chat.Device{Device: d.id, Presence: chat.Gone, State: v.Status.State, LastSeen: utc(v.LastSeen)}
 		if v.Here {
-			dev.Presence = chat.Here
+			dev.Presence, dev.Address = chat.Here, d.address
 		}
 		out.Devices = append(out.Devices, dev)
 	}

@@ -84,14 +84,13 @@ func (e *Engine) connected(in Connected) {
 	}
 	p := e.peers[in.Device]
 	if p == nil {
-		p = &peer{id: in.Device, device: d, asked: map[name]question{}, mine: newBucket(ownBurst), records: newBucket(maxAsked), given: newBucket(maxAsked)}
+		p = &peer{id: in.Device, device: d, asked: map[name]question{}, mine: newBucket(ownBurst), keys: newBucket(ownBurst), records: newBucket(maxAsked), given: newBucket(maxAsked)}
 		e.peers[in.Device] = p
 		i, _ := slices.BinarySearchFunc(e.order, p, comparePeers)
 		e.order = slices.Insert(e.order, i, p)
 	}
-	if p.person != in.Person {
-		p.person, p.gave = in.Person, false
-	}
+	p.person, p.gave, p.record = in.Person, false, ID{} // what was on its way may be lost
+	p.heard, p.said = summary{}, summary{}
 	e.introduce(p)
 	e.soon()
 	e.check(d)
@@ -180,14 +179,14 @@ func (e *Engine) Device(id chat.DeviceID) (View, bool) {
 func (d *device) view(now time.Time) View {
 	v := View{LastSeen: d.seen}
 	switch {
-	case d.st.bye:
+	case d.st.bye, !d.known: // whoever holds one that is nobody's any more is a stranger
 		return v
 	case d.connected:
 		v.Here = d.told || !now.Before(d.settles())
 	case now.Before(d.until):
 		v.Here, v.Suspect = true, !now.Before(d.doubted())
 	}
-	if c := d.chain; c != nil && !d.connected && d.known && c.proves(d.lost) {
+	if c := d.chain; c != nil && !d.connected && c.proves(d.lost) {
 		if age := c.age(slotOf(now)); age <= aliveSlots {
 			sure := age <= freshSlots || v.Here && !v.Suspect
 			v.Here, v.Suspect = true, !sure

@@ -17,7 +17,7 @@ type peer struct {
 	gave   bool // it has the key of this device
 	record ID   // of this device that it was given
 
-	mine, records, given bucket
+	mine, keys, records, given bucket
 
 	heard, said summary // what it said that it knows, and what it was told
 	differs     time.Time

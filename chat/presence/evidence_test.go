@@ -270,3 +270,20 @@ func TestTheMostAvailableDeviceCounts(t *testing.T) {
 		t.Error("doubt of one is not doubt of all")
 	}
 }
+
+// Whoever starts later must not show that somebody has only just gone who appears to be
+// gone since long.
+func TestWhoAppearsToBeGoneIsSoSinceTheyAre(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.node("alice"), w.node("bob")
+	friends(a, b)
+	w.run(time.Minute)
+	a.show(chat.Offline)
+	began := w.now
+	w.run(2 * time.Hour)
+	w.link(a, b)
+	w.run(time.Second)
+	if v := b.sees(a); v.Here || !v.LastSeen.Truncate(time.Second).Equal(began.Truncate(time.Second)) {
+		t.Errorf("Bob sees %+v, not gone since %v", v, began)
+	}
+}

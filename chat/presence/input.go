@@ -31,7 +31,7 @@ const (
 
 // Connected says that frames can be sent to a device, which has proved whose it is,
 // and which may know that this one is here. Once more for one that is connected
-// changes what is known of it.
+// says that what it was sent before may be lost, and changes what is known of it.
 type Connected struct {
 	Device chat.DeviceID
 	Person chat.PersonID
@@ -63,6 +63,9 @@ type Own struct {
 	// never. Of two devices that show different ones the later choice counts.
 	Chosen time.Time
 	Reach  Reach
+	// Near says that neighbours may know that the device is here whatever Reach is:
+	// those whom it leaves out are shown that it is, without a status.
+	Near bool
 }
 
 // Review says that Config.May, Owner or Cares may answer otherwise than before.

@@ -66,12 +66,15 @@ const (
 	maxKeys = 4096
 	// maxNamesakes bounds the chains whose names begin alike: what one beat is tried on.
 	maxNamesakes = 4
+	// maxHolders bounds the people of whom is known that they have this device's key: one
+	// more, and there is another key (guess: everybody whom somebody meets in a year).
+	maxHolders = 4096
 	// maxAsked bounds the records that one neighbour has been asked for and has not
 	// brought; so many are given and taken at once, and recordRate in a second then: a
 	// signature takes 60 us to check, so a flood of them a fiftieth of a processor.
 	maxAsked   = 1024
 	recordRate = 64
-	// ownBurst is how many records of its own a neighbour may bring at once, and
+	// ownBurst is how many records of its own, and keys, a neighbour may bring at once, and
 	// ownEvery how often another one then; this device keeps to half of that.
 	ownBurst = 8
 	ownEvery = 2 * time.Second

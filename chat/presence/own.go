@@ -78,7 +78,7 @@ func (e *Engine) keepHolders() {
 
 // setOwn takes what is to be said from now on.
 func (e *Engine) setOwn(in Own) {
-	if w := e.own.want; w != nil && w.Reach == in.Reach && w.offline() == in.offline() && *newPart(w) == *newPart(&in) {
+	if w := e.own.want; w != nil && w.Reach == in.Reach && w.Near == in.Near && w.offline() == in.offline() && *newPart(w) == *newPart(&in) {
 		return
 	}
 	e.own.want, e.own.dirty = &in, true
@@ -109,23 +109,22 @@ func (e *Engine) tickOwn() {
 		return
 	}
 	if c := o.chain; c != nil && !c.bye && c.reach > o.want.Reach && o.want.Reach <= ReachHolders {
-		e.farewell()
+		e.farewell(!o.want.Near || o.want.offline())
 	}
 	if o.want.Reach == ReachNobody {
 		o.chain, o.dirty = nil, false
 		return
 	}
-	if err := e.say(o.want.Reach, o.want.offline()); err != nil {
-		o.signAt = e.now.Add(2 * ownEvery)
-		return
-	}
 	o.dirty = false
+	if err := e.say(o.want.Reach, o.want.offline()); err != nil {
+		o.dirty, o.signAt = true, e.now.Add(2*ownEvery)
+	}
 }
 
-// farewell tells those who have learnt that this device is here, and are not to be
-// told what follows, that it is gone.
-func (e *Engine) farewell() {
-	c, err := e.newRecord(e.own.chain.reach, true)
+// farewell tells those who have learnt what this device shows, and are not to be told
+// what follows, that it shows nothing any more; with bye, that it is gone.
+func (e *Engine) farewell(bye bool) {
+	c, err := e.newRecord(e.own.chain.reach, bye, nil)
 	if err != nil {
 		return // they find out by themselves
 	}
@@ -147,7 +146,11 @@ func (e *Engine) leave() {
 
 // say signs a new record and gives it to all who may have it.
 func (e *Engine) say(reach Reach, bye bool) error {
-	c, err := e.newRecord(reach, bye)
+	var shown *part
+	if !bye {
+		shown = newPart(e.own.want)
+	}
+	c, err := e.newRecord(reach, bye, shown)
 	if err != nil {
 		return err
 	}
@@ -159,10 +162,10 @@ func (e *Engine) say(reach Reach, bye bool) error {
 	return nil
 }
 
-// newRecord signs a record of what is to be said, or of a goodbye.
-func (e *Engine) newRecord(reach Reach, bye bool) (*ownChain, error) {
+// newRecord signs a record of what is shown, nil for nothing, or of a goodbye.
+func (e *Engine) newRecord(reach Reach, bye bool, shown *part) (*ownChain, error) {
 	o := &e.own
-	d := draft{key: e.cfg.Key, reach: reach, bye: bye, first: slotOf(e.now), salt: make([]byte, saltSize)}
+	d := draft{key: e.cfg.Key, reach: reach, bye: bye, part: shown, first: slotOf(e.now), salt: make([]byte, saltSize)}
 	var last beat
 	if _, err := io.ReadFull(e.cfg.Entropy, d.salt); err != nil {
 		return nil, fmt.Errorf("no randomness: %w", err)
@@ -177,7 +180,6 @@ func (e *Engine) newRecord(reach Reach, bye bool) (*ownChain, error) {
 	beats := []beat{last}
 	if !bye {
 		beats = newChain(linkOf(e.self, d.salt), d.first, last)
-		d.part = newPart(o.want)
 	}
 	d.anchor = beats[0]
 	d.seq = max(o.seq+1, uint64(chat.HLCOf(e.now)))
@@ -218,11 +220,7 @@ func (e *Engine) introduce(p *peer) {
 		return
 	}
 	if !p.gave && c.reach < ReachEveryone && e.mayHold(p) {
-		p.gave = true
-		if p.person != e.cfg.Person {
-			e.own.holders[p.person] = struct{}{}
-		}
-		e.send(p, wire.PresenceKey{Key: e.own.key[:]})
+		e.giveKey(p)
 	}
 	if e.shares(p) && p.record != c.id {
 		p.record = c.id
@@ -230,19 +228,43 @@ func (e *Engine) introduce(p *peer) {
 	}
 }
 
+// giveKey gives a neighbour the key, if there is one: else it comes with the next record.
+func (e *Engine) giveKey(p *peer) {
+	o := &e.own
+	if _, has := o.holders[p.person]; !has && len(o.holders) >= maxHolders {
+		e.dropOwnKey()
+	}
+	if o.key == nil {
+		return
+	}
+	p.gave = true
+	if p.person != e.cfg.Person {
+		o.holders[p.person] = struct{}{}
+	}
+	e.send(p, wire.PresenceKey{Key: o.key[:]})
+}
+
+// dropOwnKey has another key made for the next record, which is due now.
+func (e *Engine) dropOwnKey() {
+	o := &e.own
+	clear(o.holders)
+	o.key, o.dirty = nil, o.want != nil
+	for _, p := range e.order {
+		p.gave = false
+	}
+}
+
 // reviewOwn makes a new key where somebody who has the old one may no longer.
 func (e *Engine) reviewOwn() {
 	o := &e.own
 	for who := range o.holders {
-		if e.cfg.May(who) {
-			continue
+		if !e.cfg.May(who) {
+			if c := o.chain; c != nil && !c.bye && c.reach == ReachHolders && o.want != nil {
+				e.farewell(false) // what follows they can't read
+			}
+			e.dropOwnKey()
+			break
 		}
-		clear(o.holders)
-		o.key, o.dirty = nil, o.want != nil
-		for _, p := range e.order {
-			p.gave = false
-		}
-		break
 	}
 	if o.key != nil {
 		for _, p := range e.order {

@@ -279,3 +279,82 @@ func TestKeysOfOthersAreKeptWithinBounds(t *testing.T) {
 		t.Errorf("%d keys are kept, %d were forgotten", a.Engine.kept, n)
 	}
 }
+
+// Until another record may be signed there is no key to give.
+func TestWhoIsMetWhileTheKeyIsChangedIsGivenTheNextOne(t *testing.T) {
+	w := newWorld(t)
+	a, b, c := w.node("alice"), w.node("bob"), w.node("carol")
+	friends(a, b, c)
+	w.link(a, b)
+	for _, s := range []chat.Availability{chat.Busy, chat.Available, chat.Away, chat.Available} {
+		a.show(s)
+	}
+	a.may[b.person] = false
+	a.do(Review{})
+	if a.own.key != nil {
+		t.Fatal("a record could be signed at once")
+	}
+	w.link(a, c)
+	w.run(2*ownEvery + 2*delay)
+	c.mustSee(a, true, chat.Available)
+	b.mustSee(a, true, "")
+}
+
+// A stream that replaces another one begins anew: what was on its way on the old one
+// may be lost, and with it the key.
+func TestWhoIsMetAgainIsGivenTheKeyAgain(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.node("alice"), w.node("bob")
+	friends(a, b)
+	a.show(chat.Busy)
+	a.mute = func(*node, wire.Frame) bool { return true } // it is lost with the stream
+	w.link(a, b)
+	w.run(delay)
+	a.mute = nil
+	a.do(Connected{Device: b.id, Person: b.person})
+	w.run(delay)
+	b.mustSee(a, true, chat.Busy)
+}
+
+// Who may know from the connection that a device is here is not told that it has gone,
+// and is not left with what it showed before.
+func TestWhoSeesNoMoreThanTheConnectionIsNotShownAGoodbye(t *testing.T) {
+	w := newWorld(t)
+	a, b, s := w.node("alice"), w.node("bob"), w.node("stranger")
+	friends(a, b)
+	a.showTo(ReachEveryone, chat.Status{State: chat.Available, Text: "here"})
+	w.linkAll(a, b, s)
+	w.run(time.Minute)
+	s.mustSee(a, true, chat.Available)
+	before := s.shown[a.id]
+	a.do(Own{Status: chat.Status{State: chat.Busy}, Reach: ReachHolders, Near: true})
+	w.run(2*ownEvery + delay)
+	s.mustSee(a, true, "")
+	b.mustSee(a, true, chat.Busy)
+	w.run(5 * time.Minute)
+	s.mustSee(a, true, "")
+	if n := s.shown[a.id] - before; n != 1 {
+		t.Errorf("the stranger was shown it anew %d times", n)
+	}
+	w.unlink(a, s, false)
+	w.run(grace + delay)
+	s.mustSee(a, false, "")
+}
+
+func TestWhoMayNoLongerSeeIsNotLeftWithAnOldStatus(t *testing.T) {
+	w := newWorld(t)
+	a, b, c := w.node("alice"), w.node("bob"), w.node("carol")
+	friends(a, b, c)
+	a.showTo(ReachHolders, chat.Status{State: chat.Available, Text: "for friends"})
+	w.linkAll(a, b, c)
+	w.run(time.Minute)
+	b.mustSee(a, true, chat.Available)
+	a.may[b.person] = false
+	a.do(Review{})
+	w.run(2*ownEvery + delay)
+	b.mustSee(a, true, "")
+	c.mustSee(a, true, chat.Available)
+	if text := b.sees(a).Status.Text; text != "" {
+		t.Errorf("Bob still reads %q", text)
+	}
+}

@@ -34,7 +34,7 @@ func (e *Engine) told(p *peer, f wire.Frame) {
 // takeKey takes the key to what a device shows.
 func (e *Engine) takeKey(p *peer, k key) {
 	d := p.device
-	if d.key != nil && *d.key == k {
+	if d.key != nil && *d.key == k || !p.keys.take(e.now, 1/ownEvery.Seconds(), ownBurst) {
 		return
 	}
 	e.dropKey(d)
@@ -187,7 +187,7 @@ func (e *Engine) opened(p *peer, carried, r *wire.PresenceRecord, by *device, pe
 		return true
 	}
 	d := e.deviceOf(st.device)
-	wasBye := d.st.bye
+	wasBye, was := d.st.bye, d.view(e.now)
 	if d.chain != nil {
 		e.table.remove(d.chain)
 	}
@@ -197,7 +197,7 @@ func (e *Engine) opened(p *peer, carried, r *wire.PresenceRecord, by *device, pe
 		d.told = true
 	}
 	switch {
-	case st.bye && d.connected && !wasBye:
+	case st.bye && !wasBye && d.connected && was.Here:
 		d.seen = e.now
 	case st.bye && !wasBye:
 		if at := chat.HLC(st.seq).Time(); at.After(d.seen) && !at.After(e.now) {

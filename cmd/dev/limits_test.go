@@ -37,11 +37,12 @@ var untested = map[string]string{
 // limited are the packages whose limits are walked: by the file in which all constants
 // are, or by their names.
 var limited = map[string]func(s source, name string) bool{
-	"chat":         func(s source, _ string) bool { return s.path == "chat/limits.go" },
-	"chat/seal":    func(s source, _ string) bool { return s.path == "chat/seal/limits.go" },
-	"chat/courier": func(s source, _ string) bool { return s.path == "chat/courier/limits.go" },
-	"node":         func(_ source, name string) bool { return namesLimit.MatchString(name) },
-	"node/gossip":  func(_ source, name string) bool { return namesLimit.MatchString(name) },
+	"chat":          func(s source, _ string) bool { return s.path == "chat/limits.go" },
+	"chat/seal":     func(s source, _ string) bool { return s.path == "chat/seal/limits.go" },
+	"chat/courier":  func(s source, _ string) bool { return s.path == "chat/courier/limits.go" },
+	"chat/presence": func(_ source, name string) bool { return namesLimit.MatchString(name) },
+	"node":          func(_ source, name string) bool { return namesLimit.MatchString(name) },
+	"node/gossip":   func(_ source, name string) bool { return namesLimit.MatchString(name) },
 }
 
 var namesLimit = regexp.MustCompile(`^[mM]ax[A-Z]|Queue$`)

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -360,12 +361,16 @@ func TestARevokedDeviceMustNotAnswerForItsPerson(t *testing.T) {
 	phone.isGone(ann) // she knows
 	ann.must(o.Leave(ann.ctx, ben.Node))
 	ann.must(ann.SetPrivacy(ann.ctx, visible(chat.Everyone)))
+	before := time.Now()
 	phone = o.reboot(phone, "phone")
 	phone.sees("Ann", chat.Here)
-	ann.until("it is here", func() bool {
+	ann.until("it is connected", func() bool {
 		p, err := ann.FindPerson(ann.ctx, ben.id().String())
-		return err == nil && p.Presence == chat.Here
+		return err == nil && slices.ContainsFunc(p.Devices, func(d chat.Device) bool { return d.Device == lost.Device && d.LastSeen.After(before) })
 	})
+	if p, _ := ann.knows(ben.id()); p.Presence != chat.Gone {
+		t.Errorf("Ann sees %+v by a revoked device", p)
+	}
 	if v := ann.verify(ben); v.State != chat.VerificationEnded {
 		t.Errorf("Ann compares symbols with a revoked device: %+v", v)
 	}
