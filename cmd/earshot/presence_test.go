@@ -141,7 +141,7 @@ func TestStatusSaysWhatIsShownAndWhy(t *testing.T) {
 			t.Errorf("status shows\n%s, want %s", out, want)
 		}
 	}
-	if out = c.ok("status", "meeting", "--for", "1h"); !regexp.MustCompile(`(?m)^Shown +⊘ in a meeting until (tomorrow )?[0-9:]{5}\nText +lunch`).MatchString(out) {
+	if out = c.ok("status", "meeting", "--for", "1h"); !regexp.MustCompile(`(?m)^Shown +⊘ in a meeting until (tomorrow )?[0-9:]{5}\nText +lunch.*\nChosen +in a meeting; it ends by itself, or with: `).MatchString(out) {
 		t.Errorf("in a meeting\n%s", out)
 	}
 	c.node.Idle(time.Now(), true)

@@ -136,7 +136,7 @@ func runStatus(ctx context.Context, a *app, args []string) error {
 }
 
 // offlineMeans says what appearing offline is worth.
-const offlineMeans = "Earshot shows you as gone, and what is sent to you still arrives. People with another program can tell that this machine is connected: `earshot invisible on` hides it, and then nothing reaches you."
+const offlineMeans = "Earshot shows you as gone. What is sent to you still arrives, and its senders see that. People with another program can tell that this machine is connected: `earshot invisible on` hides it, and then nothing reaches you."
 
 // seenBy says who sees the status.
 func seenBy(ctx context.Context, s *session) (string, error) {
@@ -169,6 +169,9 @@ func statusFields(s chat.OwnStatus, seen string, now time.Time) [][2]string {
 func chosen(s chat.OwnStatus) string {
 	if s.Chosen == chat.Available || s.Chosen == "" {
 		return "available; away comes and goes by itself"
+	}
+	if !s.Until.IsZero() && s.State == s.Chosen { // of another device's state the end is another one
+		return phrase.State(s.Chosen) + "; it ends by itself, or with: earshot status available"
 	}
 	return phrase.State(s.Chosen) + "; until you choose another: earshot status available"
 }

@@ -204,7 +204,8 @@ type DeviceBackend interface {
 type PresenceBackend interface {
 	Status(ctx context.Context) (chat.OwnStatus, error)
 	// SetStatus changes what this person shows, on all of their devices. A time that is
-	// over, or more than chat.MaxStatusFor ahead, is chat.CodeUsage.
+	// over, or more than chat.MaxStatusFor ahead, is chat.CodeUsage. A meeting of which
+	// no end is given lasts an hour.
 	SetStatus(ctx context.Context, change chat.StatusChange) (chat.OwnStatus, error)
 	// Active says that the person has just touched a face: who is away is back.
 	Active(ctx context.Context) error
