@@ -172,3 +172,40 @@ func TestTextThatIsRemovedFromABranchMustNotStandInTheHome(t *testing.T) {
 		}
 	}
 }
+
+// A log may be parted while it is walked, also the first of all, whose branches have keys
+// above its own.
+func TestALogThatIsPartedMeanwhileMustNotBeSentTwice(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	putRoom(t, s, "#lobby", true)
+	lobby := chat.OpenRoom("#lobby")
+	ann, open := opened(lobby, "ann", noon)
+	recs := []Record{open}
+	for i := range 5 {
+		recs = append(recs, ann.say(noon+chat.HLC(10*i+10), fmt.Sprint("message ", i)))
+	}
+	mustStore(t, s, recs...)
+	sent := map[chat.EntryID]bool{}
+	at := Position{}
+	for page := 0; ; page++ {
+		entries, next, err := s.Missing(t.Context(), lobby, nil, at, 2, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(entries) == 0 {
+			break
+		}
+		for _, e := range entries {
+			if sent[e.ID] {
+				t.Errorf("entry %d was sent before", e.Seq)
+			}
+			sent[e.ID] = true
+		}
+		if at = next; page == 1 { // entries 1 to 4 are sent
+			mustCommit(t, s, Batch{Splits: []Split{{Room: lobby, Log: ann.log, Seq: 2, Branch: ann.log.Branch(recs[2].Entry.ID)}}})
+		}
+	}
+	if len(sent) != len(recs) {
+		t.Errorf("%d of %d entries were sent", len(sent), len(recs))
+	}
+}

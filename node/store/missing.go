@@ -18,6 +18,7 @@ type Position struct {
 	hlc chat.HLC
 	log int64
 	seq uint64
+	id  int64 // of the entry's row, which stays where its log is parted; 0 where it is not needed
 }
 
 func (p Position) compare(q Position) int {
@@ -93,7 +94,7 @@ func (w *walk) findGaps(have map[chat.LogID]uint64) error {
 		if err := fixed(log[:], s.ColumnRawBlob(1)); err != nil {
 			return err
 		}
-		last := Position{chat.HLC(s.ColumnInt64(3)), s.ColumnInt64(0), uint64(s.ColumnInt64(2))}
+		last := Position{hlc: chat.HLC(s.ColumnInt64(3)), log: s.ColumnInt64(0), seq: uint64(s.ColumnInt64(2))}
 		if last.seq > have[log] && last.compare(w.at) > 0 {
 			// A branch begins behind another log.
 			w.gaps[last.log] = gap{max(have[log], uint64(s.ColumnInt64(4))), last}
@@ -110,7 +111,7 @@ func (w *walk) findGaps(have map[chat.LogID]uint64) error {
 // starts where it stopped, since most likely the next missing entry is near.
 func (w *walk) run() error {
 	if w.at != (Position{}) && len(w.gaps) > 0 {
-		if err := w.scan(Position{w.at.hlc, w.at.log, w.at.seq + 1}); err != nil {
+		if err := w.scan(Position{hlc: w.at.hlc, log: w.at.log, seq: w.at.seq + 1}); err != nil {
 			return err
 		}
 	}
@@ -131,9 +132,9 @@ func (w *walk) run() error {
 func (w *walk) scan(from Position) error {
 	skipped, most := 0, min(skipPerGap*(1+len(w.gaps)), maxSkip)
 	err := w.query(func(s *sqlite3.Stmt) error {
-		p := Position{chat.HLC(s.ColumnInt64(1)), s.ColumnInt64(2), uint64(s.ColumnInt64(3))}
+		p := Position{chat.HLC(s.ColumnInt64(1)), s.ColumnInt64(2), uint64(s.ColumnInt64(3)), s.ColumnInt64(0)}
 		g, ok := w.gaps[p.log]
-		if !ok || p.seq <= g.have {
+		if !ok || p.seq <= g.have || p.id == w.at.id {
 			w.at = p
 			if skipped++; skipped > most {
 				return errEnough
