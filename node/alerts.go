@@ -76,7 +76,7 @@ func (c *core) startAlerts() {
 // alerting reports whether weather may have to do with alerts.
 func alerting(ev chat.Event) bool {
 	switch ev.(type) {
-	case chat.ReadEvent, chat.StatusEvent, chat.TrayEvent, chat.InvitationEvent, chat.FreeEvent:
+	case chat.ReadEvent, chat.TrayEvent, chat.InvitationEvent, chat.FreeEvent:
 		return true
 	}
 	return false
@@ -124,9 +124,6 @@ func (c *core) alertOf(ev chat.Event) {
 		if !ev.Joined {
 			c.alert(alert.Left{Room: ev.RoomID})
 		}
-	case chat.StatusEvent:
-		c.attend()
-		c.alert(alert.Status{Status: ev.Status})
 	case chat.TrayEvent:
 		in := alert.Requests{}
 		for _, r := range ev.Requests {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"earshot/chat"
+	"earshot/chat/alert"
 	"earshot/chat/wire"
 	"earshot/node/store"
 )
@@ -211,6 +212,8 @@ func (c *core) settleStatus() {
 func (c *core) showOwnStatus() {
 	if own := c.ownStatus(); own != c.status.shown {
 		c.status.shown = own
+		c.attend()
+		c.alert(alert.Status{Status: own.Status}) // before anything else that comes
 		c.n.feed.Publish(chat.StatusEvent{OwnStatus: own})
 	}
 }

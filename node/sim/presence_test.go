@@ -230,6 +230,7 @@ func TestWhoAppearsOfflineIsSeenGoneAndReached(t *testing.T) {
 		t.Errorf("after she spoke Ben sees %+v, before that %+v", p, first)
 	}
 	// Nor do they see her come who come later, or when she does.
+	ben.catchUp()
 	ann = o.reboot(ann, "Ann")
 	ann.say("still not")
 	ben.never("Ann here", func(e chat.Event) bool {

@@ -24,6 +24,12 @@ func (d *desk) never(what string, bad, last func(chat.Event) bool) {
 	})
 }
 
+// catchUp passes over what was told before something that this person says now.
+func (d *desk) catchUp() {
+	d.t.Helper()
+	d.hears(d.say("nothing in particular").Text)
+}
+
 func hearing(text string) func(chat.Event) bool {
 	return func(e chat.Event) bool {
 		m, ok := e.(chat.MessageEvent)
