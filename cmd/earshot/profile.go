@@ -8,35 +8,22 @@ import (
 	"strings"
 
 	"earshot/chat"
+	"earshot/cmd/earshot/wording"
 	"earshot/node/api/client"
 )
 
 // This file is what people tell of themselves, and into which groups this person puts
 // them.
 
-// profilePart is one part of a profile, by its name in JSON.
-type profilePart struct {
-	name, label string
-	of          func(*chat.Profile) *string
-}
-
-var profileParts = []profilePart{
-	{"title", "Title", func(p *chat.Profile) *string { return &p.Title }},
-	{"department", "Department", func(p *chat.Profile) *string { return &p.Department }},
-	{"email", "E-mail", func(p *chat.Profile) *string { return &p.Email }},
-	{"location", "Location", func(p *chat.Profile) *string { return &p.Location }},
-	{"phone", "Phone", func(p *chat.Profile) *string { return &p.Phone }},
-}
-
 // partCalled returns the part of a profile with this name.
-func partCalled(name string) (profilePart, error) {
+func partCalled(name string) (wording.ProfilePart, error) {
 	var names []string
-	for _, part := range profileParts {
-		if names = append(names, part.name); strings.EqualFold(part.name, name) {
+	for _, part := range wording.ProfileParts {
+		if names = append(names, part.Name); strings.EqualFold(part.Name, name) {
 			return part, nil
 		}
 	}
-	return profilePart{}, chat.Errorf(chat.CodeUsage, "A profile has no %q. Say %s.", cell(name), strings.Join(names, ", "))
+	return wording.ProfilePart{}, chat.Errorf(chat.CodeUsage, "A profile has no %q. Say %s.", cell(name), strings.Join(names, ", "))
 }
 
 // profileFields shows the parts that there are.
@@ -44,9 +31,9 @@ func profileFields(p *chat.Profile) (rows [][2]string) {
 	if p == nil {
 		return nil
 	}
-	for _, part := range profileParts {
-		if text := *part.of(p); text != "" {
-			rows = append(rows, [2]string{part.label, cell(text)})
+	for _, part := range wording.ProfileParts {
+		if text := *part.Of(p); text != "" {
+			rows = append(rows, [2]string{part.Label, cell(text)})
 		}
 	}
 	return rows
@@ -85,13 +72,13 @@ func (p *printer) ownProfile(own chat.OwnProfile) error {
 		return p.object(own)
 	}
 	var rows [][]string
-	for _, part := range profileParts {
-		text := *part.of(&own.Profile)
-		who := cmp.Or(own.For[part.name], chat.OnlyContacts)
+	for _, part := range wording.ProfileParts {
+		text := *part.Of(&own.Profile)
+		who := cmp.Or(own.For[part.Name], chat.OnlyContacts)
 		if text == "" {
 			text, who = "-", ""
 		}
-		rows = append(rows, []string{part.label, text, who})
+		rows = append(rows, []string{part.Label, text, who})
 	}
 	return p.table([]string{"PART", "YOURS", "WHO MAY SEE IT"}, rows, "")
 }
@@ -126,12 +113,12 @@ func setPart(own *chat.OwnProfile, arg string, audience chat.Audience) error {
 		return err
 	}
 	if audience != "" {
-		own.For[part.name] = audience
+		own.For[part.Name] = audience
 	} else if !changed {
-		return chat.Errorf(chat.CodeUsage, "What is your %s? Say %s=TEXT, or who may see it with --for.", part.name, part.name)
+		return chat.Errorf(chat.CodeUsage, "What is your %s? Say %s=TEXT, or who may see it with --for.", part.Name, part.Name)
 	}
 	if changed {
-		*part.of(&own.Profile) = strings.TrimSpace(text)
+		*part.Of(&own.Profile) = strings.TrimSpace(text)
 	}
 	return nil
 }
@@ -297,8 +284,8 @@ func completeGroups(ctx context.Context, c *client.Client) []string {
 
 // completeParts offers the parts of a profile.
 func completeParts(context.Context, *client.Client) (out []string) {
-	for _, part := range profileParts {
-		out = append(out, part.name+"=")
+	for _, part := range wording.ProfileParts {
+		out = append(out, part.Name+"=")
 	}
 	return out
 }

@@ -11,24 +11,11 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"earshot/chat"
+	"earshot/cmd/earshot/wording"
 )
 
 // This file is what people tell of themselves, and what the user makes of a contact:
 // groups and the team.
-
-// profilePart is one part of a profile, by its name in chat.OwnProfile.
-type profilePart struct {
-	name, label string
-	of          func(*chat.Profile) *string
-}
-
-var profileParts = []profilePart{
-	{"title", "Title", func(p *chat.Profile) *string { return &p.Title }},
-	{"department", "Department", func(p *chat.Profile) *string { return &p.Department }},
-	{"email", "E-mail", func(p *chat.Profile) *string { return &p.Email }},
-	{"location", "Location", func(p *chat.Profile) *string { return &p.Location }},
-	{"phone", "Phone", func(p *chat.Profile) *string { return &p.Phone }},
-}
 
 // howText says how somebody is and what they tell of themselves.
 func (m *model) howText(p *chat.Person) []para {
@@ -41,12 +28,12 @@ func (m *model) howText(p *chat.Person) []para {
 	}
 	if p.Profile != nil {
 		width := 0
-		for _, part := range profileParts {
-			width = max(width, len(part.label))
+		for _, part := range wording.ProfileParts {
+			width = max(width, len(part.Label))
 		}
-		for _, part := range profileParts {
-			if s := oneLine(safeText(*part.of(p.Profile))); s != "" {
-				text = append(text, plain(fmt.Sprintf("%-*s  %s", width, part.label, s)))
+		for _, part := range wording.ProfileParts {
+			if s := oneLine(safeText(*part.Of(p.Profile))); s != "" {
+				text = append(text, plain(fmt.Sprintf("%-*s  %s", width, part.Label, s)))
 			}
 		}
 		if p.Profile.Email != "" && !m.contacts[p.Person].Relation.Known() {
@@ -157,14 +144,14 @@ func (m *model) openProfile() tea.Cmd {
 		p := &sheet{title: "Your profile"}
 		p.build = func() content {
 			c := content{text: []para{plain("What you tell of yourself; Left and Right choose who may see a part. What is empty nobody sees.")}}
-			for _, part := range profileParts {
-				audience := cmp.Or(own.For[part.name], chat.OnlyContacts)
+			for _, part := range wording.ProfileParts {
+				audience := cmp.Or(own.For[part.Name], chat.OnlyContacts)
 				save := func(text, audience string) tea.Cmd {
 					next := chat.OwnProfile{Profile: own.Profile, For: maps.Clone(own.For)}
 					if next.For == nil {
 						next.For = map[string]chat.Audience{}
 					}
-					*part.of(&next.Profile), next.For[part.name] = text, audience
+					*part.Of(&next.Profile), next.For[part.Name] = text, audience
 					var now chat.OwnProfile
 					return m.act(m.sheet(), func(ctx context.Context) (err error) {
 						now, err = m.client.SetProfile(ctx, next)
@@ -175,9 +162,9 @@ func (m *model) openProfile() tea.Cmd {
 						return nil
 					})
 				}
-				text := oneLine(safeText(*part.of(&own.Profile)))
+				text := oneLine(safeText(*part.Of(&own.Profile)))
 				c.items = append(c.items, item{
-					id: part.name, key: part.name[:1], label: part.label + ": " + text, tag: "for " + audienceWords(audience),
+					id: part.Name, key: part.Name[:1], label: part.Label + ": " + text, tag: "for " + audienceWords(audience),
 					do: func() tea.Cmd {
 						m.openPart(part, text, func(s string) tea.Cmd { return save(s, audience) })
 						return nil
@@ -193,8 +180,8 @@ func (m *model) openProfile() tea.Cmd {
 }
 
 // openPart asks for one part of the user's profile.
-func (m *model) openPart(part profilePart, now string, save func(string) tea.Cmd) {
-	p := &sheet{title: "Your profile", field: newField(part.label, now)}
+func (m *model) openPart(part wording.ProfilePart, now string, save func(string) tea.Cmd) {
+	p := &sheet{title: "Your profile", field: newField(part.Label, now)}
 	p.field.bytes = chat.MaxProfilePart
 	p.build = func() content {
 		return content{items: []item{{id: "save", label: "Keep it", do: func() tea.Cmd { return save(strings.TrimSpace(p.field.in.text)) }}}}
